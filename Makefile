@@ -1,0 +1,65 @@
+# What one does here; `make` alone lists it.
+
+CARGO ?= cargo
+# Relative to this folder, as cargo itself takes it.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+MODULE := $(TARGET)/release/libredis_reentrant_lock.so
+
+PORT ?= 6379
+SERVER ?= redis-server
+PREFIX ?= /usr/local
+MODULES = $(PREFIX)/lib/redis/modules
+
+export CARGO MODULE PORT SERVER TARGET
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-servers bench install build lint clean
+
+help: ## List these targets
+	@echo 'make TARGET, where TARGET is one of:'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
+
+run: ## Start a server with the module in the foreground (PORT=6379, SERVER=redis-server)
+	@scripts/run.sh
+
+test: ## Run every test against the installed redis-server (LOCK_TEST_SERVER: another one)
+	@SERVER="$${LOCK_TEST_SERVER:-redis-server}" scripts/setup.sh build server
+	@$(CARGO) build --release
+	@scripts/test.sh
+
+test-servers: ## Run every test against each server of tests/servers.tsv (ONLY=NAME: just that)
+	@SERVER=redis-server scripts/setup.sh build server wheels
+	@$(CARGO) build --release
+	@$(CARGO) test --no-run
+	@python3 scripts/servers.py $(ONLY)
+
+bench: ## Compare its speed with what one would use instead
+	@SERVER=redis-server scripts/setup.sh build server
+	@$(CARGO) bench
+
+install: $(MODULE) ## Put the module under PREFIX (/usr/local) and print the loadmodule line
+	@install -d '$(DESTDIR)$(MODULES)'
+	@install -m 755 '$(MODULE)' '$(DESTDIR)$(MODULES)'
+	@echo 'Add this line to redis.conf or valkey.conf:'
+	@echo 'loadmodule $(MODULES)/$(notdir $(MODULE))'
+
+build: ## Build the module in release mode
+	@scripts/setup.sh build
+	@$(CARGO) build --release
+	@echo 'Built $(MODULE)'
+
+# A rule of its own, so that `sudo make install` after `make build` needs no Rust of root's.
+$(MODULE): Cargo.toml Cargo.lock $(shell find src -name '*.rs')
+	@scripts/setup.sh build
+	@$(CARGO) build --release
+	@touch '$@'
+
+lint: ## Check the format and let clippy deny every warning
+	@scripts/setup.sh build
+	@if $(CARGO) fmt --version >/dev/null 2>&1; then $(CARGO) fmt --check; \
+	else echo 'lint: this toolchain has no rustfmt: format not checked'; fi
+	@if $(CARGO) clippy --version >/dev/null 2>&1; then $(CARGO) clippy --all-targets -- -D warnings; \
+	else echo 'lint: this toolchain has no clippy: nothing linted'; fi
+
+clean: ## Remove everything built or fetched
+	@$(CARGO) clean

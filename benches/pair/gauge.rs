@@ -1,0 +1,62 @@
+//! How long the server's main thread was on a core.
+
+use crate::support::Server;
+use rustix::thread::{sched_getaffinity, sched_setaffinity, CpuSet, Pid};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What a server still does after its last reply (it writes to replicas, and goes to sleep) takes
+/// less than this.
+const SETTLED: Duration = Duration::from_micros(300);
+
+/// Reads the CPU time of a server's main thread.
+pub struct Gauge {
+    schedstat: PathBuf,
+}
+
+impl Gauge {
+    /// For this server.
+    pub fn new(server: &Server) -> Gauge {
+        let pid = server.pid();
+        let schedstat = PathBuf::from(format!("/proc/{pid}/task/{pid}/schedstat"));
+        Gauge { schedstat }
+    }
+
+    /// The nanoseconds so far, once the server is idle: for a thread that runs, the kernel brings
+    /// the number up to date only now and then. `INFO cpu` has microseconds only, and asking costs
+    /// the server itself as much as some ten pairs.
+    pub fn read(&self) -> u64 {
+        std::thread::sleep(SETTLED);
+        let text = std::fs::read_to_string(&self.schedstat)
+            .expect("this needs Linux, with /proc/PID/schedstat");
+        let on_cpu = text.split(' ').next().expect("the first of three numbers");
+        on_cpu.parse().expect("a number")
+    }
+}
+
+/// The core that is left to the server's main thread, so that neither this program nor a replica
+/// disturbs its caches; none where there is only one.
+pub struct Core(Option<usize>);
+
+impl Core {
+    /// Moves this program, and with it all that it will start, to the other cores.
+    pub fn reserve() -> Core {
+        let mut others = sched_getaffinity(None).unwrap();
+        let first = (0..CpuSet::MAX_CPU).find(|&core| others.is_set(core));
+        let core = first.filter(|_| others.count() > 1);
+        if let Some(core) = core {
+            others.unset(core);
+            sched_setaffinity(None, &others).unwrap();
+        }
+        Core(core)
+    }
+
+    /// Gives it to the main thread of this server.
+    pub fn give(&self, server: &Server) {
+        let Some(core) = self.0 else { return };
+        let mut only = CpuSet::new();
+        only.set(core);
+        let main_thread = Pid::from_raw(server.pid().try_into().unwrap());
+        sched_setaffinity(main_thread, &only).unwrap();
+    }
+}

@@ -1,0 +1,208 @@
+//! What a lock that nobody else wants costs the server: the CPU time of its main thread for one
+//! acquire and one release, beside what people would use instead.
+//!
+//! `cargo bench --bench pair`; `LOCK_TEST_SERVER` names another server than the one on the PATH.
+//! The requests are pipelined on one connection. What is promised are ratios in one run: the
+//! contestants take turns of some milliseconds, so that what slows the machine slows all of them.
+//!
+//! A wrong reply ends it with status 1. A missed promise does not: other work on the machine is
+//! enough for that.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod contestants;
+mod gauge;
+mod pipeline;
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+use clap::{Parser, ValueEnum};
+use contestants::{Batch, Contestant, LOCKS, OURS, REDISSON, SET_AND_COMPARE};
+use gauge::{Core, Gauge};
+use indicatif::ProgressBar;
+use std::process::ExitCode;
+use support::{Client, Server};
+
+#[derive(Parser)]
+#[command(about = "Compares what an uncontended lock costs the server")]
+struct Options {
+    /// How many rounds are counted; one more, to warm up, comes first
+    #[arg(long, default_value_t = 21, value_parser = clap::value_parser!(u64).range(1..))]
+    rounds: u64,
+    /// How many pairs each contestant has in a round, rounded up to thousands
+    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u64).range(1..))]
+    pairs: u64,
+    /// What the server does besides
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["alone", "replica", "aof"])]
+    setups: Vec<Setup>,
+    /// What `cargo bench` adds
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Setup {
+    /// Nothing
+    Alone,
+    /// It feeds a replica
+    Replica,
+    /// It writes an append-only file, synced every second
+    Aof,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let core = Core::reserve();
+    for setup in &options.setups {
+        if let Err(wrong) = measure(&options, *setup, &core) {
+            eprintln!("{wrong}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Measures all contestants in one setup, and prints the table.
+fn measure(options: &Options, setup: Setup, core: &Core) -> Result<(), String> {
+    let (server, replica) = start(setup);
+    core.give(&server);
+    let gauge = Gauge::new(&server);
+    let mut client = server.client();
+    let contestants = contestants::all(&mut client);
+    let turns = options.pairs.div_ceil(LOCKS as u64);
+    let pairs = turns * LOCKS as u64;
+
+    let mut costs = vec![Vec::new(); contestants.len()];
+    let bar = ProgressBar::new(options.rounds + 1);
+    for round in 0..=options.rounds {
+        let mut sums = vec![0; contestants.len()];
+        for turn in 0..turns as usize {
+            if let Some(replica) = &replica {
+                server.wait_for_replica(replica);
+            }
+            for step in 0..contestants.len() {
+                let at = (turn + step) % contestants.len();
+                sums[at] += take_turn(&contestants[at], &mut client, &gauge)?;
+            }
+        }
+        bar.inc(1);
+        if round == 0 {
+            continue;
+        }
+        for (costs, sum) in costs.iter_mut().zip(sums) {
+            costs.push(sum as f64 / pairs as f64);
+        }
+    }
+    bar.finish_and_clear();
+    let title = title(setup, &mut client, options.rounds, pairs);
+    print(&title, &contestants, &costs);
+    Ok(())
+}
+
+fn start(setup: Setup) -> (Server, Option<Server>) {
+    let server = support::Setup::new();
+    match setup {
+        Setup::Alone => (server.start(), None),
+        Setup::Replica => {
+            let server = server.start();
+            let replica = server.replica(support::Setup::without_module());
+            (server, Some(replica))
+        }
+        Setup::Aof => {
+            let server = server
+                .config("appendonly yes")
+                .config("appendfsync everysec");
+            // A rewrite would fork the server in the middle of a turn.
+            (server.config("auto-aof-rewrite-percentage 0").start(), None)
+        }
+    }
+}
+
+/// Nanoseconds for a pair on each lock.
+fn take_turn(contestant: &Contestant, client: &mut Client, gauge: &Gauge) -> Result<u64, String> {
+    let mut run = |batch: &Batch| {
+        let before = gauge.read();
+        batch.pairs.run(client)?;
+        let cost = gauge.read() - before;
+        batch.cleanup.run(client)?;
+        Ok(cost)
+    };
+    let batches = &contestant.batches;
+    // One more, uncounted, comes first: the caches are still full of another contestant.
+    let warm_up = batches.last().map_or(Ok(0), &mut run);
+    let cost = warm_up.and_then(|_| batches.iter().map(&mut run).sum());
+    cost.map_err(|error: String| format!("{}: {error}", contestant.name))
+}
+
+fn title(setup: Setup, client: &mut Client, rounds: u64, pairs: u64) -> String {
+    let valkey = client
+        .info("server", "valkey_version")
+        .map(|version| format!("Valkey {version}"));
+    let server = valkey.unwrap_or_else(|| {
+        let version = client.info("server", "redis_version").unwrap_or_default();
+        format!("Redis {version}")
+    });
+    let setup = match setup {
+        Setup::Alone => "alone",
+        Setup::Replica => "with a replica",
+        Setup::Aof => "with an append-only file, synced every second",
+    };
+    format!("{server}, {setup}: {rounds} rounds of {pairs} pairs")
+}
+
+fn print(title: &str, contestants: &[Contestant], costs: &[Vec<f64>]) {
+    let of = |name| {
+        let at = contestants
+            .iter()
+            .position(|contestant| contestant.name == name);
+        &costs[at.expect("a contestant of that name")]
+    };
+    // Round by round, for the same reason as the turns.
+    let ours_to = |other: &[f64]| -> Spread {
+        let ratios = of(OURS).iter().zip(other).map(|(ours, other)| ours / other);
+        Spread::of(ratios.collect())
+    };
+    println!("\n{title}");
+    println!("ns of the server's main thread per pair, and ours / that: median (least to most)\n");
+    for (contestant, costs) in contestants.iter().zip(costs) {
+        let (cost, ratio) = (Spread::of(costs.clone()), ours_to(costs));
+        println!("{:42} {cost:18.0}   {ratio:.2}", contestant.name);
+    }
+    println!();
+    println!(
+        "ours / {REDISSON}: {:.2}, promised: below 0.50",
+        ours_to(of(REDISSON))
+    );
+    println!(
+        "ours / {SET_AND_COMPARE}: {:.2}, promised: 1.00 at most",
+        ours_to(of(SET_AND_COMPARE))
+    );
+}
+
+/// The middle of some numbers, and how far they lie apart.
+struct Spread {
+    least: f64,
+    median: f64,
+    most: f64,
+}
+
+impl Spread {
+    fn of(mut numbers: Vec<f64>) -> Spread {
+        numbers.sort_by(f64::total_cmp);
+        let (low, high) = ((numbers.len() - 1) / 2, numbers.len() / 2);
+        Spread {
+            least: numbers[0],
+            median: (numbers[low] + numbers[high]) / 2.0,
+            most: numbers[numbers.len() - 1],
+        }
+    }
+}
+
+impl std::fmt::Display for Spread {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let digits = f.precision().unwrap_or(2);
+        let [least, median, most] =
+            [self.least, self.median, self.most].map(|number| format!("{number:.digits$}"));
+        let text = format!("{median} ({least} to {most})");
+        write!(f, "{text:>width$}", width = f.width().unwrap_or(0))
+    }
+}

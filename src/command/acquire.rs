@@ -1,0 +1,57 @@
+//! `LOCK.ACQUIRE key owner [ttl] [WAIT timeout] [HOLDS n] [TOKEN token]`
+
+use super::args::{parse, Accepts};
+use super::spec::{HOLDS, OWNER, TOKEN, TTL, WAIT};
+use super::{Access, Command, Error, Reply, Spec, Store};
+use crate::lock;
+
+/// Takes the lock or reenters it.
+pub struct Acquire;
+
+impl Command for Acquire {
+    const SPEC: Spec = Spec {
+        name: "lock.acquire",
+        flags: c"write deny-oom fast",
+        categories: c"write fast",
+        min_args: 3,
+        fixed_args: false,
+        access: Access::Update,
+        summary: c"Takes a lock, or reenters it where the owner holds it",
+        arguments: &[OWNER, TTL, WAIT, HOLDS, TOKEN],
+    };
+
+    fn run(args: &[&[u8]], store: &mut impl Store) -> Result<Reply, Error> {
+        let accepts = Accepts {
+            ttl: true,
+            holds: Some(1),
+            token: true,
+            wait: true,
+        };
+        let (owner, options) = parse("lock.acquire", args, &accepts)?;
+        let request = lock::Acquire {
+            ttl: store.settings(|settings| options.ttl(settings))?,
+            holds: options.holds,
+            token: options.token,
+        };
+        let now = store.now();
+        let view = store.view(owner)?;
+        let (change, grant) = store.tokens(|tokens| lock::acquire(&view, &request, now, tokens))?;
+        match (grant.holds, options.wait) {
+            (0, Some(wait)) if store.may_wait() => {
+                store.wait(owner, request, wait)?;
+                return Ok(Reply::Later);
+            }
+            (0, _) => {
+                store.count(|counters| &mut counters.busy);
+                return Ok(Reply::Grant(grant));
+            }
+            _ => store.apply(owner, &change),
+        }
+        store.answered(&grant);
+        store.count(match view {
+            lock::View::Mine(_) => |counters| &mut counters.reentered,
+            _ => |counters| &mut counters.acquired,
+        });
+        Ok(Reply::Grant(grant))
+    }
+}

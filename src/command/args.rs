@@ -1,0 +1,254 @@
+//! Reads the arguments that follow a lock's name.
+
+use super::error::Error;
+use crate::lock::{Millis, Token, MAX_HOLDS, MAX_OWNER, MODE_FIELD, TOKEN_FIELD};
+use crate::settings::Settings;
+
+/// What a command takes after the owner. Where it is not set, the command does not have it.
+#[derive(Default)]
+pub struct Accepts {
+    /// `[ttl]`, directly after the owner.
+    pub ttl: bool,
+    /// `[HOLDS n]`, with the least that n may be.
+    pub holds: Option<u32>,
+    /// `[TOKEN token]`.
+    pub token: bool,
+    /// `[WAIT timeout]`.
+    pub wait: bool,
+}
+
+/// What was sent after the owner.
+#[derive(Debug, Default)]
+pub struct Options {
+    ttl: Option<Millis>,
+    /// The n of `HOLDS n`.
+    pub holds: Option<u32>,
+    /// The token of `TOKEN token`.
+    pub token: Option<Token>,
+    /// The timeout of `WAIT timeout`; 0 is no limit.
+    pub wait: Option<Millis>,
+}
+
+impl Options {
+    /// The lease asked for, or the one that is the default.
+    ///
+    /// # Errors
+    /// Where it is longer than `lock.max-ttl` allows.
+    pub fn ttl(&self, settings: &Settings) -> Result<Millis, Error> {
+        match self.ttl {
+            Some(ttl) if ttl > settings.longest_ttl() => Err(Error::Number {
+                name: "ttl",
+                min: 1,
+                max: settings.longest_ttl().0,
+                remark: " (lock.max-ttl)",
+                given: ttl.0.to_string().into_bytes(),
+            }),
+            Some(ttl) => Ok(ttl),
+            None => Ok(settings.default_ttl),
+        }
+    }
+}
+
+/// Reads `name key owner …`: the owner, and what follows it.
+///
+/// # Errors
+/// A line that names the argument and what it may be.
+pub fn parse<'a>(
+    command: &'static str,
+    args: &[&'a [u8]],
+    accepts: &Accepts,
+) -> Result<(&'a [u8], Options), Error> {
+    let [_, _, owner, rest @ ..] = args else {
+        return Err(Error::Arity(command));
+    };
+    check_owner(owner)?;
+    let mut options = Options::default();
+    let mut rest = rest.iter();
+    let mut first = accepts.ttl;
+    while let Some(word) = rest.next() {
+        let mut value = |name| rest.next().copied().ok_or(Error::NoValue(name));
+        match (accepts.holds, accepts.token) {
+            (Some(min), _) if word.eq_ignore_ascii_case(b"HOLDS") => {
+                let n = number(
+                    "HOLDS",
+                    i64::from(min),
+                    i64::from(MAX_HOLDS),
+                    value("HOLDS")?,
+                )?;
+                once("HOLDS", &mut options.holds, n as u32)?;
+            }
+            (_, true) if word.eq_ignore_ascii_case(b"TOKEN") => {
+                let n = number("TOKEN", 1, Token::MAX, value("TOKEN")?)?;
+                if let Some(token) = Token::new(n) {
+                    once("TOKEN", &mut options.token, token)?;
+                }
+            }
+            _ if accepts.wait && word.eq_ignore_ascii_case(b"WAIT") => {
+                let ms = number("WAIT", 0, crate::lock::MAX_TTL.0, value("WAIT")?)?;
+                once("WAIT", &mut options.wait, Millis(ms))?;
+            }
+            _ if first && !word.first().is_some_and(u8::is_ascii_alphabetic) => {
+                let ms = number("ttl", 1, crate::lock::MAX_TTL.0, word)?;
+                options.ttl = Some(Millis(ms));
+            }
+            _ => return Err(unknown(word, accepts, first)),
+        }
+        first = false;
+    }
+    Ok((owner, options))
+}
+
+/// An owner may be any bytes but the names of the fields that a lock has besides its owner's.
+fn check_owner(owner: &[u8]) -> Result<(), Error> {
+    if owner.is_empty() || owner.len() > MAX_OWNER {
+        Err(Error::Owner("must be 1 to 1024 bytes long"))
+    } else if owner == TOKEN_FIELD || owner == MODE_FIELD {
+        Err(Error::Owner(
+            "must not be \"fencing_token\" or \"mode\", which are reserved",
+        ))
+    } else {
+        Ok(())
+    }
+}
+
+fn once<T>(name: &'static str, option: &mut Option<T>, value: T) -> Result<(), Error> {
+    match option.replace(value) {
+        Some(_) => Err(Error::Twice(name)),
+        None => Ok(()),
+    }
+}
+
+fn number(name: &'static str, min: i64, max: i64, given: &[u8]) -> Result<i64, Error> {
+    let parsed = match given {
+        b"0" => Some(0),
+        _ => crate::lock::decimal(given),
+    };
+    parsed
+        .filter(|n| (min..=max).contains(n))
+        .ok_or_else(|| Error::Number {
+            name,
+            min,
+            max,
+            remark: "",
+            given: given.to_vec(),
+        })
+}
+
+fn unknown(word: &[u8], accepts: &Accepts, first: bool) -> Error {
+    let mut known = Vec::new();
+    if first {
+        known.push("a ttl in ms");
+    }
+    if accepts.wait {
+        known.push("WAIT");
+    }
+    if accepts.holds.is_some() {
+        known.push("HOLDS");
+    }
+    if accepts.token {
+        known.push("TOKEN");
+    }
+    Error::UnknownOption {
+        given: word.to_vec(),
+        known: known.join(" or "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: Accepts = Accepts {
+        ttl: true,
+        holds: Some(1),
+        token: true,
+        wait: false,
+    };
+
+    fn read(words: &[&str]) -> Result<Options, String> {
+        let args: Vec<&[u8]> = ["LOCK.X", "key", "me"]
+            .iter()
+            .chain(words)
+            .map(|word| word.as_bytes())
+            .collect();
+        let (_, options) = parse("lock.x", &args, &ALL).map_err(|error| error.to_string())?;
+        Ok(options)
+    }
+
+    #[test]
+    fn options_come_in_any_order_and_case() {
+        for words in [
+            ["500", "HOLDS", "2", "TOKEN", "9"],
+            ["500", "token", "9", "Holds", "2"],
+        ] {
+            let options = read(&words).unwrap();
+            assert_eq!(options.ttl, Some(Millis(500)));
+            assert_eq!(options.holds, Some(2));
+            assert_eq!(options.token, Token::new(9));
+        }
+        assert_eq!(read(&["holds", "2"]).unwrap().ttl, None);
+    }
+
+    #[test]
+    fn a_refusal_names_the_argument_and_what_it_may_be() {
+        for (words, refusal) in [
+            (
+                &["0"][..],
+                "ERR ttl must be a whole number from 1 to 9007199254740991, not \"0\"",
+            ),
+            (
+                &["5", "HOLDS", "x\n"],
+                "ERR HOLDS must be a whole number from 1 to 2147483647, not \"x\\n\"",
+            ),
+            (
+                &["TOKEN", "9007199254740991"],
+                "ERR TOKEN must be a whole number from 1 to 9007199254740990, not \"9007199254740991\"",
+            ),
+            (&["HOLDS"], "ERR HOLDS needs a value"),
+            (&["5", "TOKEN"], "ERR TOKEN needs a value"),
+            (&["HOLDS", "1", "holds", "1"], "ERR HOLDS may be given only once"),
+            (&["TOKEN", "1", "TOKEN", "1"], "ERR TOKEN may be given only once"),
+            (&["soon"], "ERR unknown option \"soon\", expected a ttl in ms or HOLDS or TOKEN"),
+            (&["5", "5"], "ERR unknown option \"5\", expected HOLDS or TOKEN"),
+            (&["HOLDS", "1", "5"], "ERR unknown option \"5\", expected HOLDS or TOKEN"),
+        ] {
+            assert_eq!(read(words).unwrap_err(), refusal);
+        }
+    }
+
+    #[test]
+    fn numbers_are_plain_decimals() {
+        for word in [
+            "-1",
+            "+1",
+            "01",
+            "1e3",
+            "0x10",
+            "1.0",
+            " 1",
+            "1 ",
+            "",
+            "\u{661}",
+            "99999999999999999999",
+        ] {
+            assert!(read(&[word]).is_err(), "{word}");
+            assert!(read(&["HOLDS", word]).is_err(), "{word}");
+        }
+        assert!(read(&["9007199254740991"]).is_ok());
+        assert!(read(&["9007199254740992"]).is_err());
+    }
+
+    #[test]
+    fn an_owner_is_1_to_1024_bytes_and_no_reserved_name() {
+        let owner = |owner: &[u8]| {
+            let args = [b"LOCK.X".as_slice(), b"key", owner];
+            parse("lock.x", &args, &ALL).map(|_| ())
+        };
+        assert!(owner(b"\0\xff%s").is_ok());
+        assert!(owner(b"Mode").is_ok());
+        assert!(owner(&[b'x'; 1024]).is_ok());
+        for refused in [b"".as_slice(), &[b'x'; 1025], b"mode", b"fencing_token"] {
+            assert!(matches!(owner(refused), Err(Error::Owner(_))));
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! `LOCK.ASSERT key owner [TOKEN token]`
+
+use super::args::{parse, Accepts};
+use super::spec::{OWNER, TOKEN};
+use super::{Access, Command, Error, Reply, Spec, Store};
+use crate::lock;
+
+/// Fails where the owner does not hold the lock: a guard for the writes that follow in a script.
+pub struct Assert;
+
+impl Command for Assert {
+    const SPEC: Spec = Spec {
+        name: "lock.assert",
+        flags: c"readonly fast",
+        categories: c"read fast",
+        min_args: 3,
+        fixed_args: false,
+        access: Access::Read,
+        summary: c"Fails unless the owner holds the lock",
+        arguments: &[OWNER, TOKEN],
+    };
+
+    fn run(args: &[&[u8]], store: &mut impl Store) -> Result<Reply, Error> {
+        let accepts = Accepts {
+            token: true,
+            ..Accepts::default()
+        };
+        let (owner, options) = parse("lock.assert", args, &accepts)?;
+        let view = store.view(owner)?;
+        if let Err(error) = lock::assert(&view, options.token) {
+            store.count(|counters| &mut counters.asserts_failed);
+            return Err(error.into());
+        }
+        Ok(Reply::Ok)
+    }
+}

@@ -1,0 +1,94 @@
+//! What is replied as an error.
+
+use crate::escape::Escaped;
+use crate::lock;
+use std::fmt;
+
+/// An error reply: one line, which starts with a code of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    /// The lock refuses it.
+    Lock(lock::Error),
+    /// Too few or too many arguments.
+    Arity(&'static str),
+    /// A number that is none, or out of range.
+    Number {
+        /// What it is called.
+        name: &'static str,
+        /// The least it may be.
+        min: i64,
+        /// The most it may be.
+        max: i64,
+        /// A remark on the range, such as the setting that it comes from.
+        remark: &'static str,
+        /// What was sent.
+        given: Vec<u8>,
+    },
+    /// An owner's name that cannot be one, and why.
+    Owner(&'static str),
+    /// An option that the command does not have.
+    UnknownOption {
+        /// What was sent.
+        given: Vec<u8>,
+        /// What would do.
+        known: String,
+    },
+    /// An option that stands last and lacks its value.
+    NoValue(&'static str),
+    /// An option that was given before.
+    Twice(&'static str),
+    /// The server does not let this client wait.
+    NotNow,
+    /// As many wait as may.
+    TooManyWaiters(i64),
+    /// The wait would close a circle of owners that wait for one another.
+    Deadlock {
+        /// How many owners.
+        owners: usize,
+        /// The lock that was asked for.
+        lock: Vec<u8>,
+    },
+}
+
+impl From<lock::Error> for Error {
+    fn from(error: lock::Error) -> Error {
+        Error::Lock(error)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Lock(error) => error.fmt(f),
+            Error::Arity(command) => {
+                write!(f, "ERR wrong number of arguments for '{command}' command")
+            }
+            Error::Number {
+                name,
+                min,
+                max,
+                remark,
+                given,
+            } => write!(
+                f,
+                "ERR {name} must be a whole number from {min} to {max}{remark}, not {}",
+                Escaped(given)
+            ),
+            Error::Owner(why) => write!(f, "ERR owner {why}"),
+            Error::UnknownOption { given, known } => {
+                write!(f, "ERR unknown option {}, expected {known}", Escaped(given))
+            }
+            Error::NoValue(option) => write!(f, "ERR {option} needs a value"),
+            Error::Twice(option) => write!(f, "ERR {option} may be given only once"),
+            Error::NotNow => f.write_str("ERR this client may not wait"),
+            Error::TooManyWaiters(most) => {
+                write!(f, "TOOMANYWAITERS {most} wait already (lock.max-waiters)")
+            }
+            Error::Deadlock { owners, lock } => write!(
+                f,
+                "DEADLOCK to wait for {} would close a circle of {owners} owners",
+                Escaped(lock)
+            ),
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! `LOCK.RELEASE key owner [HOLDS n] [TOKEN token]`
+
+use super::args::{parse, Accepts};
+use super::spec::{HOLDS, OWNER, TOKEN};
+use super::{Access, Command, Error, Reply, Spec, Store};
+use crate::lock;
+
+/// Gives a hold back; the last one frees the lock.
+pub struct Release;
+
+impl Command for Release {
+    const SPEC: Spec = Spec {
+        name: "lock.release",
+        flags: c"write fast",
+        categories: c"write fast",
+        min_args: 3,
+        fixed_args: false,
+        access: Access::Release,
+        summary: c"Gives back one hold of a lock, and frees the lock with the last one",
+        arguments: &[OWNER, HOLDS, TOKEN],
+    };
+
+    fn run(args: &[&[u8]], store: &mut impl Store) -> Result<Reply, Error> {
+        let accepts = Accepts {
+            ttl: false,
+            holds: Some(0),
+            token: true,
+            wait: false,
+        };
+        let (owner, options) = parse("lock.release", args, &accepts)?;
+        let request = lock::Release {
+            holds: options.holds,
+            token: options.token,
+        };
+        let view = store.view(owner)?;
+        let (change, left) = lock::release(&view, &request)?;
+        store.apply(owner, &change);
+        if change == lock::Change::Free {
+            store.count(|counters| &mut counters.released);
+        }
+        Ok(Reply::Integer(i64::from(left)))
+    }
+}

@@ -1,0 +1,40 @@
+//! `LOCK.RENEW key owner [ttl] [TOKEN token]`
+
+use super::args::{parse, Accepts};
+use super::spec::{OWNER, TOKEN, TTL};
+use super::{Access, Command, Error, Reply, Spec, Store};
+use crate::lock;
+
+/// Sets the time left of a hold.
+pub struct Renew;
+
+impl Command for Renew {
+    const SPEC: Spec = Spec {
+        name: "lock.renew",
+        flags: c"write fast",
+        categories: c"write fast",
+        min_args: 3,
+        fixed_args: false,
+        access: Access::Update,
+        summary: c"Sets the time that is left to the holder of a lock",
+        arguments: &[OWNER, TTL, TOKEN],
+    };
+
+    fn run(args: &[&[u8]], store: &mut impl Store) -> Result<Reply, Error> {
+        let accepts = Accepts {
+            ttl: true,
+            holds: None,
+            token: true,
+            wait: false,
+        };
+        let (owner, options) = parse("lock.renew", args, &accepts)?;
+        let ttl = store.settings(|settings| options.ttl(settings))?;
+        let now = store.now();
+        let view = store.view(owner)?;
+        let (change, grant) =
+            store.tokens(|tokens| lock::renew(&view, ttl, options.token, now, tokens))?;
+        store.apply(owner, &change);
+        store.count(|counters| &mut counters.renewed);
+        Ok(Reply::Grant(grant))
+    }
+}

@@ -1,0 +1,95 @@
+//! How a command is described to the server and, by `COMMAND DOCS`, to people.
+
+use std::ffi::CStr;
+
+/// What a command does to its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Only reads it.
+    Read,
+    /// Reads it, and creates or changes it.
+    Update,
+    /// Reads it, and changes or deletes it.
+    Release,
+}
+
+/// An argument after the key, for `COMMAND DOCS`.
+pub struct Argument {
+    /// Its name.
+    pub name: &'static CStr,
+    /// The word before it, where it is an option.
+    pub token: Option<&'static CStr>,
+    /// What its value is.
+    pub kind: Kind,
+    /// Whether it may be left out.
+    pub optional: bool,
+}
+
+/// The type of an argument's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Bytes.
+    String,
+    /// A whole number.
+    Integer,
+}
+
+/// Everything that is told of a command.
+pub struct Spec {
+    /// The name, in lower case.
+    pub name: &'static str,
+    /// The server's flags of it.
+    pub flags: &'static CStr,
+    /// The ACL categories, `lock` aside.
+    pub categories: &'static CStr,
+    /// How many arguments at least, the name included.
+    pub min_args: u8,
+    /// Whether that is how many exactly.
+    pub fixed_args: bool,
+    /// What it does to its key.
+    pub access: Access,
+    /// One line on what it does.
+    pub summary: &'static CStr,
+    /// The arguments after the key.
+    pub arguments: &'static [Argument],
+}
+
+/// The owner, as most commands take it.
+pub const OWNER: Argument = Argument {
+    name: c"owner",
+    token: None,
+    kind: Kind::String,
+    optional: false,
+};
+
+/// The time to live, in ms.
+pub const TTL: Argument = Argument {
+    name: c"ttl",
+    token: None,
+    kind: Kind::Integer,
+    optional: true,
+};
+
+/// `HOLDS n`.
+pub const HOLDS: Argument = Argument {
+    name: c"holds",
+    token: Some(c"HOLDS"),
+    kind: Kind::Integer,
+    optional: true,
+};
+
+/// `WAIT timeout`, in ms.
+pub const WAIT: Argument = Argument {
+    name: c"timeout",
+    token: Some(c"WAIT"),
+    kind: Kind::Integer,
+    optional: true,
+};
+
+/// `TOKEN token`.
+pub const TOKEN: Argument = Argument {
+    name: c"token",
+    token: Some(c"TOKEN"),
+    kind: Kind::Integer,
+    optional: true,
+};

@@ -1,0 +1,146 @@
+//! What a command needs of the server, and what it gives back.
+
+use crate::lock::{Change, Error, Grant, Hold, Millis, Now, Tokens, View};
+use crate::settings::Settings;
+
+/// The one key that a command works on, the clock, and what the module remembers.
+pub trait Store {
+    /// The time, read once a command.
+    fn now(&self) -> Now;
+
+    /// The present settings.
+    fn settings<R>(&self, read: impl FnOnce(&Settings) -> R) -> R;
+
+    /// The lock as this owner sees it.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] where the key holds something that is no lock.
+    fn view(&mut self, owner: &[u8]) -> Result<View, Error>;
+
+    /// Who holds the lock, whoever it is; none where it is free.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] where the key holds something that is no lock.
+    fn holder(&mut self) -> Result<Option<Holder>, Error>;
+
+    /// Works with the source of fencing tokens.
+    fn tokens<R>(&mut self, work: impl FnOnce(&mut Tokens) -> R) -> R;
+
+    /// Writes the change of that owner's hold, tells replicas, the AOF and all who listen.
+    fn apply(&mut self, owner: &[u8], change: &Change);
+
+    /// Takes note that a call which did not wait was answered that its owner has this hold.
+    fn answered(&mut self, grant: &Grant);
+
+    /// Whether the caller may be made to wait. Not in `MULTI`, scripts and functions.
+    fn may_wait(&self) -> bool;
+
+    /// Puts the call at the end of the line, for so long; 0 is no limit. It is replied to later.
+    ///
+    /// # Errors
+    /// [`super::Error::TooManyWaiters`], and [`super::Error::Deadlock`] where the wait would close
+    /// a circle.
+    fn wait(
+        &mut self,
+        owner: &[u8],
+        request: crate::lock::Acquire,
+        wait: Millis,
+    ) -> Result<(), super::Error>;
+
+    /// How many wait for this lock, and the first ones in order: who, and for how long already.
+    fn line(&mut self) -> (usize, Vec<(Vec<u8>, Millis)>);
+
+    /// Counts for `INFO lock`.
+    fn count(&mut self, counter: fn(&mut Counters) -> &mut u64);
+}
+
+/// The holder of a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Its name.
+    pub owner: Vec<u8>,
+    /// What it holds.
+    pub hold: Hold,
+}
+
+/// What a command replies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// Four integers: acquired, holds, token, ttl.
+    Grant(Grant),
+    /// An integer.
+    Integer(i64),
+    /// The simple string `OK`.
+    Ok,
+    /// Null.
+    Null,
+    /// A map: who holds the lock, and who waits for it.
+    Info(LockInfo),
+    /// Nothing yet: the call waits.
+    Later,
+}
+
+/// What `LOCK.INFO` tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockInfo {
+    /// The holder's name.
+    pub owner: Vec<u8>,
+    /// Its holds, its token, and the time left.
+    pub grant: Grant,
+    /// How many wait.
+    pub waiters: usize,
+    /// The first of them, in order, and how long they have waited.
+    pub queue: Vec<(Vec<u8>, Millis)>,
+}
+
+/// How often things happened since the module was loaded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Free locks that were taken.
+    pub acquired: u64,
+    /// Acquires by the holder, repeats with `HOLDS` among them.
+    pub reentered: u64,
+    /// Acquires that found another holder.
+    pub busy: u64,
+    /// Releases that freed the lock.
+    pub released: u64,
+    /// Renewals.
+    pub renewed: u64,
+    /// Locks that `LOCK.FORCERELEASE` freed.
+    pub forced: u64,
+    /// Asserts by one who does not hold the lock.
+    pub asserts_failed: u64,
+    /// Locks that passed straight to the next in line.
+    pub handed_over: u64,
+    /// Acquires that began to wait.
+    pub waits_started: u64,
+    /// Waits whose time was up.
+    pub waits_timed_out: u64,
+    /// Waits that ended because the client was gone or unblocked, or the server no master any more.
+    pub waits_cancelled: u64,
+    /// Leases that ended while someone waited for the lock.
+    pub expired_while_waited_for: u64,
+    /// Waits refused because they would have closed a circle.
+    pub deadlocks_refused: u64,
+}
+
+impl Counters {
+    /// Nothing happened yet.
+    pub const fn new() -> Counters {
+        Counters {
+            acquired: 0,
+            reentered: 0,
+            busy: 0,
+            released: 0,
+            renewed: 0,
+            forced: 0,
+            asserts_failed: 0,
+            handed_over: 0,
+            waits_started: 0,
+            waits_timed_out: 0,
+            waits_cancelled: 0,
+            expired_while_waited_for: 0,
+            deadlocks_refused: 0,
+        }
+    }
+}

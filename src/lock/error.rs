@@ -1,0 +1,66 @@
+//! What a lock refuses, and the line that says so.
+
+use std::fmt;
+
+/// A refusal. The text starts with the code that clients match and `INFO errorstats` counts.
+/// Nothing was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Error {
+    /// `NOTOWNER`: the owner does not hold the lock, or not with the token it named.
+    NotOwner(NotOwner),
+    /// `HOLDCOUNT`: `HOLDS wanted` does not follow from the `held` holds there are.
+    HoldCount {
+        /// How often the owner holds the lock now.
+        held: u32,
+        /// The `n` of `HOLDS n`.
+        wanted: u32,
+        /// The other count from which the call would go to `wanted`.
+        from: u32,
+    },
+    /// `HOLDCOUNT`: the owner holds the lock as often as can be.
+    MostHolds,
+    /// `WRONGTYPE`: the key holds something that is no lock.
+    WrongType,
+    /// `ERR`: a planted token left none to issue.
+    TokensSpent,
+}
+
+/// Why an owner does not count as the holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotOwner {
+    /// Nobody holds the lock: it was released, or its lease ran out.
+    Free,
+    /// Someone else holds it.
+    Theirs,
+    /// The same owner holds it, but that is another hold than the one with the token named.
+    OtherToken,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::NotOwner(NotOwner::Free) => f.write_str("NOTOWNER the lock is free"),
+            Error::NotOwner(NotOwner::Theirs) => {
+                f.write_str("NOTOWNER the lock is held by another owner")
+            }
+            Error::NotOwner(NotOwner::OtherToken) => {
+                f.write_str("NOTOWNER the owner's present hold has another token")
+            }
+            Error::HoldCount { held, wanted, from } => write!(
+                f,
+                "HOLDCOUNT the owner has {held} holds, but HOLDS {wanted} fits {from} or {wanted} only"
+            ),
+            Error::MostHolds => write!(
+                f,
+                "HOLDCOUNT the owner has {} holds, the most there can be",
+                super::MAX_HOLDS
+            ),
+            Error::WrongType => {
+                f.write_str("WRONGTYPE the key holds something that is not a lock")
+            }
+            Error::TokensSpent => f.write_str(
+                "ERR no fencing token is left: a lock on this server carries the largest possible token",
+            ),
+        }
+    }
+}

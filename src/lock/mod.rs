@@ -1,0 +1,28 @@
+//! What a lock is: pure rules, with no server and no clock of their own.
+//!
+//! A lock is a hash under the lock's name with a TTL: one field named after its owner that counts
+//! the holds, as Redisson's `RLock` writes it, and one with the fencing token. The rules take what
+//! was read of it (a [`View`]) and say what is to be written (a [`Change`]) and answered.
+
+mod channel;
+mod error;
+mod rules;
+mod time;
+mod token;
+mod view;
+
+pub use channel::Channel;
+pub use error::{Error, NotOwner};
+pub use rules::{acquire, assert, release, renew, Acquire, Change, Grant, Release, Update};
+pub use time::{Deadline, Millis, Now};
+pub use token::{Token, Tokens};
+pub use view::{decimal, parse_holds, parse_token, Fields, Hold, View, MODE_FIELD, TOKEN_FIELD};
+
+/// The most holds that one owner can have: what Redisson's counter can hold.
+pub const MAX_HOLDS: u32 = i32::MAX as u32;
+
+/// The longest lease, 2^53-1 ms: some 285,000 years, and still exact in JavaScript and Lua.
+pub const MAX_TTL: Millis = Millis((1 << 53) - 1);
+
+/// The longest name of an owner, in bytes.
+pub const MAX_OWNER: usize = 1024;

@@ -1,0 +1,245 @@
+//! The rules: what each command makes of a lock.
+
+use super::error::{Error, NotOwner};
+use super::time::{Deadline, Millis, Now};
+use super::token::{Token, Tokens};
+use super::view::{Hold, View};
+use super::MAX_HOLDS;
+
+/// What is to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// A free lock is taken. Where `lapsed`, an old lease has to be deleted first.
+    Take {
+        /// An expired lease of someone is still stored.
+        lapsed: bool,
+        /// How often it is held: once, but where several waits of one owner end together.
+        holds: u32,
+        /// The token of the new hold.
+        token: Token,
+        /// When its lease ends.
+        deadline: Deadline,
+    },
+    /// The owner's hold stays, with some of its parts new.
+    Update(Update),
+    /// The lock becomes free.
+    Free,
+}
+
+/// The parts of a hold that change; none of them where the lock stays as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Update {
+    /// The new count.
+    pub holds: Option<u32>,
+    /// The token that a hold made by Redisson is given.
+    pub token: Option<Token>,
+    /// The new end of the lease.
+    pub deadline: Option<Deadline>,
+}
+
+/// The answer to `LOCK.ACQUIRE` and `LOCK.RENEW`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grant {
+    /// How often this owner holds the lock now; 0 where it does not.
+    pub holds: u32,
+    /// The token of this owner's hold.
+    pub token: Option<Token>,
+    /// Until the lease ends, whoever holds it.
+    pub ttl: Millis,
+}
+
+/// What `LOCK.ACQUIRE` asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Acquire {
+    /// How long the lease is to last from now.
+    pub ttl: Millis,
+    /// The count that this call makes it, at least 1.
+    pub holds: Option<u32>,
+    /// Only the hold with this token may be reentered.
+    pub token: Option<Token>,
+}
+
+/// What `LOCK.RELEASE` asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Release {
+    /// The count that this call leaves.
+    pub holds: Option<u32>,
+    /// Only the hold with this token may be released.
+    pub token: Option<Token>,
+}
+
+/// Takes the lock, or reenters it.
+///
+/// A reentry never shortens the lease. With `holds`, a repeat of a call that was applied already
+/// counts nothing and is answered as the first was.
+///
+/// # Errors
+/// [`Error::NotOwner`] where a token is named and the owner has no hold with it;
+/// [`Error::HoldCount`] where `holds` does not follow from the count now.
+pub fn acquire(
+    view: &View,
+    request: &Acquire,
+    now: Now,
+    tokens: &mut Tokens,
+) -> Result<(Change, Grant), Error> {
+    let deadline = now.plus(request.ttl);
+    match (check_token(view, request.token)?, view) {
+        (Some(hold), _) => {
+            let holds = counted_up(hold.holds, request.holds)?;
+            let extended = (deadline > hold.deadline).then_some(deadline);
+            let update = Update {
+                holds: (holds != hold.holds).then_some(holds),
+                token: missing_token(&hold, now, tokens)?,
+                deadline: extended,
+            };
+            Ok(updated(hold, update, now))
+        }
+        (None, View::Free { lapsed }) => {
+            counted_up(0, request.holds)?;
+            let token = tokens.issue(now)?;
+            let change = Change::Take {
+                lapsed: *lapsed,
+                holds: 1,
+                token,
+                deadline,
+            };
+            let grant = Grant {
+                holds: 1,
+                token: Some(token),
+                ttl: request.ttl,
+            };
+            Ok((change, grant))
+        }
+        (
+            None,
+            View::Theirs(until)
+            | View::Mine(Hold {
+                deadline: until, ..
+            }),
+        ) => {
+            counted_up(0, request.holds)?;
+            let busy = Grant {
+                holds: 0,
+                token: None,
+                ttl: until.left(now),
+            };
+            Ok((Change::Update(Update::default()), busy))
+        }
+    }
+}
+
+/// Gives back one hold, or all but `holds` of them, and says how many are left.
+///
+/// # Errors
+/// [`Error::NotOwner`] where the owner has no such hold, unless the call only asks that none be
+/// left; [`Error::HoldCount`] where `holds` does not follow from the count now.
+pub fn release(view: &View, request: &Release) -> Result<(Change, u32), Error> {
+    let unchanged = Change::Update(Update::default());
+    let hold = match (check_hold(view, request.token), request.holds) {
+        (Ok(hold), _) => hold,
+        (Err(_), Some(0)) => return Ok((unchanged, 0)),
+        (Err(error), _) => return Err(error),
+    };
+    let left = match request.holds {
+        None => hold.holds - 1,
+        Some(wanted) if wanted == hold.holds => return Ok((unchanged, wanted)),
+        Some(wanted) if wanted.checked_add(1) == Some(hold.holds) => wanted,
+        Some(wanted) => {
+            return Err(Error::HoldCount {
+                held: hold.holds,
+                wanted,
+                from: wanted.saturating_add(1),
+            })
+        }
+    };
+    let update = Update {
+        holds: Some(left),
+        ..Update::default()
+    };
+    match left {
+        0 => Ok((Change::Free, 0)),
+        _ => Ok((Change::Update(update), left)),
+    }
+}
+
+/// Sets the time left to exactly `ttl`.
+///
+/// # Errors
+/// [`Error::NotOwner`] where the owner has no such hold.
+pub fn renew(
+    view: &View,
+    ttl: Millis,
+    token: Option<Token>,
+    now: Now,
+    tokens: &mut Tokens,
+) -> Result<(Change, Grant), Error> {
+    let hold = check_hold(view, token)?;
+    let deadline = now.plus(ttl);
+    let update = Update {
+        holds: None,
+        token: missing_token(&hold, now, tokens)?,
+        deadline: (deadline != hold.deadline).then_some(deadline),
+    };
+    Ok(updated(hold, update, now))
+}
+
+/// Checks that the owner holds the lock.
+///
+/// # Errors
+/// [`Error::NotOwner`] where it has no such hold.
+pub fn assert(view: &View, token: Option<Token>) -> Result<(), Error> {
+    check_hold(view, token).map(|_| ())
+}
+
+/// The owner's hold, which must be the one with the token where one is named.
+fn check_hold(view: &View, token: Option<Token>) -> Result<Hold, Error> {
+    match view {
+        View::Mine(hold) if token.is_none() || token == hold.token => Ok(*hold),
+        View::Mine(_) => Err(Error::NotOwner(NotOwner::OtherToken)),
+        View::Free { .. } => Err(Error::NotOwner(NotOwner::Free)),
+        View::Theirs(_) => Err(Error::NotOwner(NotOwner::Theirs)),
+    }
+}
+
+/// The owner's hold if it has one; with a token it must have that very hold.
+fn check_token(view: &View, token: Option<Token>) -> Result<Option<Hold>, Error> {
+    match token {
+        Some(_) => check_hold(view, token).map(Some),
+        None => Ok(check_hold(view, None).ok()),
+    }
+}
+
+/// The count after an acquire with `HOLDS wanted`, or without.
+fn counted_up(held: u32, wanted: Option<u32>) -> Result<u32, Error> {
+    match wanted {
+        None if held == MAX_HOLDS => Err(Error::MostHolds),
+        None => Ok(held + 1),
+        Some(wanted) if wanted == held || wanted == held + 1 => Ok(wanted),
+        Some(wanted) => Err(Error::HoldCount {
+            held,
+            wanted,
+            from: wanted - 1,
+        }),
+    }
+}
+
+/// The token that a hold made by Redisson is still to be given.
+fn missing_token(hold: &Hold, now: Now, tokens: &mut Tokens) -> Result<Option<Token>, Error> {
+    match hold.token {
+        Some(_) => Ok(None),
+        None => tokens.issue(now).map(Some),
+    }
+}
+
+/// The change and the answer for a hold that stays.
+fn updated(hold: Hold, update: Update, now: Now) -> (Change, Grant) {
+    let grant = Grant {
+        holds: update.holds.unwrap_or(hold.holds),
+        token: update.token.or(hold.token),
+        ttl: update.deadline.unwrap_or(hold.deadline).left(now),
+    };
+    (Change::Update(update), grant)
+}
+
+#[cfg(test)]
+mod tests;

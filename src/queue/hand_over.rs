@@ -1,0 +1,40 @@
+//! What becomes of a free lock when those who are first in line get it.
+
+use super::{Waiter, WaiterId};
+use crate::lock::{acquire, Error, Grant, Hold, Now, Tokens, View};
+
+/// What a wait is answered.
+pub type Outcome = (WaiterId, Result<Grant, Error>);
+
+/// Grants a lock to one owner's waits, each in order as if it were called now: with `HOLDS 1` the
+/// second is a repeat. Gives what the owner holds in the end, and what each wait is answered: a
+/// refusal where there is no token left, or where the count does not fit any more.
+///
+/// `view` is the lock as that owner sees it: free, or its own already.
+pub fn hand_over(
+    waits: &[(WaiterId, Waiter)],
+    mut view: View,
+    now: Now,
+    tokens: &mut Tokens,
+) -> (Option<Hold>, Vec<Outcome>) {
+    let mut answers = Vec::with_capacity(waits.len());
+    for (id, waiter) in waits {
+        let granted = acquire(&view, &waiter.request, now, tokens);
+        answers.push((*id, granted.map(|(_, grant)| grant)));
+        if let Ok((_, grant)) = granted {
+            view = View::Mine(Hold {
+                holds: grant.holds,
+                token: grant.token,
+                deadline: now.plus(grant.ttl),
+            });
+        }
+    }
+    let hold = match view {
+        View::Mine(hold) => Some(hold),
+        _ => None,
+    };
+    (hold, answers)
+}
+
+#[cfg(test)]
+mod tests;

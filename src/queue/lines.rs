@@ -1,0 +1,293 @@
+//! The lines: one for each lock that is waited for, first in, first out.
+
+use super::Tick;
+use crate::lock::{Acquire, Deadline};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+/// A lock: the number of its database, and its name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    /// The database.
+    pub db: i32,
+    /// The key.
+    pub name: Rc<[u8]>,
+}
+
+/// A waiter's number. Who came later has the larger one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WaiterId(pub u64);
+
+/// One call that waits.
+#[derive(Debug, Clone)]
+pub struct Waiter {
+    /// Who wants the lock.
+    pub owner: Rc<[u8]>,
+    /// The lock.
+    pub place: Place,
+    /// What it asked for.
+    pub request: Acquire,
+    /// When it began to wait.
+    pub since: Tick,
+    /// When it gives up, if it does.
+    pub until: Option<Tick>,
+}
+
+/// Those who wait for one lock.
+#[derive(Debug, Default)]
+struct Line {
+    waiters: BTreeSet<WaiterId>,
+    /// The waits of each owner, which are granted together.
+    by_owner: BTreeMap<Rc<[u8]>, BTreeSet<WaiterId>>,
+    /// When the lease that they wait for ends, as far as is known.
+    lease: Option<Deadline>,
+}
+
+/// Every line of a server. Nothing here costs more the longer a line is, but for a logarithm.
+#[derive(Debug, Default)]
+pub struct Lines {
+    last: u64,
+    waiters: BTreeMap<WaiterId, Waiter>,
+    /// By database, then by name: so a lock is looked up without making a [`Place`].
+    lines: BTreeMap<i32, BTreeMap<Rc<[u8]>, Line>>,
+    timeouts: BTreeSet<(Tick, WaiterId)>,
+    leases: BTreeSet<(Deadline, Place)>,
+    by_owner: BTreeMap<Rc<[u8]>, BTreeSet<WaiterId>>,
+}
+
+impl Lines {
+    /// No lines.
+    pub const fn new() -> Lines {
+        Lines {
+            last: 0,
+            waiters: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            timeouts: BTreeSet::new(),
+            leases: BTreeSet::new(),
+            by_owner: BTreeMap::new(),
+        }
+    }
+
+    /// Whether nobody waits for anything.
+    pub fn is_empty(&self) -> bool {
+        self.waiters.is_empty()
+    }
+
+    /// How many wait, in all lines together.
+    pub fn waiters(&self) -> usize {
+        self.waiters.len()
+    }
+
+    /// How many lines there are.
+    pub fn lines(&self) -> usize {
+        self.lines.values().map(BTreeMap::len).sum()
+    }
+
+    /// Whether someone waits for this lock.
+    pub fn is_waited_for(&self, db: i32, name: &[u8]) -> bool {
+        self.line(db, name).is_some()
+    }
+
+    /// Puts a waiter at the end of its line.
+    pub fn join(&mut self, waiter: Waiter) -> WaiterId {
+        self.last += 1;
+        let id = WaiterId(self.last);
+        let Place { db, name } = waiter.place.clone();
+        let line = self.lines.entry(db).or_default().entry(name).or_default();
+        line.waiters.insert(id);
+        line.by_owner
+            .entry(waiter.owner.clone())
+            .or_default()
+            .insert(id);
+        self.by_owner
+            .entry(waiter.owner.clone())
+            .or_default()
+            .insert(id);
+        self.timeouts.extend(waiter.until.map(|until| (until, id)));
+        self.waiters.insert(id, waiter);
+        id
+    }
+
+    /// Takes a waiter out of its line.
+    pub fn leave(&mut self, id: WaiterId) -> Option<Waiter> {
+        let waiter = self.waiters.remove(&id)?;
+        if let Some(until) = waiter.until {
+            self.timeouts.remove(&(until, id));
+        }
+        remove_from(&mut self.by_owner, &waiter.owner, id);
+        let Place { db, name } = &waiter.place;
+        let lines = self.lines.get_mut(db)?;
+        let line = lines.get_mut(name)?;
+        line.waiters.remove(&id);
+        remove_from(&mut line.by_owner, &waiter.owner, id);
+        if line.waiters.is_empty() {
+            if let Some(lease) = line.lease {
+                self.leases.remove(&(lease, waiter.place.clone()));
+            }
+            lines.remove(name);
+            if lines.is_empty() {
+                self.lines.remove(db);
+            }
+        }
+        Some(waiter)
+    }
+
+    /// Takes out of the line whoever is first, with every other wait of the same owner in it, in
+    /// the order in which they came.
+    pub fn take_first(&mut self, db: i32, name: &[u8]) -> Vec<(WaiterId, Waiter)> {
+        let Some(line) = self.line(db, name) else {
+            return Vec::new();
+        };
+        let owner = line
+            .waiters
+            .first()
+            .and_then(|first| self.waiters.get(first))
+            .map(|w| &w.owner);
+        let ids = owner
+            .and_then(|owner| line.by_owner.get(owner))
+            .cloned()
+            .unwrap_or_default();
+        ids.into_iter()
+            .filter_map(|id| Some((id, self.leave(id)?)))
+            .collect()
+    }
+
+    /// Takes everyone out of the line, in order.
+    pub fn take_all(&mut self, db: i32, name: &[u8]) -> Vec<(WaiterId, Waiter)> {
+        let ids = self
+            .line(db, name)
+            .map(|line| line.waiters.clone())
+            .unwrap_or_default();
+        ids.into_iter()
+            .filter_map(|id| Some((id, self.leave(id)?)))
+            .collect()
+    }
+
+    /// A waiter.
+    pub fn get(&self, id: WaiterId) -> Option<&Waiter> {
+        self.waiters.get(&id)
+    }
+
+    /// Takes out one of those whose time is up.
+    pub fn take_late(&mut self, now: Tick) -> Option<(WaiterId, Waiter)> {
+        let (until, id) = *self.timeouts.first()?;
+        (until <= now).then_some(())?;
+        Some((id, self.leave(id)?))
+    }
+
+    /// When the next one gives up.
+    pub fn next_timeout(&self) -> Option<Tick> {
+        self.timeouts.first().map(|(until, _)| *until)
+    }
+
+    /// Takes note of when the lease that a line waits for ends.
+    pub fn set_lease(&mut self, place: &Place, lease: Option<Deadline>) {
+        let lines = self.lines.get_mut(&place.db);
+        let Some(line) = lines.and_then(|lines| lines.get_mut(&place.name)) else {
+            return;
+        };
+        if let Some(before) = line.lease {
+            self.leases.remove(&(before, place.clone()));
+        }
+        line.lease = lease;
+        self.leases
+            .extend(lease.map(|lease| (lease, place.clone())));
+    }
+
+    /// Takes a lease out of those that end next: its lock is being looked at. What is known of its
+    /// end stays.
+    pub fn forget_lease(&mut self, place: &Place) {
+        if let Some(lease) = self.lease(place) {
+            self.leases.remove(&(lease, place.clone()));
+        }
+    }
+
+    /// When the lease that a line waits for ends, as far as is known.
+    pub fn lease(&self, place: &Place) -> Option<Deadline> {
+        self.line(place.db, &place.name)?.lease
+    }
+
+    /// The lease that ends first of all that are waited for, and its lock.
+    pub fn next_lease(&self) -> Option<&(Deadline, Place)> {
+        self.leases.first()
+    }
+
+    /// Every lock that is waited for, in one database or in all.
+    pub fn places(&self, db: Option<i32>) -> Vec<Place> {
+        let of = |(&db, lines): (&i32, &BTreeMap<Rc<[u8]>, Line>)| -> Vec<Place> {
+            lines
+                .keys()
+                .map(|name| Place {
+                    db,
+                    name: name.clone(),
+                })
+                .collect()
+        };
+        match db {
+            Some(db) => self.lines.get_key_value(&db).map(of).unwrap_or_default(),
+            None => self.lines.iter().flat_map(of).collect(),
+        }
+    }
+
+    /// The locks of a database that are waited for, with how many wait: the longest line first.
+    pub fn longest(&self, db: i32) -> Vec<(Place, usize)> {
+        let mut longest: Vec<(Place, usize)> = self
+            .lines
+            .get(&db)
+            .into_iter()
+            .flatten()
+            .map(|(name, line)| {
+                (
+                    Place {
+                        db,
+                        name: name.clone(),
+                    },
+                    line.waiters.len(),
+                )
+            })
+            .collect();
+        longest.sort_by(|(a, more), (b, less)| less.cmp(more).then_with(|| a.cmp(b)));
+        longest
+    }
+
+    /// How many wait for this lock.
+    pub fn len_of(&self, db: i32, name: &[u8]) -> usize {
+        self.line(db, name).map_or(0, |line| line.waiters.len())
+    }
+
+    /// Those who wait for this lock, in order.
+    pub fn in_line(&self, db: i32, name: &[u8]) -> impl Iterator<Item = (WaiterId, &Waiter)> {
+        let ids = self
+            .line(db, name)
+            .into_iter()
+            .flat_map(|line| &line.waiters);
+        ids.filter_map(|id| Some((*id, self.waiters.get(id)?)))
+    }
+
+    /// All waits of an owner, whatever they wait for, the oldest first.
+    pub fn waits_of(&self, owner: &[u8]) -> impl DoubleEndedIterator<Item = (WaiterId, &Waiter)> {
+        let ids = self.by_owner.get(owner).into_iter().flatten();
+        ids.filter_map(|id| Some((*id, self.waiters.get(id)?)))
+    }
+
+    /// Every waiter's number, the oldest first.
+    pub fn everyone(&self) -> Vec<WaiterId> {
+        self.waiters.keys().copied().collect()
+    }
+
+    fn line(&self, db: i32, name: &[u8]) -> Option<&Line> {
+        self.lines.get(&db)?.get(name)
+    }
+}
+
+fn remove_from(index: &mut BTreeMap<Rc<[u8]>, BTreeSet<WaiterId>>, owner: &Rc<[u8]>, id: WaiterId) {
+    if let Some(ids) = index.get_mut(owner) {
+        ids.remove(&id);
+        if ids.is_empty() {
+            index.remove(owner);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! Random events beside plain lists.
+
+use super::*;
+use proptest::prelude::*;
+
+/// What may happen to the lines.
+#[derive(Debug, Clone)]
+enum Event {
+    Join(u8, u8, Option<i64>),
+    Leave(usize),
+    TakeFirst(u8),
+    TakeAll(u8),
+    TakeLate(i64),
+    Lease(u8, Option<i64>),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let until = prop::option::of(0..20_i64);
+    prop_oneof![
+        4 => (0..3_u8, 0..3_u8, until.clone()).prop_map(|(o, p, u)| Event::Join(o, p, u)),
+        2 => (0..40_usize).prop_map(Event::Leave),
+        1 => (0..3_u8).prop_map(Event::TakeFirst),
+        1 => (0..3_u8).prop_map(Event::TakeAll),
+        1 => (0..20_i64).prop_map(Event::TakeLate),
+        2 => (0..3_u8, until).prop_map(|(p, u)| Event::Lease(p, u)),
+    ]
+}
+
+/// The lines again, as plain lists: everyone who waits, and the lease of each lock.
+#[derive(Default)]
+struct Model {
+    waits: Vec<(WaiterId, u8, u8, Option<i64>)>,
+    leases: BTreeMap<u8, i64>,
+}
+
+impl Model {
+    /// Takes out those that a test names, in order.
+    fn take(&mut self, gone: impl Fn(&(WaiterId, u8, u8, Option<i64>)) -> bool) -> Vec<WaiterId> {
+        let (out, stay) = self.waits.iter().partition(|wait| gone(wait));
+        self.waits = stay;
+        let out: Vec<(WaiterId, u8, u8, Option<i64>)> = out;
+        let waited_for: Vec<u8> = self.waits.iter().map(|wait| wait.2).collect();
+        self.leases.retain(|lock, _| waited_for.contains(lock));
+        out.into_iter().map(|(id, ..)| id).collect()
+    }
+}
+
+fn lock(number: u8) -> Place {
+    place(i32::from(number % 2), ["a", "a", "b"][usize::from(number)])
+}
+
+fn ids(waits: impl IntoIterator<Item = (WaiterId, Waiter)>) -> Vec<WaiterId> {
+    waits.into_iter().map(|(id, _)| id).collect()
+}
+
+proptest! {
+    #[test]
+    fn lines_do_what_plain_lists_do(events in prop::collection::vec(event(), 1..120)) {
+        let (mut lines, mut model, mut joined) = (Lines::new(), Model::default(), Vec::new());
+        for event in events {
+            match event {
+                Event::Join(who, what, until) => {
+                    let id = lines.join(waiter(&who.to_string(), &lock(what), until));
+                    model.waits.push((id, who, what, until));
+                    joined.push(id);
+                }
+                Event::Leave(which) => if let Some(&id) = joined.get(which) {
+                    let left = lines.leave(id).map(|_| id);
+                    prop_assert_eq!(left.into_iter().collect::<Vec<_>>(), model.take(|w| w.0 == id));
+                },
+                Event::TakeFirst(what) => {
+                    let first = model.waits.iter().find(|w| w.2 == what).map(|w| w.1);
+                    let Place { db, name } = lock(what);
+                    let taken = model.take(|w| w.2 == what && Some(w.1) == first);
+                    prop_assert_eq!(ids(lines.take_first(db, &name)), taken);
+                }
+                Event::TakeAll(what) => {
+                    let Place { db, name } = lock(what);
+                    prop_assert_eq!(ids(lines.take_all(db, &name)), model.take(|w| w.2 == what));
+                }
+                Event::TakeLate(now) => {
+                    let late = |w: &&(WaiterId, u8, u8, Option<i64>)| w.3.is_some_and(|u| u <= now);
+                    let first = model.waits.iter().filter(late).min_by_key(|w| (w.3, w.0));
+                    let first = first.map(|w| w.0);
+                    let taken = model.take(|w| Some(w.0) == first);
+                    prop_assert_eq!(ids(lines.take_late(Tick(now))), taken);
+                }
+                Event::Lease(what, lease) => {
+                    lines.set_lease(&lock(what), lease.map(Deadline));
+                    if model.waits.iter().any(|w| w.2 == what) {
+                        model.leases.remove(&what);
+                        model.leases.extend(lease.map(|lease| (what, lease)));
+                    }
+                }
+            }
+            prop_assert_eq!(lines.waiters(), model.waits.len());
+            prop_assert_eq!(lines.is_empty(), model.waits.is_empty());
+            let everyone: Vec<WaiterId> = model.waits.iter().map(|w| w.0).collect();
+            prop_assert_eq!(lines.everyone(), everyone);
+            let timeout = model.waits.iter().filter_map(|w| w.3).min().map(Tick);
+            prop_assert_eq!(lines.next_timeout(), timeout);
+            let lease = model.leases.iter().map(|(what, at)| (Deadline(*at), lock(*what))).min();
+            prop_assert_eq!(lines.next_lease(), lease.as_ref());
+            for what in 0..3 {
+                let Place { db, name } = lock(what);
+                let here: Vec<WaiterId> =
+                    model.waits.iter().filter(|w| w.2 == what).map(|w| w.0).collect();
+                let found: Vec<WaiterId> = lines.in_line(db, &name).map(|(id, _)| id).collect();
+                prop_assert_eq!(lines.is_waited_for(db, &name), !here.is_empty());
+                prop_assert_eq!(found, here);
+            }
+        }
+    }
+}

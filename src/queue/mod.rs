@@ -1,0 +1,16 @@
+//! Who waits: lines, deadlines, and the search for deadlocks. Pure, as the rules of a lock are: no
+//! server, no clock of its own.
+
+mod deadlock;
+mod hand_over;
+mod lines;
+mod pending;
+
+pub use deadlock::{Search, Step};
+pub use hand_over::hand_over;
+pub use lines::{Lines, Place, Waiter, WaiterId};
+pub use pending::Pending;
+
+/// A moment of a clock that never steps: milliseconds since some start. Waits are measured by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tick(pub i64);

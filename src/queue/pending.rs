@@ -1,0 +1,84 @@
+//! Grants whose clients were not told yet.
+//!
+//! A client may go away between the grant and its reply. Then what its call added to the count is
+//! undone, but not a hold that another call stands for as well: a repeat with `HOLDS`, which was
+//! answered or may still be.
+
+use super::{Place, WaiterId};
+use crate::lock::Token;
+use std::collections::BTreeMap;
+
+/// One hold that was granted to waiters: it stands for all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Level {
+    token: Token,
+    holds: u32,
+}
+
+#[derive(Debug, Default)]
+struct Stand {
+    untold: usize,
+    answered: bool,
+}
+
+/// The grants that are under way.
+#[derive(Debug, Default)]
+pub struct Pending {
+    grants: BTreeMap<WaiterId, (Place, Level)>,
+    levels: BTreeMap<Level, Stand>,
+}
+
+impl Pending {
+    /// No grants.
+    pub const fn new() -> Pending {
+        Pending {
+            grants: BTreeMap::new(),
+            levels: BTreeMap::new(),
+        }
+    }
+
+    /// Whether no grant is under way.
+    pub fn is_empty(&self) -> bool {
+        self.grants.is_empty()
+    }
+
+    /// A waiter was granted the lock, which made it so many holds.
+    pub fn granted(&mut self, id: WaiterId, place: Place, token: Token, holds: u32) {
+        let level = Level { token, holds };
+        self.grants.insert(id, (place, level));
+        self.levels.entry(level).or_default().untold += 1;
+    }
+
+    /// A call that did not wait was answered that its owner has so many holds.
+    pub fn answered(&mut self, token: Token, holds: u32) {
+        if let Some(stand) = self.levels.get_mut(&Level { token, holds }) {
+            stand.answered = true;
+        }
+    }
+
+    /// The waiter was told.
+    pub fn told(&mut self, id: WaiterId) {
+        self.end(id, true);
+    }
+
+    /// The waiter is gone and was not told. Where nobody else stands for the hold it was granted,
+    /// that hold is to be undone: the lock, and the token of the hold.
+    pub fn gone(&mut self, id: WaiterId) -> Option<(Place, Token)> {
+        self.end(id, false)
+    }
+
+    fn end(&mut self, id: WaiterId, told: bool) -> Option<(Place, Token)> {
+        let (place, level) = self.grants.remove(&id)?;
+        let stand = self.levels.get_mut(&level)?;
+        stand.untold -= 1;
+        stand.answered |= told;
+        let (last, answered) = (stand.untold == 0, stand.answered);
+        if last {
+            self.levels.remove(&level);
+        }
+        (last && !answered).then_some((place, level.token))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+use super::*;
+
+const FIRST: WaiterId = WaiterId(1);
+const SECOND: WaiterId = WaiterId(2);
+const THIRD: WaiterId = WaiterId(3);
+
+fn place() -> Place {
+    Place {
+        db: 0,
+        name: b"lock".as_slice().into(),
+    }
+}
+
+fn token(number: i64) -> Token {
+    Token::new(number).unwrap()
+}
+
+/// Grants of the hold with token 7: each waiter with the count that it made.
+fn granted(grants: &[(WaiterId, u32)]) -> Pending {
+    let mut pending = Pending::new();
+    for &(id, holds) in grants {
+        pending.granted(id, place(), token(7), holds);
+    }
+    pending
+}
+
+#[test]
+fn a_grant_that_was_told_stands() {
+    let mut pending = granted(&[(FIRST, 1)]);
+    pending.told(FIRST);
+    assert!(pending.is_empty());
+    assert_eq!(pending.gone(FIRST), None);
+}
+
+#[test]
+fn a_grant_whose_client_is_gone_is_undone_once() {
+    let mut pending = granted(&[(FIRST, 1)]);
+    assert_eq!(pending.gone(FIRST), Some((place(), token(7))));
+    assert_eq!(pending.gone(FIRST), None);
+    assert!(pending.is_empty());
+}
+
+#[test]
+fn who_was_granted_nothing_has_nothing_undone() {
+    let mut pending = granted(&[(FIRST, 1)]);
+    assert_eq!(pending.gone(SECOND), None);
+    assert!(!pending.is_empty());
+}
+
+#[test]
+fn a_hold_stays_that_another_wait_was_told_of_before() {
+    let mut pending = granted(&[(FIRST, 1), (SECOND, 1)]);
+    pending.told(FIRST);
+    assert_eq!(pending.gone(SECOND), None);
+}
+
+#[test]
+fn a_hold_stays_that_another_wait_is_told_of_after() {
+    let mut pending = granted(&[(FIRST, 1), (SECOND, 1)]);
+    assert_eq!(pending.gone(FIRST), None);
+    pending.told(SECOND);
+    assert!(pending.is_empty());
+}
+
+#[test]
+fn a_hold_is_undone_once_where_all_who_stood_for_it_are_gone() {
+    let mut pending = granted(&[(FIRST, 1), (SECOND, 1), (THIRD, 1)]);
+    assert_eq!(pending.gone(SECOND), None);
+    assert_eq!(pending.gone(FIRST), None);
+    assert_eq!(pending.gone(THIRD), Some((place(), token(7))));
+}
+
+#[test]
+fn a_hold_stays_that_a_repeat_was_answered_meanwhile() {
+    let mut pending = granted(&[(FIRST, 1)]);
+    pending.answered(token(7), 1);
+    assert_eq!(pending.gone(FIRST), None);
+}
+
+#[test]
+fn an_answer_about_another_hold_changes_nothing() {
+    let mut pending = granted(&[(FIRST, 1)]);
+    pending.answered(token(7), 2);
+    pending.answered(token(8), 1);
+    assert_eq!(pending.gone(FIRST), Some((place(), token(7))));
+}
+
+#[test]
+fn each_count_of_a_hold_stands_for_its_own_call() {
+    let mut pending = granted(&[(FIRST, 1), (SECOND, 2)]);
+    pending.told(SECOND);
+    assert_eq!(pending.gone(FIRST), Some((place(), token(7))));
+}
+
+#[test]
+fn grants_of_other_locks_do_not_meet() {
+    let mut pending = granted(&[(FIRST, 1)]);
+    let elsewhere = Place { db: 1, ..place() };
+    pending.granted(SECOND, elsewhere.clone(), token(8), 1);
+    pending.told(FIRST);
+    assert_eq!(pending.gone(SECOND), Some((elsewhere, token(8))));
+}

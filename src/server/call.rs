@@ -1,0 +1,160 @@
+//! One call of a command: its arguments, the key it works on, and its reply.
+
+use super::api;
+use super::clock;
+use super::guard::guard;
+use super::open::Lock;
+use super::reply::{send, send_error};
+use super::serve;
+use super::state::{Words, STATE};
+use super::string::{AnyStr, OwnedStr, Str};
+use super::wait::{may_block, wait_in_line};
+use crate::command::{Access, Command, Counters, Error, Holder, Reply, Store};
+use crate::lock::{self, Change, Grant, Millis, Now, Tokens, View};
+use crate::settings::Settings;
+use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
+use std::ffi::c_int;
+
+/// More arguments than any command takes. They are read into an array of this size.
+const MOST_ARGS: usize = 16;
+
+/// What the server calls for the command `C`.
+pub extern "C" fn entry<C: Command>(
+    ctx: *mut RedisModuleCtx,
+    argv: *mut *mut RedisModuleString,
+    argc: c_int,
+) -> c_int {
+    let name = C::SPEC.name;
+    let result = guard(ctx, name, || {
+        // SAFETY: the server passes `argc` strings, which live as long as the call.
+        let argv = unsafe { std::slice::from_raw_parts(argv, argc as usize) };
+        match run::<C>(ctx, argv) {
+            Ok(reply) => send(ctx, &reply),
+            Err(error) => send_error(ctx, &error.to_string()),
+        }
+    });
+    if result.is_none() {
+        let text = format!("ERR internal error in {name}, see the server's log");
+        guard(ctx, name, || send_error(ctx, &text));
+    }
+    raw::REDISMODULE_OK as c_int
+}
+
+fn run<C: Command>(
+    ctx: *mut RedisModuleCtx,
+    argv: &[*mut RedisModuleString],
+) -> Result<Reply, Error> {
+    if argv.len() < usize::from(C::SPEC.min_args) || argv.len() > MOST_ARGS {
+        return Err(Error::Arity(C::SPEC.name));
+    }
+    // SAFETY: the arguments live as long as the call.
+    let str_at = |at: usize| unsafe { Str::new(argv[at]) };
+    let mut args: [&[u8]; MOST_ARGS] = [b""; MOST_ARGS];
+    for (at, arg) in args.iter_mut().enumerate().take(argv.len()) {
+        *arg = str_at(at).bytes();
+    }
+    let mut call = Call {
+        ctx,
+        name: str_at(1),
+        owner: (argv.len() > 2).then(|| (args[2], str_at(2))),
+        lock: None,
+        writes: C::SPEC.access != Access::Read,
+        words: STATE
+            .with(|state| state.words)
+            .unwrap_or_else(|| api::missing("loaded module")),
+        now: clock::now(),
+    };
+    C::run(&args[..argv.len()], &mut call)
+}
+
+struct Call<'a> {
+    ctx: *mut RedisModuleCtx,
+    name: Str<'a>,
+    /// The owner, where the command takes one: its bytes, and the argument that has them.
+    owner: Option<(&'a [u8], Str<'a>)>,
+    lock: Option<Lock<'a>>,
+    writes: bool,
+    words: Words,
+    now: Now,
+}
+
+impl<'a> Call<'a> {
+    fn lock(&mut self) -> &Lock<'a> {
+        let (ctx, name, writes, words) = (self.ctx, self.name, self.writes, self.words);
+        self.lock
+            .get_or_insert_with(|| Lock::open(ctx, name, writes, words))
+    }
+
+    /// The owner as a string of the server's: the argument itself where it is that.
+    fn string(&self, owner: &[u8]) -> AnyStr<'a> {
+        match self.owner {
+            Some((bytes, argument)) if std::ptr::eq(bytes, owner) => AnyStr::Lent(argument),
+            _ => AnyStr::Own(OwnedStr::new(owner)),
+        }
+    }
+}
+
+impl Store for Call<'_> {
+    fn now(&self) -> Now {
+        self.now
+    }
+
+    fn settings<R>(&self, read: impl FnOnce(&Settings) -> R) -> R {
+        STATE.with(|state| read(&state.settings))
+    }
+
+    fn view(&mut self, owner: &[u8]) -> Result<View, lock::Error> {
+        let (now, writes, owner) = (self.now, self.writes, self.string(owner));
+        let lock = self.lock();
+        let view = lock.view(owner.lend(), now)?;
+        // Nobody overtakes the line: it is served before anyone looks at a lock that is free.
+        if writes && matches!(view, View::Free { .. }) && serve::settle(lock) {
+            return lock.view(owner.lend(), now);
+        }
+        Ok(view)
+    }
+
+    fn holder(&mut self) -> Result<Option<Holder>, lock::Error> {
+        let now = self.now;
+        self.lock().holder(now)
+    }
+
+    fn tokens<R>(&mut self, work: impl FnOnce(&mut Tokens) -> R) -> R {
+        STATE.with(|state| work(&mut state.tokens))
+    }
+
+    fn apply(&mut self, owner: &[u8], change: &Change) {
+        let owner = self.string(owner);
+        self.lock().apply(owner.lend(), change);
+    }
+
+    fn answered(&mut self, grant: &Grant) {
+        if let Some(token) = grant.token {
+            STATE.with(|state| state.waiting.pending.answered(token, grant.holds));
+        }
+    }
+
+    fn may_wait(&self) -> bool {
+        may_block(self.ctx)
+    }
+
+    fn wait(&mut self, owner: &[u8], request: lock::Acquire, wait: Millis) -> Result<(), Error> {
+        let ctx = self.ctx;
+        wait_in_line(ctx, self.lock(), owner, request, wait)
+    }
+
+    fn line(&mut self) -> (usize, Vec<(Vec<u8>, Millis)>) {
+        let db = self.lock().db();
+        let (name, tick) = (self.name.bytes(), clock::tick());
+        STATE.with(|state| {
+            let lines = &state.waiting.lines;
+            let first = lines.in_line(db, name).take(10);
+            let shown = first.map(|(_, w)| (w.owner.to_vec(), Millis(tick.0 - w.since.0)));
+            (lines.len_of(db, name), shown.collect())
+        })
+    }
+
+    fn count(&mut self, counter: fn(&mut Counters) -> &mut u64) {
+        STATE.with(|state| *counter(&mut state.counters) += 1);
+    }
+}

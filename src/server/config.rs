@@ -1,0 +1,197 @@
+//! `CONFIG SET lock.*`, where the server lets modules have settings (7.0 and newer).
+
+use super::guard::guard;
+use super::log;
+use super::state::STATE;
+use super::string::{OwnedStr, Str};
+use super::write::can_publish_sharded;
+use crate::settings::{Notify, Number, CHANNEL_PREFIX, NOTIFY, NUMBERS};
+use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
+use std::ffi::{c_char, c_int, c_void};
+use std::ptr::null_mut;
+
+const OK: c_int = raw::REDISMODULE_OK as c_int;
+const ERR: c_int = raw::REDISMODULE_ERR as c_int;
+const FLAGS: u32 = raw::REDISMODULE_CONFIG_DEFAULT;
+
+/// Registers every setting, with the values that the module's arguments gave as its defaults, and
+/// reads what the configuration file says. False where that does not fit.
+pub fn register(ctx: *mut RedisModuleCtx) -> bool {
+    let Some(load) = api_if_any!(RedisModule_LoadConfigs) else {
+        return true; // 6.2: arguments only
+    };
+    let settings = STATE.with(|state| state.settings.clone());
+    let mut done = OK;
+    let numeric = api!(RedisModule_RegisterNumericConfig);
+    for number in &NUMBERS {
+        let data = (number as *const Number).cast_mut().cast();
+        let (name, default) = (number.name.as_ptr(), (number.get)(&settings));
+        let (min, max) = (number.min, number.max);
+        // SAFETY: `data` is a static, and the callbacks take it for what it is.
+        done |= unsafe {
+            numeric(
+                ctx,
+                name,
+                default,
+                FLAGS,
+                min,
+                max,
+                Some(get_number),
+                Some(set_number),
+                Some(apply),
+                data,
+            )
+        };
+    }
+    let mut names = Notify::ALL.map(|(name, _)| name.as_ptr());
+    let values = [0, 1, 2, 3];
+    let default = Notify::ALL
+        .iter()
+        .position(|(_, notify)| *notify == settings.notify);
+    let default = default.unwrap_or_default() as c_int;
+    let enumerated = api!(RedisModule_RegisterEnumConfig);
+    // SAFETY: as many names as values, which the server copies.
+    done |= unsafe {
+        enumerated(
+            ctx,
+            NOTIFY.as_ptr(),
+            default,
+            FLAGS,
+            names.as_mut_ptr(),
+            values.as_ptr(),
+            4,
+            Some(get_notify),
+            Some(set_notify),
+            None,
+            null_mut(),
+        )
+    };
+    let Ok(default) = std::ffi::CString::new(settings.channel_prefix.to_vec()) else {
+        log::warning(ctx, "channel-prefix must not contain a NUL");
+        return false;
+    };
+    let string = api!(RedisModule_RegisterStringConfig);
+    // SAFETY: the server copies the default.
+    done |= unsafe {
+        string(
+            ctx,
+            CHANNEL_PREFIX.as_ptr(),
+            default.as_ptr(),
+            FLAGS,
+            Some(get_prefix),
+            Some(set_prefix),
+            None,
+            null_mut(),
+        )
+    };
+    // SAFETY: everything is registered.
+    done |= unsafe { load(ctx) };
+    done == OK
+}
+
+/// A callback's result: OK, or an error whose text the server shows and frees.
+fn result(outcome: Option<Result<(), String>>, error: *mut *mut RedisModuleString) -> c_int {
+    let text = match outcome {
+        Some(Ok(())) => return OK,
+        Some(Err(text)) => text,
+        None => "internal error, see the server's log".to_owned(),
+    };
+    let text = OwnedStr::new(text.as_bytes()).leak().raw();
+    // SAFETY: the server passes a place for the error, and frees the string.
+    unsafe { error.write(text) };
+    ERR
+}
+
+fn number<'a>(data: *mut c_void) -> &'a Number {
+    // SAFETY: `register` gave a reference to a static.
+    unsafe { &*data.cast::<Number>() }
+}
+
+extern "C" fn get_number(_name: *const c_char, data: *mut c_void) -> i64 {
+    let read = || STATE.with(|state| (number(data).get)(&state.settings));
+    guard(null_mut(), "CONFIG GET", read).unwrap_or_default()
+}
+
+extern "C" fn set_number(
+    _name: *const c_char,
+    value: i64,
+    data: *mut c_void,
+    error: *mut *mut RedisModuleString,
+) -> c_int {
+    // The server has checked the range; `apply` checks the settings against one another.
+    let set = || {
+        STATE.with(|state| (number(data).set)(&mut state.settings, value));
+        Ok(())
+    };
+    result(guard(null_mut(), "CONFIG SET", set), error)
+}
+
+extern "C" fn apply(
+    ctx: *mut RedisModuleCtx,
+    _data: *mut c_void,
+    error: *mut *mut RedisModuleString,
+) -> c_int {
+    let check = || STATE.with(|state| state.settings.check());
+    result(guard(ctx, "CONFIG SET", check), error)
+}
+
+extern "C" fn get_notify(_name: *const c_char, _data: *mut c_void) -> c_int {
+    let read = || {
+        let present = STATE.with(|state| state.settings.notify);
+        let at = Notify::ALL
+            .iter()
+            .position(|(_, notify)| *notify == present);
+        at.unwrap_or_default() as c_int
+    };
+    guard(null_mut(), "CONFIG GET", read).unwrap_or_default()
+}
+
+extern "C" fn set_notify(
+    _name: *const c_char,
+    value: c_int,
+    _data: *mut c_void,
+    error: *mut *mut RedisModuleString,
+) -> c_int {
+    let set = || {
+        let (_, notify) = Notify::ALL[value as usize];
+        check_notify(notify)?;
+        STATE.with(|state| state.settings.notify = notify);
+        Ok(())
+    };
+    result(guard(null_mut(), "CONFIG SET", set), error)
+}
+
+/// Whether this server can tell an unlock in that way.
+pub fn check_notify(notify: Notify) -> Result<(), String> {
+    if notify == Notify::SPublish && !can_publish_sharded() {
+        return Err("notify must be auto, publish or off: this server has no SPUBLISH".to_owned());
+    }
+    Ok(())
+}
+
+extern "C" fn get_prefix(_name: *const c_char, _data: *mut c_void) -> *mut RedisModuleString {
+    let read = || {
+        STATE.with(|state| {
+            let text = OwnedStr::new(&state.settings.channel_prefix);
+            // The server only looks at it: it is freed with the next one.
+            let shown = text.lend().raw();
+            state.prefix_shown = Some(text);
+            shown
+        })
+    };
+    guard(null_mut(), "CONFIG GET", read).unwrap_or(null_mut())
+}
+
+extern "C" fn set_prefix(
+    _name: *const c_char,
+    value: *mut RedisModuleString,
+    _data: *mut c_void,
+    error: *mut *mut RedisModuleString,
+) -> c_int {
+    let set = || {
+        // SAFETY: the server lends the string for this call.
+        let prefix = unsafe { Str::new(value) }.bytes();
+        STATE.with(|state| state.settings.set_channel_prefix(prefix))
+    };
+    result(guard(null_mut(), "CONFIG SET", set), error)
+}

@@ -1,0 +1,137 @@
+//! What others do to locks that are waited for. Here it is only noted: a write made in such a
+//! callback would reach replicas before the command that caused it.
+
+use super::guard::guard;
+use super::serve;
+use super::state::STATE;
+use super::string::Str;
+use super::timer;
+use super::write::OURS;
+use crate::queue::Place;
+use redis_module::raw::{self, RedisModuleCtx, RedisModuleEvent, RedisModuleString};
+use std::ffi::{c_char, c_int, c_void};
+use std::ptr::null_mut;
+use std::sync::atomic::Ordering::Relaxed;
+
+const OK: c_int = raw::REDISMODULE_OK as c_int;
+
+/// Has the server tell of every change of a key from now on. It costs every write of the server a
+/// little, so it begins with the first wait; it cannot be ended on the older servers.
+pub fn watch_keys(ctx: *mut RedisModuleCtx) {
+    if STATE.with(|state| std::mem::replace(&mut state.waiting.watches_keys, true)) {
+        return;
+    }
+    let subscribe = api!(RedisModule_SubscribeToKeyspaceEvents);
+    let all = raw::REDISMODULE_NOTIFY_ALL;
+    // SAFETY: a callback for the life of the module.
+    unsafe { subscribe(ctx, all, Some(key_event)) };
+}
+
+/// Has the server tell of what changes many keys at once. It costs nothing.
+pub fn watch_server(ctx: *mut RedisModuleCtx) -> bool {
+    let subscribe = api!(RedisModule_SubscribeToServerEvent);
+    let event = |id| RedisModuleEvent { id, dataver: 1 };
+    [
+        raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED,
+        raw::REDISMODULE_EVENT_FLUSHDB,
+        raw::REDISMODULE_EVENT_LOADING,
+        raw::REDISMODULE_EVENT_SWAPDB,
+    ]
+    .into_iter()
+    // SAFETY: a callback for the life of the module.
+    .all(|id| unsafe { subscribe(ctx, event(id), Some(server_event)) == OK })
+}
+
+extern "C" fn key_event(
+    ctx: *mut RedisModuleCtx,
+    _class: c_int,
+    _event: *const c_char,
+    key: *mut RedisModuleString,
+) -> c_int {
+    if OURS.load(Relaxed) {
+        return OK;
+    }
+    guard(ctx, "a key event", || {
+        if STATE.with(|state| state.waiting.lines.is_empty()) {
+            return;
+        }
+        let db = api!(RedisModule_GetSelectedDb);
+        // SAFETY: the context is this call's.
+        let db = unsafe { db(ctx) };
+        // SAFETY: the server lends the string for this call.
+        let name = unsafe { Str::new(key) }.bytes();
+        let waited_for = STATE.with(|state| {
+            let waited_for = state.waiting.lines.is_waited_for(db, name);
+            if waited_for {
+                let name = name.into();
+                state.waiting.touched.push(Place { db, name });
+            }
+            waited_for
+        });
+        if waited_for {
+            act_soon(ctx);
+        }
+    });
+    OK
+}
+
+/// Looks at what was touched once the present command is done: in the same step where the server
+/// has that, else in the same turn of its event loop.
+fn act_soon(ctx: *mut RedisModuleCtx) {
+    if let Some(add) = api_if_any!(RedisModule_AddPostNotificationJob) {
+        // SAFETY: a callback for the life of the module, which needs no data.
+        if unsafe { add(ctx, Some(job), null_mut(), None) } == OK {
+            return;
+        }
+    }
+    timer::set(ctx);
+}
+
+extern "C" fn job(ctx: *mut RedisModuleCtx, _data: *mut c_void) {
+    guard(ctx, "a job", || {
+        serve::work(ctx);
+        timer::set(ctx);
+    });
+}
+
+extern "C" fn server_event(
+    ctx: *mut RedisModuleCtx,
+    event: RedisModuleEvent,
+    sub: u64,
+    data: *mut c_void,
+) {
+    guard(ctx, "a server event", || {
+        let touched = match event.id {
+            raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED => {
+                serve::answer_all(
+                    "UNBLOCKED force unblock from waiting in line, the server's role has changed",
+                );
+                return;
+            }
+            raw::REDISMODULE_EVENT_FLUSHDB if sub == raw::REDISMODULE_SUBEVENT_FLUSHDB_END => {
+                // SAFETY: this event comes with this data.
+                let info = unsafe { &*data.cast::<raw::RedisModuleFlushInfo>() };
+                places((info.dbnum >= 0).then_some(info.dbnum))
+            }
+            raw::REDISMODULE_EVENT_SWAPDB => {
+                // SAFETY: this event comes with this data.
+                let info = unsafe { &*data.cast::<raw::RedisModuleSwapDbInfo>() };
+                let mut both = places(Some(info.dbnum_first));
+                both.extend(places(Some(info.dbnum_second)));
+                both
+            }
+            raw::REDISMODULE_EVENT_LOADING if sub >= raw::REDISMODULE_SUBEVENT_LOADING_ENDED => {
+                places(None)
+            }
+            _ => return,
+        };
+        if !touched.is_empty() {
+            STATE.with(|state| state.waiting.touched.extend(touched));
+            timer::set(ctx);
+        }
+    });
+}
+
+fn places(db: Option<i32>) -> Vec<Place> {
+    STATE.with(|state| state.waiting.lines.places(db))
+}

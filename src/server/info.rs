@@ -1,0 +1,51 @@
+//! The section `lock` of `INFO`.
+
+use super::guard::guard;
+use super::state::STATE;
+use redis_module::raw::RedisModuleInfoCtx;
+use std::ffi::{c_int, CStr};
+use std::ptr::null_mut;
+
+/// What the server calls for `INFO`. It allocates nothing, for it is also called while the server
+/// writes a crash report.
+pub extern "C" fn report(ctx: *mut RedisModuleInfoCtx, _crashed: c_int) {
+    guard(null_mut(), "INFO", || {
+        let counted = STATE.try_with(|state| {
+            let lines = &state.waiting.lines;
+            (state.counters, lines.waiters(), lines.lines())
+        });
+        let Some((counters, waiters, lines)) = counted else {
+            return;
+        };
+        let section = api!(RedisModule_InfoAddSection);
+        // SAFETY: an empty name stands for the module's.
+        if unsafe { section(ctx, c"".as_ptr()) } != 0 {
+            return; // not asked for
+        }
+        let fields: [(&CStr, u64); 15] = [
+            (c"acquired", counters.acquired),
+            (c"reentered", counters.reentered),
+            (c"busy", counters.busy),
+            (c"released", counters.released),
+            (c"renewed", counters.renewed),
+            (c"forced", counters.forced),
+            (c"asserts_failed", counters.asserts_failed),
+            (c"handed_over", counters.handed_over),
+            (c"waits_started", counters.waits_started),
+            (c"waits_timed_out", counters.waits_timed_out),
+            (c"waits_cancelled", counters.waits_cancelled),
+            (
+                c"expired_while_waited_for",
+                counters.expired_while_waited_for,
+            ),
+            (c"deadlocks_refused", counters.deadlocks_refused),
+            (c"waiters", waiters as u64),
+            (c"lines", lines as u64),
+        ];
+        let field = api!(RedisModule_InfoAddFieldULongLong);
+        for (name, value) in fields {
+            // SAFETY: the name is a constant.
+            unsafe { field(ctx, name.as_ptr(), value) };
+        }
+    });
+}

@@ -1,0 +1,235 @@
+//! One open key: reads its fields and expiry, and writes them.
+
+use super::string::{OwnedStr, Str};
+use crate::command::Holder;
+use crate::lock::{parse_holds, parse_token, Deadline, Error, Hold, MODE_FIELD, TOKEN_FIELD};
+use redis_module::raw;
+use std::ffi::{c_int, c_void};
+use std::ptr::null_mut;
+
+const READ: c_int = raw::REDISMODULE_READ as c_int;
+const WRITE: c_int = raw::REDISMODULE_WRITE as c_int;
+const NONE: c_int = raw::REDISMODULE_HASH_NONE as c_int;
+const EXISTS: c_int = raw::REDISMODULE_HASH_EXISTS as c_int;
+
+/// An open key, closed at the end. Where it was opened to read and is absent, there is none inside.
+pub struct Key {
+    raw: *mut raw::RedisModuleKey,
+}
+
+/// What kind of value a key holds.
+#[derive(PartialEq, Eq)]
+pub enum Kind {
+    /// None: it is absent.
+    Empty,
+    /// A hash.
+    Hash,
+    /// Anything else.
+    Other,
+}
+
+impl Key {
+    /// Opens the key, to write as well or only to read. A key past its expiry is absent.
+    pub fn open(ctx: *mut raw::RedisModuleCtx, name: Str, write: bool) -> Key {
+        let open = api!(RedisModule_OpenKey);
+        let mode = if write { READ | WRITE } else { READ };
+        // SAFETY: the context is the one that the server gave to this call, the name lives.
+        let raw = unsafe { open(ctx, name.raw(), mode) };
+        Key { raw }
+    }
+
+    /// What it holds.
+    pub fn kind(&self) -> Kind {
+        let kind = api!(RedisModule_KeyType);
+        // SAFETY: the key is open, or null, which the function takes for an absent one.
+        match unsafe { kind(self.raw) } as isize {
+            raw::REDISMODULE_KEYTYPE_EMPTY => Kind::Empty,
+            raw::REDISMODULE_KEYTYPE_HASH => Kind::Hash,
+            _ => Kind::Other,
+        }
+    }
+
+    /// How many fields the hash has.
+    pub fn fields(&self) -> usize {
+        let length = api!(RedisModule_ValueLength);
+        // SAFETY: the key is open.
+        unsafe { length(self.raw) }
+    }
+
+    /// The values of two fields of the hash.
+    pub fn get(&self, first: Str, second: Str) -> (Option<OwnedStr>, Option<OwnedStr>) {
+        let get = api!(RedisModule_HashGet);
+        let mut values: [*mut raw::RedisModuleString; 2] = [null_mut(); 2];
+        let [one, two] = &mut values;
+        let (one, two): (*mut _, *mut _) = (one, two);
+        let end: *mut c_void = null_mut();
+        // SAFETY: pairs of a field and where to put its value, and a null, as the function wants.
+        unsafe { get(self.raw, NONE, first.raw(), one, second.raw(), two, end) };
+        let [one, two] = values.map(OwnedStr::of_any);
+        (one, two)
+    }
+
+    /// Whether the hash has the field.
+    pub fn has(&self, field: Str) -> bool {
+        let get = api!(RedisModule_HashGet);
+        let mut found: c_int = 0;
+        let out: *mut c_int = &mut found;
+        let end: *mut c_void = null_mut();
+        // SAFETY: a field, where to put whether it is there, and a null, as the function wants.
+        unsafe { get(self.raw, EXISTS, field.raw(), out, end) };
+        found != 0
+    }
+
+    /// Sets fields of the hash, which is created where the key is absent. A field that is `None`
+    /// stays as it is.
+    pub fn set(&self, first: Option<(Str, Str)>, second: Option<(Str, Str)>) {
+        let set = api!(RedisModule_HashSet);
+        let end: *mut c_void = null_mut();
+        let (one, two) = match (first, second) {
+            (Some(one), two) => (one, two),
+            (None, Some(two)) => (two, None),
+            (None, None) => return,
+        };
+        let ((field, value), key) = (one, self.raw);
+        match two {
+            // SAFETY: pairs of a field and its value, and a null, as the function wants.
+            Some((field2, value2)) => unsafe {
+                set(
+                    key,
+                    NONE,
+                    field.raw(),
+                    value.raw(),
+                    field2.raw(),
+                    value2.raw(),
+                    end,
+                )
+            },
+            // SAFETY: as above.
+            None => unsafe { set(key, NONE, field.raw(), value.raw(), end) },
+        };
+    }
+
+    /// Deletes the key. It stays open, as an absent one.
+    pub fn delete(&self) {
+        let delete = api!(RedisModule_DeleteKey);
+        // SAFETY: the key is open to write.
+        unsafe { delete(self.raw) };
+    }
+
+    /// When the key expires.
+    pub fn deadline(&self) -> Option<Deadline> {
+        if self.raw.is_null() {
+            return None; // the server would follow the pointer
+        }
+        if let Some(expiry) = api_if_any!(RedisModule_GetAbsExpire) {
+            // SAFETY: the key is open.
+            let at = unsafe { expiry(self.raw) };
+            return (at != NO_EXPIRE).then_some(Deadline(at));
+        }
+        let expiry = api!(RedisModule_GetExpire);
+        let mut left = 0;
+        let at = within_a_millisecond(|_| {
+            // SAFETY: the key is open.
+            left = unsafe { expiry(self.raw) };
+        });
+        // What is past is given as 0 left, however long ago that was.
+        let end = if left == 0 { 0 } else { at + left };
+        (left != NO_EXPIRE).then_some(Deadline(end))
+    }
+
+    /// Sets when the key expires.
+    pub fn set_deadline(&self, deadline: Deadline) {
+        if let Some(expire) = api_if_any!(RedisModule_SetAbsExpire) {
+            // SAFETY: the key is open to write.
+            unsafe { expire(self.raw, deadline.0) };
+            return;
+        }
+        let expire = api!(RedisModule_SetExpire);
+        within_a_millisecond(|now| {
+            // SAFETY: the key is open to write.
+            unsafe { expire(self.raw, (deadline.0 - now).max(0)) };
+        });
+    }
+
+    /// The holder, whatever its name. Looks at each field, of which there are two at most.
+    pub fn holder(&self) -> Result<Holder, Error> {
+        if self.fields() > 2 {
+            return Err(Error::WrongType);
+        }
+        let deadline = self.deadline().ok_or(Error::WrongType)?;
+        let mut pairs = Pairs::default();
+        self.scan(&mut pairs);
+        let (tokens, owners): (Vec<_>, Vec<_>) = pairs
+            .0
+            .into_iter()
+            .partition(|(field, _)| field == TOKEN_FIELD);
+        let [(owner, holds)] = <[_; 1]>::try_from(owners).map_err(|_| Error::WrongType)?;
+        if owner == MODE_FIELD || owner.is_empty() || owner.len() > crate::lock::MAX_OWNER {
+            return Err(Error::WrongType);
+        }
+        let token = tokens.first().map(|(_, token)| parse_token(token));
+        let hold = Hold {
+            holds: parse_holds(&holds)?,
+            token: token.transpose()?,
+            deadline,
+        };
+        Ok(Holder { owner, hold })
+    }
+
+    fn scan(&self, pairs: &mut Pairs) {
+        let create = api!(RedisModule_ScanCursorCreate);
+        let destroy = api!(RedisModule_ScanCursorDestroy);
+        let scan = api!(RedisModule_ScanKey);
+        // SAFETY: no arguments.
+        let cursor = unsafe { create() };
+        let data: *mut Pairs = pairs;
+        // SAFETY: the key is open, the cursor is new, `data` outlives the loop.
+        while unsafe { scan(self.raw, cursor, Some(collect), data.cast()) } != 0 {}
+        // SAFETY: this is its last use.
+        unsafe { destroy(cursor) };
+    }
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        let close = api!(RedisModule_CloseKey);
+        // SAFETY: this is the last use; a null is ignored.
+        unsafe { close(self.raw) };
+    }
+}
+
+#[derive(Default)]
+struct Pairs(Vec<(Vec<u8>, Vec<u8>)>);
+
+extern "C" fn collect(
+    _key: *mut raw::RedisModuleKey,
+    field: *mut raw::RedisModuleString,
+    value: *mut raw::RedisModuleString,
+    pairs: *mut c_void,
+) {
+    super::guard::guard(null_mut(), "a scan", || {
+        // SAFETY: `scan` gave the pointer to its own `pairs`.
+        let pairs = unsafe { &mut *pairs.cast::<Pairs>() };
+        // SAFETY: the server lends both strings for this call.
+        let [field, value] = [field, value].map(|raw| unsafe { Str::new(raw) }.bytes().to_vec());
+        pairs.0.push((field, value));
+    });
+}
+
+const NO_EXPIRE: i64 = raw::REDISMODULE_NO_EXPIRE as i64;
+
+/// Does something that takes the time left, not a moment, exactly: the server reads the clock for
+/// itself, so we try again until no new millisecond began meanwhile. Only 6.2.5 needs this.
+fn within_a_millisecond(mut attempt: impl FnMut(i64)) -> i64 {
+    let clock = api!(RedisModule_Milliseconds);
+    loop {
+        // SAFETY: no arguments.
+        let before = unsafe { clock() };
+        attempt(before);
+        // SAFETY: no arguments.
+        let after = unsafe { clock() };
+        if before == after {
+            return before;
+        }
+    }
+}

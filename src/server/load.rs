@@ -1,0 +1,152 @@
+//! What happens when the module is loaded and unloaded.
+
+use super::state::{Words, STATE};
+use super::string::Str;
+use super::wait::Waiting;
+use super::{api, config, describe, events, guard::guard, info, log, timer};
+use crate::command::{Acquire, Assert, Counters, ForceRelease, Info, Release, Renew};
+use crate::settings::Settings;
+use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
+use std::ffi::{c_int, CStr};
+
+const OK: c_int = raw::REDISMODULE_OK as c_int;
+const ERR: c_int = raw::REDISMODULE_ERR as c_int;
+
+/// The version that `MODULE LIST` shows: major, minor and patch, two digits each.
+const VERSION: c_int = 100;
+
+/// Valkey moves slots only where every module says that it can bear it (1<<5, which means nothing
+/// elsewhere). We keep nothing about keys that a move could make untrue.
+const HANDLE_ATOMIC_SLOT_MIGRATION: c_int = 1 << 5;
+
+/// What the server calls when it loads the module, with the arguments of `loadmodule`.
+///
+/// # Safety
+/// Only for the server, which gives a context and `argc` strings that live as long as the call.
+#[no_mangle]
+#[allow(non_snake_case)]
+pub unsafe extern "C" fn RedisModule_OnLoad(
+    ctx: *mut RedisModuleCtx,
+    argv: *mut *mut RedisModuleString,
+    argc: c_int,
+) -> c_int {
+    // First of all, and without allocating: from here on the server's functions are there.
+    let (name, version) = (c"lock".as_ptr(), raw::REDISMODULE_APIVER_1 as c_int);
+    // SAFETY: the context is the one that the server gave.
+    if unsafe { raw::Export_RedisModule_Init(ctx, name, VERSION, version) } != OK {
+        return ERR;
+    }
+    let loaded = guard(ctx, "loading", || {
+        let argv = match argc {
+            0 => &[],
+            // SAFETY: the server passes `argc` strings, which live as long as the call.
+            _ => unsafe { std::slice::from_raw_parts(argv, argc as usize) },
+        };
+        // SAFETY: as above.
+        let bytes = |raw: &*mut RedisModuleString| unsafe { Str::new(*raw) }.bytes();
+        let arguments: Vec<&[u8]> = argv.iter().map(bytes).collect();
+        start(ctx, &arguments)
+    });
+    if loaded == Some(true) {
+        return OK;
+    }
+    RedisModule_OnUnload(ctx);
+    ERR
+}
+
+fn start(ctx: *mut RedisModuleCtx, arguments: &[&[u8]]) -> bool {
+    let mut settings = Settings::new();
+    let read = settings.read_arguments(arguments);
+    if let Err(why) = read.and_then(|()| config::check_notify(settings.notify)) {
+        log::warning(ctx, &why);
+        return false;
+    }
+    let flags = api!(RedisModule_GetContextFlags);
+    // SAFETY: the context is this call's.
+    let flags = unsafe { flags(ctx) };
+    STATE.with(|state| {
+        // Tokens stay as they are, should the library have stayed in memory since an unload.
+        state.counters = Counters::new();
+        state.settings = settings;
+        state.waiting = Waiting::new();
+        state.cluster = flags & raw::REDISMODULE_CTX_FLAGS_CLUSTER as c_int != 0;
+        state.words = Some(Words::new());
+    });
+    set_options(ctx);
+    let registered = describe::add_category(ctx)
+        && describe::register::<Acquire>(ctx)
+        && describe::register::<Release>(ctx)
+        && describe::register::<Renew>(ctx)
+        && describe::register::<Assert>(ctx)
+        && describe::register::<Info>(ctx)
+        && describe::register::<ForceRelease>(ctx)
+        && events::watch_server(ctx)
+        && config::register(ctx);
+    if !registered {
+        return false;
+    }
+    // The configuration file may contradict the arguments, or itself.
+    if let Err(why) = STATE.with(|state| state.settings.check()) {
+        log::warning(ctx, &why);
+        return false;
+    }
+    let register_info = api!(RedisModule_RegisterInfoFunc);
+    // SAFETY: a callback for the life of the module.
+    unsafe { register_info(ctx, Some(info::report)) };
+    warn_of_eviction(ctx);
+    true
+}
+
+fn set_options(ctx: *mut RedisModuleCtx) {
+    // We signal a key ourselves, and only where it changed: a busy acquire breaks nobody's WATCH.
+    // Nothing that we keep is touched by an asynchronous loading of the data set.
+    let mut options = raw::REDISMODULE_OPTION_NO_IMPLICIT_SIGNAL_MODIFIED as c_int
+        | raw::REDISMODULE_OPTIONS_HANDLE_REPL_ASYNC_LOAD as c_int;
+    if api::is_valkey() {
+        options |= HANDLE_ATOMIC_SLOT_MIGRATION;
+    }
+    let set = api!(RedisModule_SetModuleOptions);
+    // SAFETY: the context is this call's.
+    unsafe { set(ctx, options) };
+}
+
+/// Locks have a TTL, so every policy but one may evict them.
+fn warn_of_eviction(ctx: *mut RedisModuleCtx) {
+    let get = api!(RedisModule_GetServerInfo);
+    let free = api!(RedisModule_FreeServerInfo);
+    let field = api!(RedisModule_ServerInfoGetFieldC);
+    // SAFETY: the section's name is a constant.
+    let memory = unsafe { get(ctx, c"memory".as_ptr()) };
+    // SAFETY: the data is what the server just gave.
+    let policy = unsafe { field(memory, c"maxmemory_policy".as_ptr()) };
+    if !policy.is_null() {
+        // SAFETY: the text lives until the data is freed.
+        let policy = unsafe { CStr::from_ptr(policy) }.to_string_lossy();
+        if policy != "noeviction" {
+            log::warning(
+                ctx,
+                &format!(
+                    "maxmemory-policy is {policy}: under memory pressure the server may evict \
+                     locks, and with them mutual exclusion; set maxmemory-policy noeviction"
+                ),
+            );
+        }
+    }
+    // SAFETY: this is its last use.
+    unsafe { free(ctx, memory) };
+}
+
+/// What the server calls before it unloads the module. Locks stay in the data.
+#[no_mangle]
+#[allow(non_snake_case)]
+pub extern "C" fn RedisModule_OnUnload(ctx: *mut RedisModuleCtx) -> c_int {
+    guard(ctx, "unloading", || {
+        timer::stop(ctx);
+        let (words, shown) = STATE.with(|state| (state.words.take(), state.prefix_shown.take()));
+        if let Some(words) = words {
+            words.free();
+        }
+        drop(shown);
+    });
+    OK
+}

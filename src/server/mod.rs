@@ -1,0 +1,29 @@
+//! The only folder that knows the server's module API, and the only one with `unsafe`. It holds no
+//! rule: it reads what is stored, writes and propagates what [`crate::lock`] decided, and replies.
+#![allow(unsafe_code)]
+
+#[macro_use]
+mod api;
+mod alloc;
+mod call;
+mod circles;
+mod clock;
+mod config;
+mod describe;
+mod events;
+mod gil;
+mod guard;
+mod info;
+mod key;
+mod load;
+mod log;
+mod open;
+mod permit;
+mod reply;
+mod serve;
+mod state;
+mod string;
+mod timer;
+mod unblock;
+mod wait;
+mod write;

@@ -1,0 +1,77 @@
+//! One lock of the data set, open to be read or written.
+
+use super::key::{Key, Kind};
+use super::state::{Words, STATE};
+use super::string::{OwnedStr, Str};
+use crate::command::Holder;
+use crate::lock::{Error, Fields, Now, View};
+use redis_module::raw::RedisModuleCtx;
+
+/// An open lock.
+pub struct Lock<'a> {
+    /// The context of the call.
+    pub ctx: *mut RedisModuleCtx,
+    /// Its name.
+    pub name: Str<'a>,
+    /// The key.
+    pub key: Key,
+    /// The strings made once.
+    pub words: Words,
+}
+
+impl<'a> Lock<'a> {
+    /// Opens the lock of that name in the database that is selected.
+    pub fn open(ctx: *mut RedisModuleCtx, name: Str<'a>, write: bool, words: Words) -> Lock<'a> {
+        let key = Key::open(ctx, name, write);
+        Lock {
+            ctx,
+            name,
+            key,
+            words,
+        }
+    }
+
+    /// The number of the database that is selected.
+    pub fn db(&self) -> i32 {
+        let db = api!(RedisModule_GetSelectedDb);
+        // SAFETY: the context is this call's.
+        unsafe { db(self.ctx) }
+    }
+
+    /// The lock as this owner sees it.
+    pub fn view(&self, owner: Str, now: Now) -> Result<View, Error> {
+        let key = &self.key;
+        match key.kind() {
+            Kind::Empty => return Ok(View::Free { lapsed: false }),
+            Kind::Other => return Err(Error::WrongType),
+            Kind::Hash => (),
+        }
+        let (holds, token) = key.get(owner, self.words.token_field);
+        let fields = Fields {
+            count: key.fields(),
+            owner: holds.as_ref().map(OwnedStr::bytes),
+            token: token.as_ref().map(OwnedStr::bytes),
+            mode: holds.is_none() && key.has(self.words.mode_field),
+            deadline: key.deadline(),
+        };
+        let (view, token) = fields.as_lock(now)?;
+        if let Some(token) = token {
+            STATE.with(|state| state.tokens.saw(token));
+        }
+        Ok(view)
+    }
+
+    /// Who holds the lock, whoever it is; none where it is free.
+    pub fn holder(&self, now: Now) -> Result<Option<Holder>, Error> {
+        match self.key.kind() {
+            Kind::Empty => return Ok(None),
+            Kind::Other => return Err(Error::WrongType),
+            Kind::Hash => (),
+        }
+        let holder = self.key.holder()?;
+        if let Some(token) = holder.hold.token {
+            STATE.with(|state| state.tokens.saw(token));
+        }
+        Ok((!holder.hold.deadline.has_passed(now)).then_some(holder))
+    }
+}

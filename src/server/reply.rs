@@ -1,0 +1,92 @@
+//! Sends replies.
+
+use crate::command::Reply;
+use crate::lock::{Grant, Token};
+use redis_module::raw::RedisModuleCtx;
+use std::ffi::CString;
+
+/// Sends a reply.
+pub fn send(ctx: *mut RedisModuleCtx, reply: &Reply) {
+    match reply {
+        Reply::Later => (),
+        Reply::Grant(grant) => {
+            array(ctx, 4);
+            integer(ctx, i64::from(grant.holds > 0));
+            integer(ctx, i64::from(grant.holds));
+            integer(ctx, token(grant));
+            integer(ctx, grant.ttl.0);
+        }
+        Reply::Integer(number) => integer(ctx, *number),
+        Reply::Ok => {
+            let simple = api!(RedisModule_ReplyWithSimpleString);
+            // SAFETY: the text is a constant.
+            unsafe { simple(ctx, c"OK".as_ptr()) };
+        }
+        Reply::Null => {
+            let null = api!(RedisModule_ReplyWithNull);
+            // SAFETY: the context is this call's.
+            unsafe { null(ctx) };
+        }
+        Reply::Info(info) => {
+            map(ctx, 6);
+            text(ctx, b"owner");
+            text(ctx, &info.owner);
+            text(ctx, b"holds");
+            integer(ctx, i64::from(info.grant.holds));
+            text(ctx, b"token");
+            integer(ctx, token(&info.grant));
+            text(ctx, b"ttl");
+            integer(ctx, info.grant.ttl.0);
+            text(ctx, b"waiters");
+            integer(ctx, info.waiters as i64);
+            text(ctx, b"queue");
+            array(ctx, info.queue.len() as i64);
+            for (owner, waited) in &info.queue {
+                map(ctx, 2);
+                text(ctx, b"owner");
+                text(ctx, owner);
+                text(ctx, b"waited");
+                integer(ctx, waited.0);
+            }
+        }
+    }
+}
+
+/// Sends an error.
+pub fn send_error(ctx: *mut RedisModuleCtx, text: &str) {
+    let text = CString::new(text).unwrap_or_else(|_| CString::from(c"ERR internal error"));
+    let error = api!(RedisModule_ReplyWithError);
+    // SAFETY: the server copies the text.
+    unsafe { error(ctx, text.as_ptr()) };
+}
+
+fn token(grant: &Grant) -> i64 {
+    grant.token.map_or(0, Token::get)
+}
+
+fn array(ctx: *mut RedisModuleCtx, len: i64) {
+    let array = api!(RedisModule_ReplyWithArray);
+    // SAFETY: the context is this call's.
+    unsafe { array(ctx, len as _) };
+}
+
+/// A map where the client and the server know maps, else a flat list.
+fn map(ctx: *mut RedisModuleCtx, pairs: i64) {
+    let Some(map) = api_if_any!(RedisModule_ReplyWithMap) else {
+        return array(ctx, 2 * pairs);
+    };
+    // SAFETY: the context is this call's.
+    unsafe { map(ctx, pairs as _) };
+}
+
+fn integer(ctx: *mut RedisModuleCtx, number: i64) {
+    let integer = api!(RedisModule_ReplyWithLongLong);
+    // SAFETY: the context is this call's.
+    unsafe { integer(ctx, number) };
+}
+
+fn text(ctx: *mut RedisModuleCtx, bytes: &[u8]) {
+    let string = api!(RedisModule_ReplyWithStringBuffer);
+    // SAFETY: the server copies the bytes.
+    unsafe { string(ctx, bytes.as_ptr().cast(), bytes.len()) };
+}

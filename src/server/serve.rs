@@ -1,0 +1,295 @@
+//! Serves the lines: whoever is first gets the lock as soon as it is free.
+
+use super::api;
+use super::circles::refuse_circles_of;
+use super::clock;
+use super::open::Lock;
+use super::permit::{self, Permit};
+use super::state::STATE;
+use super::string::{OwnedStr, Str};
+use super::timer::{self, RETRY};
+use super::wait::{answer, busy, Answer};
+use crate::lock::{release, Change, Deadline, Millis, Now, Release, Token, View};
+use crate::queue::{hand_over, Place, Tick, Waiter, WaiterId};
+use redis_module::raw::RedisModuleCtx;
+use std::rc::Rc;
+
+/// Gives a lock that was just freed, and is deleted, to the first in line. False where nobody
+/// waits.
+pub fn pass_on(lock: &Lock) -> bool {
+    if nobody_waits() {
+        return false;
+    }
+    let (db, now) = (lock.db(), clock::now());
+    loop {
+        let first = STATE.with(|state| state.waiting.lines.take_first(db, lock.name.bytes()));
+        let Some((_, Waiter { owner, place, .. })) = first.first().cloned() else {
+            return false;
+        };
+        if grant(
+            lock,
+            &owner,
+            &place,
+            &first,
+            View::Free { lapsed: false },
+            now,
+        ) {
+            STATE.with(|state| state.counters.handed_over += 1);
+            refuse_circles_of(lock.ctx, &owner);
+            timer::set(lock.ctx);
+            return true;
+        }
+    }
+}
+
+/// Grants an owner's waits, which have left the line. False where none got the lock.
+fn grant(
+    lock: &Lock,
+    owner: &Rc<[u8]>,
+    place: &Place,
+    waits: &[(WaiterId, Waiter)],
+    view: View,
+    now: Now,
+) -> bool {
+    let (hold, answers) = STATE.with(|state| hand_over(waits, view, now, &mut state.tokens));
+    if let Some(hold) = hold {
+        let name = OwnedStr::new(owner);
+        if let Some(token) = hold.token {
+            let change = Change::Take {
+                lapsed: false,
+                holds: hold.holds,
+                token,
+                deadline: hold.deadline,
+            };
+            lock.apply(name.lend(), &change);
+        }
+        STATE.with(|state| state.waiting.lines.set_lease(place, Some(hold.deadline)));
+    }
+    for (id, outcome) in answers {
+        let told = match outcome {
+            Ok(grant) => {
+                if let Some(token) = grant.token {
+                    STATE.with(|state| {
+                        let pending = &mut state.waiting.pending;
+                        pending.granted(id, place.clone(), token, grant.holds);
+                    });
+                }
+                Answer::Grant(grant)
+            }
+            Err(refusal) => Answer::Error(refusal.to_string()),
+        };
+        answer(id, told);
+    }
+    hold.is_some()
+}
+
+/// Looks at a lock that may have become free while someone waits for it. True where that changed
+/// it.
+pub fn settle(lock: &Lock) -> bool {
+    if nobody_waits() {
+        return false;
+    }
+    let (db, now) = (lock.db(), clock::now());
+    let name = lock.name.bytes();
+    let first = STATE.with(|state| {
+        let (_, first) = state.waiting.lines.in_line(db, name).next()?;
+        Some(first.clone())
+    });
+    let Some(Waiter { owner, place, .. }) = first else {
+        return false;
+    };
+    let owner_name = OwnedStr::new(&owner);
+    match lock.view(owner_name.lend(), now) {
+        Ok(View::Theirs(deadline)) => {
+            STATE.with(|state| state.waiting.lines.set_lease(&place, Some(deadline)));
+            false
+        }
+        Ok(View::Free { lapsed }) => {
+            if lapsed {
+                lock.expire();
+            }
+            // The server may have been faster to delete it.
+            let lease = STATE.with(|state| state.waiting.lines.lease(&place));
+            if lease.is_some_and(|end| end.has_passed(now)) {
+                STATE.with(|state| state.counters.expired_while_waited_for += 1);
+            }
+            pass_on(lock)
+        }
+        // It took the lock elsewhere, by Redisson's script: its waits are reentries.
+        Ok(view @ View::Mine(_)) => {
+            let waits = STATE.with(|state| state.waiting.lines.take_first(db, name));
+            grant(lock, &owner, &place, &waits, view, now)
+        }
+        Err(refusal) => {
+            // It turned into something else. Its lease is kept to until it would have ended.
+            let lease = STATE.with(|state| state.waiting.lines.lease(&place));
+            if lease.is_none_or(|lease| lease.has_passed(now)) {
+                let waits = STATE.with(|state| state.waiting.lines.take_all(db, name));
+                for (id, _) in waits {
+                    answer(id, Answer::Error(refusal.to_string()));
+                }
+            }
+            false
+        }
+    }
+}
+
+/// What the timer is for: locks that others changed, leases that ended, grants that nobody was
+/// told of, and waits whose time is up.
+pub fn work(ctx: *mut RedisModuleCtx) {
+    let tick = clock::tick();
+    look_at_slots(ctx, tick);
+    if permit::may_write(ctx) {
+        STATE.with(|state| state.waiting.timer.not_before = None);
+        undo(ctx);
+        look_at_due(ctx);
+    } else {
+        STATE.with(|state| state.waiting.timer.not_before = Some(Tick(tick.0 + RETRY)));
+    }
+    while let Some((id, waiter)) = STATE.with(|state| state.waiting.lines.take_late(tick)) {
+        STATE.with(|state| state.counters.waits_timed_out += 1);
+        let ttl = time_left(ctx, &waiter.place);
+        answer(id, Answer::Grant(busy(ttl)));
+    }
+}
+
+fn look_at_due(ctx: *mut RedisModuleCtx) {
+    let now = clock::now();
+    let mut due = STATE.with(|state| {
+        let waiting = &mut state.waiting;
+        let mut due = std::mem::take(&mut waiting.touched);
+        while let Some((end, place)) = waiting.lines.next_lease().cloned() {
+            if !end.has_passed(now) {
+                break;
+            }
+            // Looked at below, where it is set anew if the lock is still held.
+            due.push(place.clone());
+            waiting.lines.forget_lease(&place);
+        }
+        due
+    });
+    due.sort();
+    due.dedup();
+    for place in due {
+        match permit::may_write_to(ctx, &place) {
+            Permit::Given => drop(with_lock(ctx, &place, settle)),
+            Permit::Elsewhere => send_on(&place),
+            Permit::NotNow => STATE.with(|state| {
+                state.waiting.touched.push(place);
+                let later = Tick(clock::tick().0 + RETRY);
+                state.waiting.timer.not_before = Some(later);
+            }),
+        }
+    }
+}
+
+/// Answers those who wait for a lock whose slot is no longer here, so that a cluster client asks
+/// again, and is sent to where it is.
+fn send_on(place: &Place) {
+    let waits = STATE.with(|state| state.waiting.lines.take_all(place.db, &place.name));
+    for (id, _) in waits {
+        STATE.with(|state| state.counters.waits_cancelled += 1);
+        let text = "TRYAGAIN the slot of the lock is being moved, or has moved, to another node";
+        answer(id, Answer::Error(text.to_owned()));
+    }
+}
+
+/// In a cluster: looks for slots that have moved away. Servers tell of no such event, or not all.
+fn look_at_slots(ctx: *mut RedisModuleCtx, tick: Tick) {
+    let due = STATE.with(|state| {
+        let timer = &mut state.waiting.timer;
+        let due = timer.slots_at.is_some_and(|at| at <= tick);
+        let waits = state.cluster && !state.waiting.lines.is_empty();
+        if due || !waits {
+            timer.slots_at = waits.then_some(Tick(tick.0 + timer::SLOTS));
+        }
+        due && waits
+    });
+    if !due {
+        return;
+    }
+    for place in STATE.with(|state| state.waiting.lines.places(None)) {
+        if permit::may_write_to(ctx, &place) == Permit::Elsewhere {
+            send_on(&place);
+        }
+    }
+}
+
+/// Undoes holds that were granted to clients who went away before they were told.
+fn undo(ctx: *mut RedisModuleCtx) {
+    for (place, token) in STATE.with(|state| std::mem::take(&mut state.waiting.undo)) {
+        match permit::may_write_to(ctx, &place) {
+            Permit::Given => with_lock(ctx, &place, |lock| undo_one(lock, token)),
+            // The lock is there where its slot is, and lapses there.
+            Permit::Elsewhere => (),
+            Permit::NotNow => STATE.with(|state| state.waiting.undo.push((place, token))),
+        }
+    }
+}
+
+fn undo_one(lock: &Lock, token: Token) {
+    let now = clock::now();
+    let Ok(Some(holder)) = lock.holder(now) else {
+        return;
+    };
+    let request = Release {
+        holds: None,
+        token: Some(token),
+    };
+    if let Ok((change, _)) = release(&View::Mine(holder.hold), &request) {
+        lock.apply(OwnedStr::new(&holder.owner).lend(), &change);
+    }
+}
+
+/// How long the lock is still held, whoever holds it.
+pub fn time_left(ctx: *mut RedisModuleCtx, place: &Place) -> Millis {
+    let now = clock::now();
+    let left = |lock: &Lock| lock.key.deadline().map(|end: Deadline| end.left(now));
+    read_lock(ctx, place, left).unwrap_or(Millis(0))
+}
+
+/// Answers everyone who waits, with the same error.
+pub fn answer_all(text: &str) {
+    for id in STATE.with(|state| state.waiting.lines.everyone()) {
+        let left = STATE.with(|state| state.waiting.lines.leave(id));
+        if left.is_some() {
+            STATE.with(|state| state.counters.waits_cancelled += 1);
+            answer(id, Answer::Error(text.to_owned()));
+        }
+    }
+}
+
+fn nobody_waits() -> bool {
+    STATE.with(|state| state.waiting.lines.is_empty())
+}
+
+fn with_lock<R>(ctx: *mut RedisModuleCtx, place: &Place, work: impl FnOnce(&Lock) -> R) -> R {
+    open_lock(ctx, place, true, work)
+}
+
+/// Works with a lock of any database, open to be read.
+pub fn read_lock<R>(ctx: *mut RedisModuleCtx, place: &Place, work: impl FnOnce(&Lock) -> R) -> R {
+    open_lock(ctx, place, false, work)
+}
+
+/// Opens a lock of any database, and selects the one that was selected again.
+fn open_lock<R>(
+    ctx: *mut RedisModuleCtx,
+    place: &Place,
+    write: bool,
+    work: impl FnOnce(&Lock) -> R,
+) -> R {
+    let words = STATE.with(|state| state.words);
+    let words = words.unwrap_or_else(|| api::missing("loaded module"));
+    let (selected, select) = (api!(RedisModule_GetSelectedDb), api!(RedisModule_SelectDb));
+    // SAFETY: the context is this call's.
+    let before = unsafe { selected(ctx) };
+    // SAFETY: the context is this call's, and the database exists: someone waits in it.
+    unsafe { select(ctx, place.db) };
+    let name = OwnedStr::new(&place.name);
+    let lent: Str = name.lend();
+    let result = work(&Lock::open(ctx, lent, write, words));
+    // SAFETY: as above.
+    unsafe { select(ctx, before) };
+    result
+}

@@ -1,0 +1,69 @@
+//! What the module remembers between two calls.
+
+use super::gil::Gil;
+use super::string::{OwnedStr, Str};
+use super::wait::Waiting;
+use crate::command::Counters;
+use crate::lock::{Tokens, MODE_FIELD, TOKEN_FIELD};
+use crate::settings::Settings;
+
+/// Everything that a server with the module has once.
+pub struct State {
+    /// The source of fencing tokens.
+    pub tokens: Tokens,
+    /// How often things happened.
+    pub counters: Counters,
+    /// The present settings.
+    pub settings: Settings,
+    /// Whether the server runs in cluster mode, which never changes.
+    pub cluster: bool,
+    /// The strings that calls need again and again, while the module is loaded.
+    pub words: Option<Words>,
+    /// Who waits.
+    pub waiting: Waiting,
+    /// The text that `CONFIG GET` last showed of the channel prefix: the server borrows it.
+    pub prefix_shown: Option<OwnedStr>,
+}
+
+/// The state.
+pub static STATE: Gil<State> = Gil::new(State {
+    tokens: Tokens::new(),
+    counters: Counters::new(),
+    settings: Settings::new(),
+    cluster: false,
+    words: None,
+    waiting: Waiting::new(),
+    prefix_shown: None,
+});
+
+/// Strings of the server's that are made once, and not for each call.
+#[derive(Clone, Copy)]
+pub struct Words {
+    /// The field of the token.
+    pub token_field: Str<'static>,
+    /// The field that marks Redisson's read/write locks.
+    pub mode_field: Str<'static>,
+    /// `0`: the message that a lock is free.
+    pub zero: Str<'static>,
+    /// `1`: the count of a new hold.
+    pub one: Str<'static>,
+}
+
+impl Words {
+    /// Makes them, to last until they are freed.
+    pub fn new() -> Words {
+        Words {
+            token_field: OwnedStr::new(TOKEN_FIELD).leak(),
+            mode_field: OwnedStr::new(MODE_FIELD).leak(),
+            zero: OwnedStr::new(b"0").leak(),
+            one: OwnedStr::new(b"1").leak(),
+        }
+    }
+
+    /// Frees them, when the module goes.
+    pub fn free(self) {
+        for word in [self.token_field, self.mode_field, self.zero, self.one] {
+            drop(OwnedStr::of(word.raw()));
+        }
+    }
+}

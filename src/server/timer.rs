@@ -1,0 +1,93 @@
+//! The one timer of all lines: it rings when the next wait or the next lease ends.
+
+use super::clock;
+use super::guard::guard;
+use super::serve;
+use super::state::STATE;
+use crate::queue::Tick;
+use redis_module::raw::{RedisModuleCtx, RedisModuleTimerID};
+use std::ffi::c_void;
+use std::ptr::null_mut;
+
+/// How long writes that were refused are left alone, in ms.
+pub const RETRY: i64 = 100;
+
+/// How long it is between two looks at the slots of a cluster, in ms.
+pub const SLOTS: i64 = 1000;
+
+/// The timer, and when it rings.
+pub struct Timer {
+    set: Option<(RedisModuleTimerID, Tick)>,
+    /// When to look next whether slots have moved away; only in a cluster, while someone waits.
+    pub slots_at: Option<Tick>,
+    /// What is due has to wait until then: the server refuses writes for now.
+    pub not_before: Option<Tick>,
+}
+
+impl Timer {
+    /// It is not set.
+    pub const fn new() -> Timer {
+        Timer {
+            set: None,
+            slots_at: None,
+            not_before: None,
+        }
+    }
+}
+
+/// Sets the timer for what comes next.
+pub fn set(ctx: *mut RedisModuleCtx) {
+    let (now, tick) = (clock::now(), clock::tick());
+    let (set, next) = STATE.with(|state| {
+        if state.cluster && !state.waiting.lines.is_empty() {
+            let slots_at = &mut state.waiting.timer.slots_at;
+            *slots_at = slots_at.or(Some(Tick(tick.0 + SLOTS)));
+        }
+        let waiting = &state.waiting;
+        let lease = waiting
+            .lines
+            .next_lease()
+            .map(|(end, _)| Tick(tick.0 + end.left(now).0));
+        let work = !waiting.touched.is_empty() || !waiting.undo.is_empty();
+        let writes = lease.into_iter().chain(work.then_some(tick)).min();
+        let writes = writes.map(|at| waiting.timer.not_before.map_or(at, |not| at.max(not)));
+        let slots = state.waiting.timer.slots_at;
+        let next = [writes, slots, waiting.lines.next_timeout()]
+            .into_iter()
+            .flatten()
+            .min();
+        (waiting.timer.set, next)
+    });
+    if set.map(|(_, at)| at) == next || matches!((set, next), (Some((_, at)), Some(n)) if at <= n) {
+        return; // it rings early enough, and is set anew then
+    }
+    if let Some((id, _)) = set {
+        let stop = api!(RedisModule_StopTimer);
+        // SAFETY: the timer is set, and no longer used after this.
+        unsafe { stop(ctx, id, null_mut()) };
+    }
+    let set = next.map(|at| {
+        let create = api!(RedisModule_CreateTimer);
+        let after = (at.0 - tick.0).max(0);
+        // SAFETY: a callback for as long as the timer is set.
+        (unsafe { create(ctx, after, Some(ring), null_mut()) }, at)
+    });
+    STATE.with(|state| state.waiting.timer.set = set);
+}
+
+/// Stops the timer, when the module goes.
+pub fn stop(ctx: *mut RedisModuleCtx) {
+    if let Some((id, _)) = STATE.with(|state| state.waiting.timer.set.take()) {
+        let stop = api!(RedisModule_StopTimer);
+        // SAFETY: the timer is set, and no longer used after this.
+        unsafe { stop(ctx, id, null_mut()) };
+    }
+}
+
+extern "C" fn ring(ctx: *mut RedisModuleCtx, _data: *mut c_void) {
+    guard(ctx, "a timer", || {
+        STATE.with(|state| state.waiting.timer.set = None);
+        serve::work(ctx);
+    });
+    guard(ctx, "a timer", || set(ctx));
+}

@@ -1,0 +1,280 @@
+//! Makes clients wait, and answers them.
+
+use super::circles::refuse_circle;
+use super::events;
+use super::guard::guard;
+use super::open::Lock;
+use super::reply::{send, send_error};
+use super::serve;
+use super::state::STATE;
+use super::unblock::Way;
+use super::{clock, timer, unblock};
+use crate::command::{Error, Reply};
+use crate::lock::{Acquire, Grant, Millis, Token};
+use crate::queue::{Lines, Pending, Place, Tick, Waiter, WaiterId};
+use redis_module::raw::{self, RedisModuleBlockedClient, RedisModuleCtx, RedisModuleString};
+use std::collections::BTreeMap;
+use std::ffi::{c_int, c_void};
+use std::rc::Rc;
+
+const OK: c_int = raw::REDISMODULE_OK as c_int;
+
+/// Everything about those who wait.
+pub struct Waiting {
+    /// The lines.
+    pub lines: Lines,
+    /// Grants that their clients were not told of yet.
+    pub pending: Pending,
+    /// The server's handle of each client that waits or is to be answered, and its id.
+    handles: BTreeMap<WaiterId, (*mut RedisModuleBlockedClient, u64)>,
+    ids: BTreeMap<*mut RedisModuleBlockedClient, WaiterId>,
+    /// What those who left the line are to be answered. They are told in this turn of the server's
+    /// event loop.
+    answers: BTreeMap<WaiterId, Answer>,
+    /// Locks that someone else changed, and are to be looked at.
+    pub touched: Vec<Place>,
+    /// Holds to be undone: their clients went away before they were told.
+    pub undo: Vec<(Place, Token)>,
+    /// Whether the server tells of every change of a key.
+    pub watches_keys: bool,
+    /// The timer.
+    pub timer: timer::Timer,
+    /// What is known of `CLIENT UNBLOCK` commands.
+    pub unblocks: unblock::Unblocks,
+}
+
+/// What a waiter is answered.
+pub enum Answer {
+    /// Four integers.
+    Grant(Grant),
+    /// An error.
+    Error(String),
+}
+
+impl Waiting {
+    /// Nobody waits.
+    pub const fn new() -> Waiting {
+        Waiting {
+            lines: Lines::new(),
+            pending: Pending::new(),
+            handles: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            touched: Vec::new(),
+            undo: Vec::new(),
+            watches_keys: false,
+            timer: timer::Timer::new(),
+            unblocks: unblock::Unblocks::new(),
+        }
+    }
+}
+
+/// Whether this call may wait. In `MULTI`, in scripts, and where the caller denies it, it may not.
+pub fn may_block(ctx: *mut RedisModuleCtx) -> bool {
+    let flags = api!(RedisModule_GetContextFlags);
+    // SAFETY: the context is this call's.
+    let flags = unsafe { flags(ctx) } as u32;
+    let denied = raw::REDISMODULE_CTX_FLAGS_MULTI
+        | raw::REDISMODULE_CTX_FLAGS_LUA
+        | raw::REDISMODULE_CTX_FLAGS_DENY_BLOCKING;
+    flags & denied == 0
+}
+
+/// Puts the call at the end of the line for an open lock that someone else holds.
+pub fn wait_in_line(
+    ctx: *mut RedisModuleCtx,
+    lock: &Lock,
+    owner: &[u8],
+    request: Acquire,
+    wait: Millis,
+) -> Result<(), Error> {
+    let place = Place {
+        db: lock.db(),
+        name: lock.name.bytes().into(),
+    };
+    let (waiting, most) = STATE.with(|state| {
+        let waiting = state.waiting.lines.waiters();
+        (waiting as i64, state.settings.max_waiters)
+    });
+    if waiting >= most {
+        return Err(Error::TooManyWaiters(most));
+    }
+    let owner: Rc<[u8]> = owner.into();
+    refuse_circle(ctx, &owner, &place)?;
+    events::watch_keys(ctx);
+    let since = clock::tick();
+    let waiter = Waiter {
+        owner,
+        place: place.clone(),
+        request,
+        since,
+        until: (wait.0 > 0).then_some(Tick(since.0 + wait.0)),
+    };
+    let block = api!(RedisModule_BlockClient);
+    // The server's own timeouts come up to 100 ms late, so it is given none.
+    // SAFETY: callbacks for the life of the module, which stays while clients are blocked.
+    let handle = unsafe { block(ctx, Some(reply), Some(time_out), Some(free), 0) };
+    if handle.is_null() {
+        return Err(Error::NotNow);
+    }
+    let on_disconnect = api!(RedisModule_SetDisconnectCallback);
+    // SAFETY: the handle is new.
+    unsafe { on_disconnect(handle, Some(disconnect)) };
+    let deadline = lock.key.deadline();
+    let client = client_id(ctx);
+    STATE.with(|state| {
+        let id = state.waiting.lines.join(waiter);
+        state.waiting.handles.insert(id, (handle, client));
+        state.waiting.unblocks.expect(client);
+        state.waiting.ids.insert(handle, id);
+        state.waiting.lines.set_lease(&place, deadline);
+        state.counters.waits_started += 1;
+    });
+    unblock::watch(ctx);
+    timer::set(ctx);
+    Ok(())
+}
+
+/// Answers a waiter that has left its line. The reply goes out in this turn of the event loop.
+pub fn answer(id: WaiterId, answer: Answer) {
+    let handle = STATE.with(|state| {
+        state.waiting.answers.insert(id, answer);
+        state.waiting.handles.get(&id).copied()
+    });
+    if let Some((handle, _)) = handle {
+        unblock_client(handle, id.0 as *mut c_void);
+    }
+}
+
+fn client_id(ctx: *mut RedisModuleCtx) -> u64 {
+    let id = api!(RedisModule_GetClientId);
+    // SAFETY: the context is this call's.
+    unsafe { id(ctx) }
+}
+
+fn unblock_client(handle: *mut RedisModuleBlockedClient, data: *mut c_void) {
+    let unblock = api!(RedisModule_UnblockClient);
+    // SAFETY: the handle is of a client that was blocked and not yet unblocked; the data is a
+    // number, not a pointer.
+    unsafe { unblock(handle, data) };
+}
+
+/// Forgets a waiter that the server has done with.
+fn forget(id: WaiterId) -> Option<Answer> {
+    STATE.with(|state| {
+        let waiting = &mut state.waiting;
+        if let Some((handle, client)) = waiting.handles.remove(&id) {
+            waiting.ids.remove(&handle);
+            waiting.unblocks.forget(client);
+        }
+        waiting.answers.remove(&id)
+    })
+}
+
+fn id_of(handle: *mut RedisModuleBlockedClient) -> Option<WaiterId> {
+    STATE.with(|state| state.waiting.ids.get(&handle).copied())
+}
+
+/// Sends a client its answer.
+extern "C" fn reply(
+    ctx: *mut RedisModuleCtx,
+    _argv: *mut *mut RedisModuleString,
+    _argc: c_int,
+) -> c_int {
+    guard(ctx, "a reply", || {
+        let data = api!(RedisModule_GetBlockedClientPrivateData);
+        // SAFETY: the context is that of a reply.
+        let id = WaiterId(unsafe { data(ctx) } as u64);
+        tell(ctx, id);
+    });
+    OK
+}
+
+fn tell(ctx: *mut RedisModuleCtx, id: WaiterId) {
+    let answer = STATE.with(|state| {
+        state.waiting.pending.told(id);
+        state.waiting.answers.remove(&id)
+    });
+    match answer {
+        Some(Answer::Grant(grant)) => send(ctx, &Reply::Grant(grant)),
+        Some(Answer::Error(text)) => send_error(ctx, &text),
+        None => send_error(ctx, "ERR internal error"),
+    }
+}
+
+/// The server is done with a client that was answered. If it was not told, it is gone: what it was
+/// granted is taken back, in a while, since this may be no time to write.
+extern "C" fn free(ctx: *mut RedisModuleCtx, data: *mut c_void) {
+    guard(ctx, "an end of a wait", || {
+        let id = WaiterId(data as u64);
+        if forget(id).is_some() {
+            let undo = STATE.with(|state| {
+                state.counters.waits_cancelled += 1;
+                let undo = state.waiting.pending.gone(id);
+                state.waiting.undo.extend(undo);
+                !state.waiting.undo.is_empty()
+            });
+            if undo {
+                timer::set(ctx);
+            }
+        }
+    });
+}
+
+/// `CLIENT UNBLOCK … TIMEOUT` of one who waits: answered as one whose time is up.
+extern "C" fn time_out(
+    ctx: *mut RedisModuleCtx,
+    _argv: *mut *mut RedisModuleString,
+    _argc: c_int,
+) -> c_int {
+    guard(ctx, "a timeout", || {
+        let handle = api!(RedisModule_GetBlockedClientHandle);
+        // SAFETY: the context is that of a timeout.
+        let handle = unsafe { handle(ctx) };
+        let place = leave(handle);
+        let ttl = place.map_or(Millis(0), |place| serve::time_left(ctx, &place));
+        send(ctx, &Reply::Grant(busy(ttl)));
+    });
+    OK
+}
+
+/// The client is gone, or `CLIENT UNBLOCK` let it go.
+extern "C" fn disconnect(ctx: *mut RedisModuleCtx, handle: *mut RedisModuleBlockedClient) {
+    guard(ctx, "a disconnect", || {
+        let Some(id) = id_of(handle) else { return };
+        if leave(handle).is_some() {
+            return;
+        }
+        // It was answered in this very turn, and the server will not tell it. If it was let go by
+        // CLIENT UNBLOCK … TIMEOUT, it is still there and nobody else replies. Else it is gone, or
+        // was told an error; then `free` takes back what it was granted.
+        let client = client_id(ctx);
+        match STATE.with(|state| state.waiting.unblocks.way(client)) {
+            Way::Timeout => tell(ctx, id),
+            Way::PerhapsTimeout => send(ctx, &Reply::Grant(busy(Millis(0)))),
+            Way::Other => (),
+        }
+    });
+}
+
+/// Takes a client out of its line, and says which; none where it is in none any more.
+fn leave(handle: *mut RedisModuleBlockedClient) -> Option<Place> {
+    let id = id_of(handle)?;
+    let waiter = STATE.with(|state| {
+        let waiter = state.waiting.lines.leave(id)?;
+        state.counters.waits_cancelled += 1;
+        Some(waiter)
+    })?;
+    // The server keeps its handle until it is told that we are done with it.
+    unblock_client(handle, id.0 as *mut c_void);
+    Some(waiter.place)
+}
+
+/// The answer to one who did not get the lock.
+pub fn busy(ttl: Millis) -> Grant {
+    Grant {
+        holds: 0,
+        token: None,
+        ttl,
+    }
+}

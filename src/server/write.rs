@@ -1,0 +1,189 @@
+//! Writes a change: to the key, to replicas and the AOF, and to all who watch or listen.
+
+use super::open::Lock;
+use super::serve;
+use super::state::STATE;
+use super::string::{AnyStr, OwnedStr, Str};
+use crate::lock::{Change, Channel, Deadline, Token, Update};
+use crate::settings::Notify;
+use redis_module::raw;
+use std::ffi::{c_int, CStr};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Whether a key event comes from a change of our own, which needs no second look.
+pub static OURS: AtomicBool = AtomicBool::new(false);
+
+impl Lock<'_> {
+    /// Makes the change of that owner's hold. What is propagated is the outcome with absolute
+    /// times, so that replicas and AOF readers need no module.
+    pub fn apply(&self, owner: Str, change: &Change) {
+        match change {
+            Change::Take {
+                lapsed,
+                holds,
+                token,
+                deadline,
+            } => {
+                if *lapsed {
+                    self.expire();
+                }
+                self.hold(owner, Some(*holds), Some(*token), Some(*deadline));
+            }
+            Change::Update(Update {
+                holds,
+                token,
+                deadline,
+            }) => self.hold(owner, *holds, *token, *deadline),
+            Change::Free => {
+                self.delete(raw::REDISMODULE_NOTIFY_GENERIC, c"del");
+                if !serve::pass_on(self) {
+                    self.tell();
+                }
+            }
+        }
+    }
+
+    /// Deletes a lock whose lease is over, as the server would a little later.
+    pub fn expire(&self) {
+        self.delete(raw::REDISMODULE_NOTIFY_EXPIRED, c"expired");
+    }
+
+    fn hold(
+        &self,
+        owner: Str,
+        holds: Option<u32>,
+        token: Option<Token>,
+        deadline: Option<Deadline>,
+    ) {
+        let holds = holds.map(|holds| match holds {
+            1 => AnyStr::Lent(self.words.one),
+            _ => AnyStr::Own(OwnedStr::number(i64::from(holds))),
+        });
+        let token = token.map(|token| OwnedStr::number(token.get()));
+        let holds = holds.as_ref().map(|holds| (owner, holds.lend()));
+        let token = token
+            .as_ref()
+            .map(|token| (self.words.token_field, token.lend()));
+        if holds.is_some() || token.is_some() {
+            self.key.set(holds, token);
+            self.replicate_fields(holds, token);
+        }
+        if let Some(deadline) = deadline {
+            self.key.set_deadline(deadline);
+            self.replicate_deadline(deadline);
+        }
+        if holds.is_some() || token.is_some() || deadline.is_some() {
+            self.signal();
+        }
+        if holds.is_some() || token.is_some() {
+            self.event(raw::REDISMODULE_NOTIFY_HASH, c"hset");
+        }
+        if deadline.is_some() {
+            self.event(raw::REDISMODULE_NOTIFY_GENERIC, c"expire");
+        }
+    }
+
+    /// Deletes the key, and says so by the keyspace event.
+    fn delete(&self, class: c_int, event: &CStr) {
+        self.key.delete();
+        let replicate = api!(RedisModule_Replicate);
+        // SAFETY: one string, as the format says.
+        unsafe { replicate(self.ctx, c"DEL".as_ptr(), c"s".as_ptr(), self.name.raw()) };
+        self.signal();
+        self.event(class, event);
+    }
+
+    fn replicate_fields(&self, first: Option<(Str, Str)>, second: Option<(Str, Str)>) {
+        let replicate = api!(RedisModule_Replicate);
+        let (ctx, hset, key) = (self.ctx, c"HSET".as_ptr(), self.name.raw());
+        let (one, two) = match (first, second) {
+            (Some(one), two) => (one, two),
+            (None, Some(two)) => (two, None),
+            (None, None) => return,
+        };
+        let (field, value) = (one.0.raw(), one.1.raw());
+        match two {
+            // SAFETY: five strings, as the format says.
+            Some((field2, value2)) => unsafe {
+                let (field2, value2) = (field2.raw(), value2.raw());
+                replicate(
+                    ctx,
+                    hset,
+                    c"sssss".as_ptr(),
+                    key,
+                    field,
+                    value,
+                    field2,
+                    value2,
+                )
+            },
+            // SAFETY: three strings, as the format says.
+            None => unsafe { replicate(ctx, hset, c"sss".as_ptr(), key, field, value) },
+        };
+    }
+
+    fn replicate_deadline(&self, deadline: Deadline) {
+        let replicate = api!(RedisModule_Replicate);
+        let (ctx, command, key) = (self.ctx, c"PEXPIREAT".as_ptr(), self.name.raw());
+        // A string costs the server one allocation, a number two.
+        let at = OwnedStr::number(deadline.0);
+        // SAFETY: two strings, as the format says.
+        unsafe { replicate(ctx, command, c"ss".as_ptr(), key, at.lend().raw()) };
+    }
+
+    /// Wakes those who WATCH the key or track it.
+    fn signal(&self) {
+        let signal = api!(RedisModule_SignalModifiedKey);
+        // SAFETY: the context is this call's, the name lives.
+        unsafe { signal(self.ctx, self.name.raw()) };
+    }
+
+    fn event(&self, class: c_int, event: &CStr) {
+        let notify = api!(RedisModule_NotifyKeyspaceEvent);
+        OURS.store(true, Relaxed);
+        // SAFETY: the name of the event is a constant.
+        unsafe { notify(self.ctx, class, event.as_ptr(), self.name.raw()) };
+        OURS.store(false, Relaxed);
+    }
+
+    /// Tells those who listen that the lock is free, as Redisson does. In cluster mode the bus
+    /// carries the message to replicas too; otherwise they get it as a command, which the AOF
+    /// leaves out.
+    fn tell(&self) {
+        let (channel, sharded, cluster) = STATE.with(|state| {
+            let settings = &state.settings;
+            let sharded = match settings.notify {
+                Notify::Auto => state.cluster && can_publish_sharded(),
+                Notify::Publish => false,
+                Notify::SPublish => true,
+                Notify::Off => return (None, false, false),
+            };
+            let channel = Channel::of(&settings.channel_prefix, self.name.bytes());
+            (
+                Some(OwnedStr::new(channel.as_bytes())),
+                sharded,
+                state.cluster,
+            )
+        });
+        let Some(channel) = channel else { return };
+        let (publish, command) = match api_if_any!(RedisModule_PublishMessageShard) {
+            Some(shard) if sharded => (shard, c"SPUBLISH"),
+            _ => (api!(RedisModule_PublishMessage), c"PUBLISH"),
+        };
+        let (ctx, zero) = (self.ctx, self.words.zero.raw());
+        let channel = channel.lend().raw();
+        // SAFETY: both strings live.
+        unsafe { publish(ctx, channel, zero) };
+        if !cluster {
+            let replicate = api!(RedisModule_Replicate);
+            let to_replicas = c"Ass".as_ptr();
+            // SAFETY: two strings, as the format says; the A keeps it out of the AOF.
+            unsafe { replicate(ctx, command.as_ptr(), to_replicas, channel, zero) };
+        }
+    }
+}
+
+/// Whether the server has sharded pub/sub.
+pub fn can_publish_sharded() -> bool {
+    api_if_any!(RedisModule_PublishMessageShard).is_some()
+}

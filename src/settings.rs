@@ -1,0 +1,193 @@
+//! The module's settings: what each may be, and that they fit together.
+
+use crate::escape::Escaped;
+use crate::lock::{Millis, MAX_TTL};
+use std::borrow::Cow;
+use std::ffi::CStr;
+
+/// How an unlock is told to those who listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notify {
+    /// As Redisson chooses: `SPUBLISH` in cluster mode where the server has it, else `PUBLISH`.
+    Auto,
+    /// `PUBLISH`.
+    Publish,
+    /// `SPUBLISH`.
+    SPublish,
+    /// Not at all.
+    Off,
+}
+
+impl Notify {
+    /// Each value with its name, in the order of their numbers.
+    pub const ALL: [(&'static CStr, Notify); 4] = [
+        (c"auto", Notify::Auto),
+        (c"publish", Notify::Publish),
+        (c"spublish", Notify::SPublish),
+        (c"off", Notify::Off),
+    ];
+}
+
+/// The present settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The lease of an acquire or renewal that names none.
+    pub default_ttl: Millis,
+    /// The longest lease allowed; 0 where there is no bound but [`MAX_TTL`].
+    pub max_ttl: Millis,
+    /// How many may wait at most, in all lines together.
+    pub max_waiters: i64,
+    /// How an unlock is told.
+    pub notify: Notify,
+    /// What the names of the unlock channels start with.
+    pub channel_prefix: Cow<'static, [u8]>,
+}
+
+/// The longest channel prefix, in bytes.
+pub const MAX_PREFIX: usize = 512;
+
+/// A setting that is a whole number.
+pub struct Number {
+    /// Its name, after the `lock.`.
+    pub name: &'static CStr,
+    /// The least it may be.
+    pub min: i64,
+    /// The most it may be.
+    pub max: i64,
+    /// Reads it.
+    pub get: fn(&Settings) -> i64,
+    /// Writes it.
+    pub set: fn(&mut Settings, i64),
+}
+
+/// Every setting that is a whole number.
+pub static NUMBERS: [Number; 3] = [
+    Number {
+        name: c"default-ttl",
+        min: 1,
+        max: MAX_TTL.0,
+        get: |settings| settings.default_ttl.0,
+        set: |settings, ms| settings.default_ttl = Millis(ms),
+    },
+    Number {
+        name: c"max-ttl",
+        min: 0,
+        max: MAX_TTL.0,
+        get: |settings| settings.max_ttl.0,
+        set: |settings, ms| settings.max_ttl = Millis(ms),
+    },
+    Number {
+        name: c"max-waiters",
+        min: 0,
+        max: 1_000_000,
+        get: |settings| settings.max_waiters,
+        set: |settings, n| settings.max_waiters = n,
+    },
+];
+
+/// The name of the setting [`Settings::notify`].
+pub const NOTIFY: &CStr = c"notify";
+
+/// The name of the setting [`Settings::channel_prefix`].
+pub const CHANNEL_PREFIX: &CStr = c"channel-prefix";
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings::new()
+    }
+}
+
+impl Settings {
+    /// What holds where nothing is configured.
+    pub const fn new() -> Settings {
+        Settings {
+            default_ttl: Millis(30_000),
+            max_ttl: Millis(0),
+            max_waiters: 10_000,
+            notify: Notify::Auto,
+            channel_prefix: Cow::Borrowed(b"redisson_lock__channel"),
+        }
+    }
+
+    /// The longest lease that a call may ask for.
+    pub fn longest_ttl(&self) -> Millis {
+        match self.max_ttl {
+            Millis(0) => MAX_TTL,
+            bound => bound,
+        }
+    }
+
+    /// Whether the settings fit together; where not, a line that names those that do not.
+    pub fn check(&self) -> Result<(), String> {
+        if self.default_ttl > self.longest_ttl() {
+            return Err(format!(
+                "default-ttl ({}) must not be above max-ttl ({})",
+                self.default_ttl.0, self.max_ttl.0
+            ));
+        }
+        Ok(())
+    }
+
+    /// Sets what the arguments of `loadmodule` say: names and values in turn.
+    ///
+    /// # Errors
+    /// A line that names the argument and what it may be.
+    pub fn read_arguments(&mut self, arguments: &[&[u8]]) -> Result<(), String> {
+        for pair in arguments.chunks(2) {
+            match pair {
+                [name, value] => self.read_argument(name, value)?,
+                _ => return Err(format!("{} needs a value", Escaped(pair[0]))),
+            }
+        }
+        self.check()
+    }
+
+    fn read_argument(&mut self, name: &[u8], value: &[u8]) -> Result<(), String> {
+        let is = |setting: &CStr| name.eq_ignore_ascii_case(setting.to_bytes());
+        if let Some(number) = NUMBERS.iter().find(|number| is(number.name)) {
+            let parsed = std::str::from_utf8(value).ok().and_then(|v| v.parse().ok());
+            let wanted = parsed.filter(|n| (number.min..=number.max).contains(n));
+            let Some(n) = wanted else {
+                return Err(format!(
+                    "{} must be a whole number from {} to {}, not {}",
+                    number.name.to_string_lossy(),
+                    number.min,
+                    number.max,
+                    Escaped(value)
+                ));
+            };
+            (number.set)(self, n);
+        } else if is(NOTIFY) {
+            let found = Notify::ALL
+                .iter()
+                .find(|(name, _)| value.eq_ignore_ascii_case(name.to_bytes()));
+            let Some((_, notify)) = found else {
+                return Err(format!(
+                    "notify must be auto, publish, spublish or off, not {}",
+                    Escaped(value)
+                ));
+            };
+            self.notify = *notify;
+        } else if is(CHANNEL_PREFIX) {
+            self.set_channel_prefix(value)?;
+        } else {
+            return Err(format!("unknown argument {}", Escaped(name)));
+        }
+        Ok(())
+    }
+
+    /// Sets the channel prefix.
+    ///
+    /// # Errors
+    /// A line that says how long it may be.
+    pub fn set_channel_prefix(&mut self, prefix: &[u8]) -> Result<(), String> {
+        if prefix.is_empty() || prefix.len() > MAX_PREFIX {
+            return Err(format!(
+                "channel-prefix must be 1 to {MAX_PREFIX} bytes long, not {}",
+                prefix.len()
+            ));
+        }
+        self.channel_prefix = Cow::Owned(prefix.to_vec());
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+//! Random calls, the same each time.
+
+/// Every command of the module.
+pub const COMMANDS: [&str; 6] = [
+    "LOCK.ACQUIRE",
+    "LOCK.RELEASE",
+    "LOCK.RENEW",
+    "LOCK.ASSERT",
+    "LOCK.INFO",
+    "LOCK.FORCERELEASE",
+];
+
+/// Words that mean something to some command, or nearly. `WAIT` is not among them: it may keep the
+/// connection, where waiting is allowed.
+pub const WORDS: [&[u8]; 33] = [
+    b"orders",
+    b"me",
+    b"you",
+    b"HOLDS",
+    b"holds",
+    b"TOKEN",
+    b"tOkEn",
+    b"SESSION",
+    b"COUNT",
+    b"0",
+    b"1",
+    b"2",
+    b"-1",
+    b"5000",
+    b"2147483647",
+    b"2147483648",
+    b"9007199254740990",
+    b"9007199254740991",
+    b"9007199254740992",
+    b"9223372036854775807",
+    b"9223372036854775808",
+    b"18446744073709551616",
+    b"1e3",
+    b"",
+    b"\0",
+    b"%s%n%s%n%p",
+    b"\r\n",
+    b"\r\n-ERR forged\r\n",
+    b"a\0b",
+    b"\xff\xfe",
+    b"fencing_token",
+    b"mode",
+    b"{tag}",
+];
+
+/// A stream of numbers that is the same each time.
+pub struct Dice(pub u64);
+
+impl Dice {
+    /// A number below `sides`.
+    pub fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % sides as u64) as usize
+    }
+
+    /// An argument.
+    pub fn word(&mut self) -> Vec<u8> {
+        match self.roll(20) {
+            0..=14 => WORDS[self.roll(WORDS.len())].to_vec(),
+            15..=17 => (0..self.roll(24)).map(|_| self.roll(256) as u8).collect(),
+            18 => vec![self.roll(256) as u8; 1023 + self.roll(3)],
+            // Rarely, for it takes its time: a mebibyte.
+            _ if self.roll(40) == 0 => vec![b'x'; 1 << 20],
+            _ => self.roll(usize::MAX).to_string().into_bytes(),
+        }
+    }
+
+    /// A call of some command with up to 20 arguments: half of them start as a proper call does.
+    pub fn call(&mut self) -> Vec<Vec<u8>> {
+        let mut words = vec![COMMANDS[self.roll(COMMANDS.len())].as_bytes().to_vec()];
+        if self.roll(2) == 0 {
+            words.push(b"orders".to_vec());
+            words.push([b"me".as_slice(), b"you"][self.roll(2)].to_vec());
+            words.extend((0..self.roll(6)).map(|_| self.word()));
+        } else {
+            words.extend((0..self.roll(21)).map(|_| self.word()));
+        }
+        words
+    }
+}

@@ -43,6 +43,9 @@ pub struct Settings {
     pub channel_prefix: Cow<'static, [u8]>,
 }
 
+/// The most that `max-waiters` may be.
+pub const MAX_WAITERS: i64 = 1_000_000;
+
 /// The longest channel prefix, in bytes.
 pub const MAX_PREFIX: usize = 512;
 
@@ -79,7 +82,7 @@ pub static NUMBERS: [Number; 3] = [
     Number {
         name: c"max-waiters",
         min: 0,
-        max: 1_000_000,
+        max: MAX_WAITERS,
         get: |settings| settings.max_waiters,
         set: |settings, n| settings.max_waiters = n,
     },

@@ -137,7 +137,7 @@ fn a_user_who_may_only_read_keys_can_look_but_not_take() {
 }
 
 #[test]
-fn the_category_lock_without_the_dangerous_ones_gives_all_but_the_force_release() {
+fn the_category_lock_without_the_dangerous_ones_gives_no_force_release_and_no_lines() {
     let server = Server::start();
     if !has_categories(&server) {
         return skip("the server has no ACL categories of modules' own");
@@ -153,7 +153,8 @@ fn the_category_lock_without_the_dangerous_ones_gives_all_but_the_force_release(
             "LOCK.RELEASE orders me",
         ],
     );
-    assert_refused(&mut worker, &["LOCK.FORCERELEASE orders", "GET orders"]);
+    let dangerous = ["LOCK.FORCERELEASE orders", "LOCK.LINES", "GET orders"];
+    assert_refused(&mut worker, &dangerous);
 }
 
 #[test]
@@ -168,14 +169,14 @@ fn a_user_who_may_not_write_can_look_but_not_take() {
 }
 
 #[test]
-fn a_user_without_the_dangerous_commands_may_not_force_a_release() {
+fn a_user_without_the_dangerous_commands_may_neither_force_a_release_nor_see_the_lines() {
     let server = Server::start();
     server.client().run("LOCK.ACQUIRE orders me");
     // Servers without categories for modules have to be told the command itself.
-    let by_name = ["", " -lock.forcerelease"];
+    let by_name = ["", " -lock.forcerelease -lock.lines"];
     for rule in &by_name[usize::from(!has_categories(&server))..] {
         let mut worker = user(&server, &format!("~* +@all -@dangerous{rule}")).unwrap();
-        assert_refused(&mut worker, &["LOCK.FORCERELEASE orders"]);
+        assert_refused(&mut worker, &["LOCK.FORCERELEASE orders", "LOCK.LINES"]);
         assert_allowed(&mut worker, &["LOCK.INFO orders", "LOCK.ACQUIRE orders me"]);
     }
 }

@@ -12,11 +12,13 @@ impl Command for Acquire {
     const SPEC: Spec = Spec {
         name: "lock.acquire",
         flags: c"write deny-oom fast",
-        categories: c"write fast",
+        blocks: true,
+        categories: c"write fast blocking",
         min_args: 3,
         fixed_args: false,
         access: Access::Update,
         summary: c"Takes a lock, or reenters it where the owner holds it",
+        complexity: c"O(1)",
         arguments: &[OWNER, TTL, WAIT, HOLDS, TOKEN],
     };
 

@@ -98,6 +98,30 @@ pub fn parse<'a>(
     Ok((owner, options))
 }
 
+/// Reads `name [COUNT n]`.
+///
+/// # Errors
+/// A line that names the argument and what it may be.
+pub fn count(args: &[&[u8]]) -> Result<Option<usize>, Error> {
+    let mut rest = args.iter().skip(1);
+    let mut count = None;
+    while let Some(word) = rest.next() {
+        if !word.eq_ignore_ascii_case(b"COUNT") {
+            return Err(Error::UnknownOption {
+                given: word.to_vec(),
+                known: "COUNT".to_owned(),
+            });
+        }
+        let n = rest.next().ok_or(Error::NoValue("COUNT"))?;
+        let n = number("COUNT", 1, MAX_COUNT, n)?;
+        once("COUNT", &mut count, n as usize)?;
+    }
+    Ok(count)
+}
+
+/// The most that may be asked for at once: no more lines than waiters.
+const MAX_COUNT: i64 = crate::settings::MAX_WAITERS;
+
 /// An owner may be any bytes but the names of the fields that a lock has besides its owner's.
 fn check_owner(owner: &[u8]) -> Result<(), Error> {
     if owner.is_empty() || owner.len() > MAX_OWNER {

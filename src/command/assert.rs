@@ -12,11 +12,13 @@ impl Command for Assert {
     const SPEC: Spec = Spec {
         name: "lock.assert",
         flags: c"readonly fast",
+        blocks: false,
         categories: c"read fast",
         min_args: 3,
         fixed_args: false,
         access: Access::Read,
         summary: c"Fails unless the owner holds the lock",
+        complexity: c"O(1)",
         arguments: &[OWNER, TOKEN],
     };
 

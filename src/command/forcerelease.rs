@@ -10,11 +10,13 @@ impl Command for ForceRelease {
     const SPEC: Spec = Spec {
         name: "lock.forcerelease",
         flags: c"write",
+        blocks: false,
         categories: c"write slow dangerous",
         min_args: 2,
         fixed_args: true,
         access: Access::Release,
         summary: c"Frees a lock whoever holds it",
+        complexity: c"O(1)",
         arguments: &[],
     };
 

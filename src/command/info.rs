@@ -1,7 +1,6 @@
 //! `LOCK.INFO key`
 
 use super::{Access, Command, Error, LockInfo, Reply, Spec, Store};
-use crate::lock::Grant;
 
 /// Tells who holds a lock.
 pub struct Info;
@@ -10,11 +9,13 @@ impl Command for Info {
     const SPEC: Spec = Spec {
         name: "lock.info",
         flags: c"readonly fast",
+        blocks: false,
         categories: c"read fast",
         min_args: 2,
         fixed_args: true,
         access: Access::Read,
         summary: c"Tells who holds a lock, how often, with which token and for how long",
+        complexity: c"O(1)",
         arguments: &[],
     };
 
@@ -25,19 +26,7 @@ impl Command for Info {
         let now = store.now();
         Ok(match store.holder()? {
             None => Reply::Null,
-            Some(holder) => {
-                let (waiters, queue) = store.line();
-                Reply::Info(LockInfo {
-                    owner: holder.owner,
-                    grant: Grant {
-                        holds: holder.hold.holds,
-                        token: holder.hold.token,
-                        ttl: holder.hold.deadline.left(now),
-                    },
-                    waiters,
-                    queue,
-                })
-            }
+            Some(holder) => Reply::Info(LockInfo::of(Some(holder), store.line(), now)),
         })
     }
 }

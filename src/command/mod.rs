@@ -7,6 +7,7 @@ mod assert;
 mod error;
 mod forcerelease;
 mod info;
+mod lines;
 mod release;
 mod renew;
 mod spec;
@@ -14,7 +15,7 @@ mod store;
 
 pub use error::Error;
 pub use spec::{Access, Argument, Kind, Spec};
-pub use store::{Counters, Holder, LockInfo, Reply, Store};
+pub use store::{Counters, Holder, Line, LineOf, LockInfo, Reply, Store};
 
 /// A command: how it is described, and what it does.
 pub trait Command {
@@ -32,5 +33,6 @@ pub use acquire::Acquire;
 pub use assert::Assert;
 pub use forcerelease::ForceRelease;
 pub use info::Info;
+pub use lines::Lines;
 pub use release::Release;
 pub use renew::Renew;

@@ -12,11 +12,13 @@ impl Command for Release {
     const SPEC: Spec = Spec {
         name: "lock.release",
         flags: c"write fast",
+        blocks: false,
         categories: c"write fast",
         min_args: 3,
         fixed_args: false,
         access: Access::Release,
         summary: c"Gives back one hold of a lock, and frees the lock with the last one",
+        complexity: c"O(1)",
         arguments: &[OWNER, HOLDS, TOKEN],
     };
 

@@ -12,11 +12,13 @@ impl Command for Renew {
     const SPEC: Spec = Spec {
         name: "lock.renew",
         flags: c"write fast",
+        blocks: false,
         categories: c"write fast",
         min_args: 3,
         fixed_args: false,
         access: Access::Update,
         summary: c"Sets the time that is left to the holder of a lock",
+        complexity: c"O(1)",
         arguments: &[OWNER, TTL, TOKEN],
     };
 

@@ -2,9 +2,11 @@
 
 use std::ffi::CStr;
 
-/// What a command does to its key.
+/// What a command does to its key, which is its first argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
+    /// It has none.
+    NoKey,
     /// Only reads it.
     Read,
     /// Reads it, and creates or changes it.
@@ -40,6 +42,8 @@ pub struct Spec {
     pub name: &'static str,
     /// The server's flags of it.
     pub flags: &'static CStr,
+    /// Whether it may make its client wait.
+    pub blocks: bool,
     /// The ACL categories, `lock` aside.
     pub categories: &'static CStr,
     /// How many arguments at least, the name included.
@@ -50,6 +54,8 @@ pub struct Spec {
     pub access: Access,
     /// One line on what it does.
     pub summary: &'static CStr,
+    /// How its cost grows.
+    pub complexity: &'static CStr,
     /// The arguments after the key.
     pub arguments: &'static [Argument],
 }
@@ -90,6 +96,14 @@ pub const WAIT: Argument = Argument {
 pub const TOKEN: Argument = Argument {
     name: c"token",
     token: Some(c"TOKEN"),
+    kind: Kind::Integer,
+    optional: true,
+};
+
+/// `COUNT n`.
+pub const COUNT: Argument = Argument {
+    name: c"n",
+    token: Some(c"COUNT"),
     kind: Kind::Integer,
     optional: true,
 };

@@ -47,8 +47,12 @@ pub trait Store {
         wait: Millis,
     ) -> Result<(), super::Error>;
 
-    /// How many wait for this lock, and the first ones in order: who, and for how long already.
-    fn line(&mut self) -> (usize, Vec<(Vec<u8>, Millis)>);
+    /// Those who wait for this lock.
+    fn line(&mut self) -> Line;
+
+    /// The locks of this database that are waited for, the longest line first: so many at most, and
+    /// only those that the caller may read.
+    fn lines(&mut self, most: usize) -> Vec<LineOf>;
 
     /// Counts for `INFO lock`.
     fn count(&mut self, counter: fn(&mut Counters) -> &mut u64);
@@ -76,21 +80,56 @@ pub enum Reply {
     Null,
     /// A map: who holds the lock, and who waits for it.
     Info(LockInfo),
+    /// A list of such maps, each with the name of its lock.
+    Lines(Vec<(Vec<u8>, LockInfo)>),
     /// Nothing yet: the call waits.
     Later,
+}
+
+/// Those who wait for a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// How many wait.
+    pub waiters: usize,
+    /// The first of them, in order, and how long they have waited.
+    pub queue: Vec<(Vec<u8>, Millis)>,
+}
+
+/// A lock that is waited for.
+pub struct LineOf {
+    /// Its name.
+    pub lock: Vec<u8>,
+    /// Who holds it; none where the server may give it to nobody for now.
+    pub holder: Option<Holder>,
+    /// Those who wait.
+    pub line: Line,
 }
 
 /// What `LOCK.INFO` tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockInfo {
     /// The holder's name.
-    pub owner: Vec<u8>,
+    pub owner: Option<Vec<u8>>,
     /// Its holds, its token, and the time left.
     pub grant: Grant,
-    /// How many wait.
-    pub waiters: usize,
-    /// The first of them, in order, and how long they have waited.
-    pub queue: Vec<(Vec<u8>, Millis)>,
+    /// Those who wait.
+    pub line: Line,
+}
+
+impl LockInfo {
+    /// What is to be told of a lock now.
+    pub fn of(holder: Option<Holder>, line: Line, now: Now) -> LockInfo {
+        let grant = holder.as_ref().map_or(Grant::NONE, |holder| Grant {
+            holds: holder.hold.holds,
+            token: holder.hold.token,
+            ttl: holder.hold.deadline.left(now),
+        });
+        LockInfo {
+            owner: holder.map(|holder| holder.owner),
+            grant,
+            line,
+        }
+    }
 }
 
 /// How often things happened since the module was loaded.

@@ -48,6 +48,15 @@ pub struct Grant {
     pub ttl: Millis,
 }
 
+impl Grant {
+    /// Nothing held, by anybody.
+    pub const NONE: Grant = Grant {
+        holds: 0,
+        token: None,
+        ttl: Millis(0),
+    };
+}
+
 /// What `LOCK.ACQUIRE` asks for.
 #[derive(Debug, Clone, Copy)]
 pub struct Acquire {

@@ -2,6 +2,7 @@
 
 use super::Tick;
 use crate::lock::{Acquire, Deadline};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -229,25 +230,16 @@ impl Lines {
         }
     }
 
-    /// The locks of a database that are waited for, with how many wait: the longest line first.
-    pub fn longest(&self, db: i32) -> Vec<(Place, usize)> {
-        let mut longest: Vec<(Place, usize)> = self
-            .lines
-            .get(&db)
-            .into_iter()
-            .flatten()
-            .map(|(name, line)| {
-                (
-                    Place {
-                        db,
-                        name: name.clone(),
-                    },
-                    line.waiters.len(),
-                )
-            })
-            .collect();
-        longest.sort_by(|(a, more), (b, less)| less.cmp(more).then_with(|| a.cmp(b)));
-        longest
+    /// The locks of a database that are waited for: the longest line first, and of two that are
+    /// equally long the one in which someone has waited longer.
+    pub fn longest(&self, db: i32) -> Vec<Place> {
+        let mut longest: Vec<_> = self.lines.get(&db).into_iter().flatten().collect();
+        longest.sort_by_key(|(_, line)| (Reverse(line.waiters.len()), line.waiters.first()));
+        let place = |(name, _): (&Rc<[u8]>, &Line)| Place {
+            db,
+            name: name.clone(),
+        };
+        longest.into_iter().map(place).collect()
     }
 
     /// How many wait for this lock.

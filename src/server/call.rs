@@ -8,8 +8,9 @@ use super::reply::{send, send_error};
 use super::serve;
 use super::state::{Words, STATE};
 use super::string::{AnyStr, OwnedStr, Str};
+use super::user::User;
 use super::wait::{may_block, wait_in_line};
-use crate::command::{Access, Command, Counters, Error, Holder, Reply, Store};
+use crate::command::{Access, Command, Counters, Error, Holder, Line, LineOf, Reply, Store};
 use crate::lock::{self, Change, Grant, Millis, Now, Tokens, View};
 use crate::settings::Settings;
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
@@ -55,7 +56,7 @@ fn run<C: Command>(
     }
     let mut call = Call {
         ctx,
-        name: str_at(1),
+        name: (argv.len() > 1).then(|| str_at(1)),
         owner: (argv.len() > 2).then(|| (args[2], str_at(2))),
         lock: None,
         writes: C::SPEC.access != Access::Read,
@@ -69,7 +70,8 @@ fn run<C: Command>(
 
 struct Call<'a> {
     ctx: *mut RedisModuleCtx,
-    name: Str<'a>,
+    /// The first argument: the name of the lock, where the command works on one.
+    name: Option<Str<'a>>,
     /// The owner, where the command takes one: its bytes, and the argument that has them.
     owner: Option<(&'a [u8], Str<'a>)>,
     lock: Option<Lock<'a>>,
@@ -80,7 +82,8 @@ struct Call<'a> {
 
 impl<'a> Call<'a> {
     fn lock(&mut self) -> &Lock<'a> {
-        let (ctx, name, writes, words) = (self.ctx, self.name, self.writes, self.words);
+        let (ctx, writes, words) = (self.ctx, self.writes, self.words);
+        let name = self.name.unwrap_or_else(|| api::missing("name of a lock"));
         self.lock
             .get_or_insert_with(|| Lock::open(ctx, name, writes, words))
     }
@@ -143,18 +146,47 @@ impl Store for Call<'_> {
         wait_in_line(ctx, self.lock(), owner, request, wait)
     }
 
-    fn line(&mut self) -> (usize, Vec<(Vec<u8>, Millis)>) {
-        let db = self.lock().db();
-        let (name, tick) = (self.name.bytes(), clock::tick());
-        STATE.with(|state| {
-            let lines = &state.waiting.lines;
-            let first = lines.in_line(db, name).take(10);
-            let shown = first.map(|(_, w)| (w.owner.to_vec(), Millis(tick.0 - w.since.0)));
-            (lines.len_of(db, name), shown.collect())
-        })
+    fn line(&mut self) -> Line {
+        let lock = self.lock();
+        line_of(lock.db(), lock.name.bytes())
+    }
+
+    fn lines(&mut self, most: usize) -> Vec<LineOf> {
+        let (ctx, now, user) = (self.ctx, self.now, User::of(self.ctx));
+        let db = api!(RedisModule_GetSelectedDb);
+        // SAFETY: the context is this call's.
+        let db = unsafe { db(ctx) };
+        let longest = STATE.with(|state| state.waiting.lines.longest(db));
+        let shown = longest
+            .into_iter()
+            .filter(|place| user.may_read(&place.name));
+        shown
+            .take(most)
+            .map(|place| LineOf {
+                lock: place.name.to_vec(),
+                holder: serve::read_lock(ctx, &place, |lock| lock.holder(now).ok().flatten()),
+                line: line_of(db, &place.name),
+            })
+            .collect()
     }
 
     fn count(&mut self, counter: fn(&mut Counters) -> &mut u64) {
         STATE.with(|state| *counter(&mut state.counters) += 1);
     }
+}
+
+/// How many of a line are shown.
+const SHOWN: usize = 10;
+
+fn line_of(db: i32, name: &[u8]) -> Line {
+    let tick = clock::tick();
+    STATE.with(|state| {
+        let lines = &state.waiting.lines;
+        let first = lines.in_line(db, name).take(SHOWN);
+        let shown = first.map(|(_, w)| (w.owner.to_vec(), Millis(tick.0 - w.since.0)));
+        Line {
+            waiters: lines.len_of(db, name),
+            queue: shown.collect(),
+        }
+    })
 }

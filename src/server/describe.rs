@@ -17,16 +17,22 @@ pub fn register<C: Command>(ctx: *mut RedisModuleCtx) -> bool {
         return false;
     };
     let create = api!(RedisModule_CreateCommand);
-    // SAFETY: constants, and a callback for the life of the module. The key is the first argument.
+    let mut flags = spec.flags.to_owned();
+    // 6.2 does not know that flag.
+    if spec.blocks && api_if_any!(RedisModule_SetCommandInfo).is_some() {
+        flags = CString::new([flags.as_bytes(), b" blocking"].concat()).unwrap_or(flags);
+    }
+    let key = c_int::from(spec.access != Access::NoKey); // the first argument
+                                                         // SAFETY: constants, and a callback for the life of the module.
     let created = unsafe {
         create(
             ctx,
             name.as_ptr(),
             Some(entry::<C>),
-            spec.flags.as_ptr(),
-            1,
-            1,
-            1,
+            flags.as_ptr(),
+            key,
+            key,
+            key,
         )
     };
     if created != OK {
@@ -96,7 +102,8 @@ fn describe(command: *mut raw::RedisModuleCommand, spec: &Spec) -> bool {
         keystep: 1,
         limit: 0,
     };
-    let mut args = vec![key_argument()];
+    let has_key = spec.access != Access::NoKey;
+    let mut args: Vec<_> = has_key.then(key_argument).into_iter().collect();
     args.extend(spec.arguments.iter().map(argument));
     // SAFETY: as above.
     args.push(unsafe { zeroed() });
@@ -105,10 +112,12 @@ fn describe(command: *mut raw::RedisModuleCommand, spec: &Spec) -> bool {
     let mut info: raw::RedisModuleCommandInfo = unsafe { zeroed() };
     info.version = &VERSION;
     info.summary = spec.summary.as_ptr();
-    info.complexity = c"O(1)".as_ptr();
+    info.complexity = spec.complexity.as_ptr();
     info.since = c"0.1.0".as_ptr();
     info.arity = if spec.fixed_args { arity } else { -arity };
-    info.key_specs = key_specs.as_mut_ptr();
+    if has_key {
+        info.key_specs = key_specs.as_mut_ptr();
+    }
     info.args = args.as_mut_ptr();
     // SAFETY: everything that `info` points to lives until the call returns.
     unsafe { set_info(command, &info) == OK }
@@ -117,7 +126,7 @@ fn describe(command: *mut raw::RedisModuleCommand, spec: &Spec) -> bool {
 /// The server takes one of `INSERT`, `UPDATE` and `DELETE`: the one that says most.
 fn key_flags(access: Access) -> u64 {
     let (kind, change) = match access {
-        Access::Read => (raw::REDISMODULE_CMD_KEY_RO, 0),
+        Access::NoKey | Access::Read => (raw::REDISMODULE_CMD_KEY_RO, 0),
         Access::Update => (raw::REDISMODULE_CMD_KEY_RW, raw::REDISMODULE_CMD_KEY_UPDATE),
         Access::Release => (raw::REDISMODULE_CMD_KEY_RW, raw::REDISMODULE_CMD_KEY_DELETE),
     };

@@ -12,9 +12,16 @@ pub extern "C" fn report(ctx: *mut RedisModuleInfoCtx, _crashed: c_int) {
     guard(null_mut(), "INFO", || {
         let counted = STATE.try_with(|state| {
             let lines = &state.waiting.lines;
-            (state.counters, lines.waiters(), lines.lines())
+            let within = |share| {
+                state
+                    .times
+                    .as_ref()
+                    .map_or(0, |times| times.within(share).0)
+            };
+            let times = [0.5, 0.99, 0.999, 1.0].map(|share| within(share) as u64);
+            (state.counters, lines.waiters(), lines.lines(), times)
         });
-        let Some((counters, waiters, lines)) = counted else {
+        let Some((counters, waiters, lines, [p50, p99, p999, max])) = counted else {
             return;
         };
         let section = api!(RedisModule_InfoAddSection);
@@ -22,7 +29,7 @@ pub extern "C" fn report(ctx: *mut RedisModuleInfoCtx, _crashed: c_int) {
         if unsafe { section(ctx, c"".as_ptr()) } != 0 {
             return; // not asked for
         }
-        let fields: [(&CStr, u64); 15] = [
+        let fields: [(&CStr, u64); 19] = [
             (c"acquired", counters.acquired),
             (c"reentered", counters.reentered),
             (c"busy", counters.busy),
@@ -41,6 +48,10 @@ pub extern "C" fn report(ctx: *mut RedisModuleInfoCtx, _crashed: c_int) {
             (c"deadlocks_refused", counters.deadlocks_refused),
             (c"waiters", waiters as u64),
             (c"lines", lines as u64),
+            (c"wait_ms_p50", p50),
+            (c"wait_ms_p99", p99),
+            (c"wait_ms_p999", p999),
+            (c"wait_ms_max", max),
         ];
         let field = api!(RedisModule_InfoAddFieldULongLong);
         for (name, value) in fields {

@@ -4,7 +4,8 @@ use super::state::{Words, STATE};
 use super::string::Str;
 use super::wait::Waiting;
 use super::{api, config, describe, events, guard::guard, info, log, timer};
-use crate::command::{Acquire, Assert, Counters, ForceRelease, Info, Release, Renew};
+use crate::command::{Acquire, Assert, Counters, ForceRelease, Info, Lines, Release, Renew};
+use crate::queue::Times;
 use crate::settings::Settings;
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
 use std::ffi::{c_int, CStr};
@@ -68,6 +69,7 @@ fn start(ctx: *mut RedisModuleCtx, arguments: &[&[u8]]) -> bool {
         // Tokens stay as they are, should the library have stayed in memory since an unload.
         state.counters = Counters::new();
         state.settings = settings;
+        state.times = Times::new();
         state.waiting = Waiting::new();
         state.cluster = flags & raw::REDISMODULE_CTX_FLAGS_CLUSTER as c_int != 0;
         state.words = Some(Words::new());
@@ -79,6 +81,7 @@ fn start(ctx: *mut RedisModuleCtx, arguments: &[&[u8]]) -> bool {
         && describe::register::<Renew>(ctx)
         && describe::register::<Assert>(ctx)
         && describe::register::<Info>(ctx)
+        && describe::register::<Lines>(ctx)
         && describe::register::<ForceRelease>(ctx)
         && events::watch_server(ctx)
         && config::register(ctx);

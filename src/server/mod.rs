@@ -25,5 +25,6 @@ mod state;
 mod string;
 mod timer;
 mod unblock;
+mod user;
 mod wait;
 mod write;

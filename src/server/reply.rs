@@ -1,6 +1,6 @@
 //! Sends replies.
 
-use crate::command::Reply;
+use crate::command::{LockInfo, Reply};
 use crate::lock::{Grant, Token};
 use redis_module::raw::RedisModuleCtx;
 use std::ffi::CString;
@@ -22,33 +22,48 @@ pub fn send(ctx: *mut RedisModuleCtx, reply: &Reply) {
             // SAFETY: the text is a constant.
             unsafe { simple(ctx, c"OK".as_ptr()) };
         }
-        Reply::Null => {
-            let null = api!(RedisModule_ReplyWithNull);
-            // SAFETY: the context is this call's.
-            unsafe { null(ctx) };
-        }
+        Reply::Null => null(ctx),
         Reply::Info(info) => {
-            map(ctx, 6);
-            text(ctx, b"owner");
-            text(ctx, &info.owner);
-            text(ctx, b"holds");
-            integer(ctx, i64::from(info.grant.holds));
-            text(ctx, b"token");
-            integer(ctx, token(&info.grant));
-            text(ctx, b"ttl");
-            integer(ctx, info.grant.ttl.0);
-            text(ctx, b"waiters");
-            integer(ctx, info.waiters as i64);
-            text(ctx, b"queue");
-            array(ctx, info.queue.len() as i64);
-            for (owner, waited) in &info.queue {
-                map(ctx, 2);
-                text(ctx, b"owner");
-                text(ctx, owner);
-                text(ctx, b"waited");
-                integer(ctx, waited.0);
+            map(ctx, INFO_PAIRS);
+            send_info(ctx, info);
+        }
+        Reply::Lines(lines) => {
+            array(ctx, lines.len() as i64);
+            for (lock, info) in lines {
+                map(ctx, 1 + INFO_PAIRS);
+                text(ctx, b"lock");
+                text(ctx, lock);
+                send_info(ctx, info);
             }
         }
+    }
+}
+
+/// How many names [`send_info`] sends, each with its value.
+const INFO_PAIRS: i64 = 6;
+
+fn send_info(ctx: *mut RedisModuleCtx, info: &LockInfo) {
+    text(ctx, b"owner");
+    match &info.owner {
+        Some(owner) => text(ctx, owner),
+        None => null(ctx),
+    }
+    text(ctx, b"holds");
+    integer(ctx, i64::from(info.grant.holds));
+    text(ctx, b"token");
+    integer(ctx, token(&info.grant));
+    text(ctx, b"ttl");
+    integer(ctx, info.grant.ttl.0);
+    text(ctx, b"waiters");
+    integer(ctx, info.line.waiters as i64);
+    text(ctx, b"queue");
+    array(ctx, info.line.queue.len() as i64);
+    for (owner, waited) in &info.line.queue {
+        map(ctx, 2);
+        text(ctx, b"owner");
+        text(ctx, owner);
+        text(ctx, b"waited");
+        integer(ctx, waited.0);
     }
 }
 
@@ -77,6 +92,12 @@ fn map(ctx: *mut RedisModuleCtx, pairs: i64) {
     };
     // SAFETY: the context is this call's.
     unsafe { map(ctx, pairs as _) };
+}
+
+fn null(ctx: *mut RedisModuleCtx) {
+    let null = api!(RedisModule_ReplyWithNull);
+    // SAFETY: the context is this call's.
+    unsafe { null(ctx) };
 }
 
 fn integer(ctx: *mut RedisModuleCtx, number: i64) {

@@ -52,6 +52,13 @@ fn grant(
     now: Now,
 ) -> bool {
     let (hold, answers) = STATE.with(|state| hand_over(waits, view, now, &mut state.tokens));
+    let tick = clock::tick();
+    for ((_, waiter), (_, outcome)) in waits.iter().zip(&answers) {
+        if outcome.is_ok() {
+            let waited = Millis(tick.0 - waiter.since.0);
+            STATE.with(|state| state.times.as_mut().map(|times| times.record(waited)));
+        }
+    }
     if let Some(hold) = hold {
         let name = OwnedStr::new(owner);
         if let Some(token) = hold.token {

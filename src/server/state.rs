@@ -5,6 +5,7 @@ use super::string::{OwnedStr, Str};
 use super::wait::Waiting;
 use crate::command::Counters;
 use crate::lock::{Tokens, MODE_FIELD, TOKEN_FIELD};
+use crate::queue::Times;
 use crate::settings::Settings;
 
 /// Everything that a server with the module has once.
@@ -19,6 +20,8 @@ pub struct State {
     pub cluster: bool,
     /// The strings that calls need again and again, while the module is loaded.
     pub words: Option<Words>,
+    /// How long waits took, since the module was loaded.
+    pub times: Option<Times>,
     /// Who waits.
     pub waiting: Waiting,
     /// The text that `CONFIG GET` last showed of the channel prefix: the server borrows it.
@@ -32,6 +35,7 @@ pub static STATE: Gil<State> = Gil::new(State {
     settings: Settings::new(),
     cluster: false,
     words: None,
+    times: None,
     waiting: Waiting::new(),
     prefix_shown: None,
 });

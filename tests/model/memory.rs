@@ -132,8 +132,15 @@ impl Store for Key<'_> {
         Err(Error::NotNow)
     }
 
-    fn line(&mut self) -> (usize, Vec<(Vec<u8>, lock::Millis)>) {
-        (0, Vec::new())
+    fn line(&mut self) -> Line {
+        Line {
+            waiters: 0,
+            queue: Vec::new(),
+        }
+    }
+
+    fn lines(&mut self, _: usize) -> Vec<LineOf> {
+        Vec::new()
     }
 
     fn count(&mut self, _counter: fn(&mut Counters) -> &mut u64) {}
@@ -164,9 +171,9 @@ impl Memory {
                 token: ordinal(grant.token),
                 ttl: grant.ttl.0,
             },
-            Ok(Reply::Later) => panic!("nobody may wait here"),
+            Ok(Reply::Later | Reply::Lines(_)) => panic!("nobody may wait here"),
             Ok(Reply::Info(LockInfo { owner, grant, .. })) => Outcome::Info {
-                owner: String::from_utf8(owner).unwrap(),
+                owner: String::from_utf8(owner.unwrap()).unwrap(),
                 holds: i64::from(grant.holds),
                 token: ordinal(grant.token),
                 ttl: grant.ttl.0,

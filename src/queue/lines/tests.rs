@@ -202,15 +202,15 @@ fn locks_are_found_by_database() {
 }
 
 #[test]
-fn the_longest_line_comes_first() {
+fn the_longest_line_comes_first_and_of_two_the_one_that_began_earlier() {
     let mut lines = Lines::new();
-    for (name, count) in [("a", 1), ("b", 3), ("c", 2), ("d", 2)] {
+    for (name, count) in [("a", 1), ("b", 3), ("d", 2), ("c", 2)] {
         (0..count).for_each(|_| {
             lines.join(waiter("me", &place(0, name), None));
         });
     }
     lines.join(waiter("me", &place(1, "e"), None));
-    let longest = [("b", 3), ("c", 2), ("d", 2), ("a", 1)].map(|(n, c)| (place(0, n), c));
+    let longest = ["b", "d", "c", "a"].map(|name| place(0, name));
     assert_eq!(lines.longest(0), longest);
     assert!(lines.longest(7).is_empty());
 }

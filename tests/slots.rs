@@ -154,6 +154,22 @@ fn a_release_in_a_slot_that_is_being_moved_hands_the_lock_on() {
 }
 
 #[test]
+fn a_slot_is_looked_at_once_a_second_however_many_of_its_locks_are_waited_for() {
+    let (cluster, mut client) = held();
+    let locks: Vec<String> = (0..20).map(|n| format!("{{orders}}-{n}")).collect();
+    for lock in &locks {
+        client.grant(&format!("LOCK.ACQUIRE {lock} me 600000"));
+    }
+    let waits = locks
+        .iter()
+        .map(|lock| format!("LOCK.ACQUIRE {lock} you WAIT 0"));
+    let _waiters = Waiter::start_all(&cluster.nodes[0], waits);
+    // The server is asked by a write that changes nothing.
+    eventually("the slot was looked at twice", || client.calls("hdel") >= 2);
+    assert!(client.calls("hdel") < 20);
+}
+
+#[test]
 fn whoever_waits_for_a_slot_that_has_moved_is_sent_after_it_and_gets_the_lock_there() {
     let (cluster, _client) = held();
     let mut waiters = ["a", "b", "c"].map(|owner| wait(&cluster.nodes[0], owner));

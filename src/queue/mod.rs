@@ -5,12 +5,14 @@ mod deadlock;
 mod hand_over;
 mod lines;
 mod pending;
+mod slot;
 mod times;
 
 pub use deadlock::{Search, Step};
 pub use hand_over::hand_over;
 pub use lines::{Lines, Place, Waiter, WaiterId};
 pub use pending::Pending;
+pub use slot::slot_of;
 pub use times::Times;
 
 /// A moment of a clock that never steps: milliseconds since some start. Waits are measured by it.

@@ -5,6 +5,7 @@ use super::circles::refuse_circles_of;
 use super::clock;
 use super::open::Lock;
 use super::permit::{self, Permit};
+use super::slots;
 use super::state::STATE;
 use super::string::{OwnedStr, Str};
 use super::timer::{self, RETRY};
@@ -145,7 +146,7 @@ pub fn settle(lock: &Lock) -> bool {
 /// told of, and waits whose time is up.
 pub fn work(ctx: *mut RedisModuleCtx) {
     let tick = clock::tick();
-    look_at_slots(ctx, tick);
+    slots::look(ctx, tick);
     if permit::may_write(ctx) {
         STATE.with(|state| state.waiting.timer.not_before = None);
         undo(ctx);
@@ -180,44 +181,12 @@ fn look_at_due(ctx: *mut RedisModuleCtx) {
     for place in due {
         match permit::may_write_to(ctx, &place) {
             Permit::Given => drop(with_lock(ctx, &place, settle)),
-            Permit::Elsewhere => send_on(&place),
+            Permit::Elsewhere => slots::send_on(&place),
             Permit::NotNow => STATE.with(|state| {
                 state.waiting.touched.push(place);
                 let later = Tick(clock::tick().0 + RETRY);
                 state.waiting.timer.not_before = Some(later);
             }),
-        }
-    }
-}
-
-/// Answers those who wait for a lock whose slot is no longer here, so that a cluster client asks
-/// again, and is sent to where it is.
-fn send_on(place: &Place) {
-    let waits = STATE.with(|state| state.waiting.lines.take_all(place.db, &place.name));
-    for (id, _) in waits {
-        STATE.with(|state| state.counters.waits_cancelled += 1);
-        let text = "TRYAGAIN the slot of the lock is being moved, or has moved, to another node";
-        answer(id, Answer::Error(text.to_owned()));
-    }
-}
-
-/// In a cluster: looks for slots that have moved away. Servers tell of no such event, or not all.
-fn look_at_slots(ctx: *mut RedisModuleCtx, tick: Tick) {
-    let due = STATE.with(|state| {
-        let timer = &mut state.waiting.timer;
-        let due = timer.slots_at.is_some_and(|at| at <= tick);
-        let waits = state.cluster && !state.waiting.lines.is_empty();
-        if due || !waits {
-            timer.slots_at = waits.then_some(Tick(tick.0 + timer::SLOTS));
-        }
-        due && waits
-    });
-    if !due {
-        return;
-    }
-    for place in STATE.with(|state| state.waiting.lines.places(None)) {
-        if permit::may_write_to(ctx, &place) == Permit::Elsewhere {
-            send_on(&place);
         }
     }
 }

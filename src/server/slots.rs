@@ -1,0 +1,47 @@
+//! In a cluster: lines whose slot goes to another node.
+
+use super::permit::{self, Permit};
+use super::state::STATE;
+use super::timer;
+use super::wait::{answer, Answer};
+use crate::queue::{slot_of, Place, Tick};
+use redis_module::raw::RedisModuleCtx;
+use std::collections::BTreeMap;
+
+/// Answers those who wait for a lock whose slot is no longer here, so that a cluster client asks
+/// again, and is sent to where it is.
+pub fn send_on(place: &Place) {
+    let waits = STATE.with(|state| state.waiting.lines.take_all(place.db, &place.name));
+    for (id, _) in waits {
+        STATE.with(|state| state.counters.waits_cancelled += 1);
+        let text = "TRYAGAIN the slot of the lock is being moved, or has moved, to another node";
+        answer(id, Answer::Error(text.to_owned()));
+    }
+}
+
+/// Looks for slots that have moved away. Servers tell of no such event, or not all.
+pub fn look(ctx: *mut RedisModuleCtx, tick: Tick) {
+    let due = STATE.with(|state| {
+        let timer = &mut state.waiting.timer;
+        let due = timer.slots_at.is_some_and(|at| at <= tick);
+        let waits = state.cluster && !state.waiting.lines.is_empty();
+        if due || !waits {
+            timer.slots_at = waits.then_some(Tick(tick.0 + timer::SLOTS));
+        }
+        due && waits
+    });
+    if !due {
+        return;
+    }
+    let mut slots: BTreeMap<u16, Vec<Place>> = BTreeMap::new();
+    for place in STATE.with(|state| state.waiting.lines.places(None)) {
+        slots.entry(slot_of(&place.name)).or_default().push(place);
+    }
+    let gone = |place: &Place| permit::may_write_to(ctx, place) == Permit::Elsewhere;
+    for places in slots.values() {
+        // One look a slot: where one lock is still here, the slot is.
+        if places.first().is_some_and(gone) {
+            places.iter().filter(|place| gone(place)).for_each(send_on);
+        }
+    }
+}

@@ -24,6 +24,5 @@ mod serve;
 mod state;
 mod string;
 mod timer;
-mod unblock;
 mod wait;
 mod write;

@@ -52,7 +52,7 @@ pub fn refuse_circles_of(ctx: *mut RedisModuleCtx, owner: &Rc<[u8]>) {
             return;
         };
         let error = deadlock(ctx, &circle, &refused.place.name);
-        answer(youngest, Answer::Error(error.to_string()));
+        answer(ctx, youngest, Answer::Error(error.to_string()));
     }
 }
 

@@ -104,6 +104,7 @@ extern "C" fn server_event(
         let touched = match event.id {
             raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED => {
                 serve::answer_all(
+                    ctx,
                     "UNBLOCKED force unblock from waiting in line, the server's role has changed",
                 );
                 return;

@@ -25,7 +25,6 @@ mod slots;
 mod state;
 mod string;
 mod timer;
-mod unblock;
 mod user;
 mod wait;
 mod write;

@@ -86,7 +86,7 @@ fn grant(
             }
             Err(refusal) => Answer::Error(refusal.to_string()),
         };
-        answer(id, told);
+        answer(lock.ctx, id, told);
     }
     hold.is_some()
 }
@@ -134,7 +134,7 @@ pub fn settle(lock: &Lock) -> bool {
             if lease.is_none_or(|lease| lease.has_passed(now)) {
                 let waits = STATE.with(|state| state.waiting.lines.take_all(db, name));
                 for (id, _) in waits {
-                    answer(id, Answer::Error(refusal.to_string()));
+                    answer(lock.ctx, id, Answer::Error(refusal.to_string()));
                 }
             }
             false
@@ -157,7 +157,7 @@ pub fn work(ctx: *mut RedisModuleCtx) {
     while let Some((id, waiter)) = STATE.with(|state| state.waiting.lines.take_late(tick)) {
         STATE.with(|state| state.counters.waits_timed_out += 1);
         let ttl = time_left(ctx, &waiter.place);
-        answer(id, Answer::Grant(busy(ttl)));
+        answer(ctx, id, Answer::Grant(busy(ttl)));
     }
 }
 
@@ -181,7 +181,7 @@ fn look_at_due(ctx: *mut RedisModuleCtx) {
     for place in due {
         match permit::may_write_to(ctx, &place) {
             Permit::Given => drop(with_lock(ctx, &place, settle)),
-            Permit::Elsewhere => slots::send_on(&place),
+            Permit::Elsewhere => slots::send_on(ctx, &place),
             Permit::NotNow => STATE.with(|state| {
                 state.waiting.touched.push(place);
                 let later = Tick(clock::tick().0 + RETRY);
@@ -225,12 +225,12 @@ pub fn time_left(ctx: *mut RedisModuleCtx, place: &Place) -> Millis {
 }
 
 /// Answers everyone who waits, with the same error.
-pub fn answer_all(text: &str) {
+pub fn answer_all(ctx: *mut RedisModuleCtx, text: &str) {
     for id in STATE.with(|state| state.waiting.lines.everyone()) {
         let left = STATE.with(|state| state.waiting.lines.leave(id));
         if left.is_some() {
             STATE.with(|state| state.counters.waits_cancelled += 1);
-            answer(id, Answer::Error(text.to_owned()));
+            answer(ctx, id, Answer::Error(text.to_owned()));
         }
     }
 }

@@ -10,12 +10,12 @@ use std::collections::BTreeMap;
 
 /// Answers those who wait for a lock whose slot is no longer here, so that a cluster client asks
 /// again, and is sent to where it is.
-pub fn send_on(place: &Place) {
+pub fn send_on(ctx: *mut RedisModuleCtx, place: &Place) {
     let waits = STATE.with(|state| state.waiting.lines.take_all(place.db, &place.name));
     for (id, _) in waits {
         STATE.with(|state| state.counters.waits_cancelled += 1);
         let text = "TRYAGAIN the slot of the lock is being moved, or has moved, to another node";
-        answer(id, Answer::Error(text.to_owned()));
+        answer(ctx, id, Answer::Error(text.to_owned()));
     }
 }
 
@@ -41,7 +41,8 @@ pub fn look(ctx: *mut RedisModuleCtx, tick: Tick) {
     for places in slots.values() {
         // One look a slot: where one lock is still here, the slot is.
         if places.first().is_some_and(gone) {
-            places.iter().filter(|place| gone(place)).for_each(send_on);
+            let gone = places.iter().filter(|place| gone(place));
+            gone.for_each(|place| send_on(ctx, place));
         }
     }
 }

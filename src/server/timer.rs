@@ -1,9 +1,11 @@
-//! The one timer of all lines: it rings when the next wait or the next lease ends.
+//! The one timer of all lines: it rings when the next wait or the next lease ends, and at the end of
+//! a turn of the event loop in which someone was answered.
 
 use super::clock;
 use super::guard::guard;
 use super::serve;
 use super::state::STATE;
+use super::wait;
 use crate::queue::Tick;
 use redis_module::raw::{RedisModuleCtx, RedisModuleTimerID};
 use std::ffi::c_void;
@@ -18,6 +20,8 @@ pub const SLOTS: i64 = 1000;
 /// The timer, and when it rings.
 pub struct Timer {
     set: Option<(RedisModuleTimerID, Tick)>,
+    /// It rings now, and is set when it is done.
+    rings: bool,
     /// When to look next whether slots have moved away; only in a cluster, while someone waits.
     pub slots_at: Option<Tick>,
     /// What is due has to wait until then: the server refuses writes for now.
@@ -29,6 +33,7 @@ impl Timer {
     pub const fn new() -> Timer {
         Timer {
             set: None,
+            rings: false,
             slots_at: None,
             not_before: None,
         }
@@ -37,6 +42,9 @@ impl Timer {
 
 /// Sets the timer for what comes next.
 pub fn set(ctx: *mut RedisModuleCtx) {
+    if STATE.with(|state| state.waiting.timer.rings) {
+        return;
+    }
     let (now, tick) = (clock::now(), clock::tick());
     let (set, next) = STATE.with(|state| {
         if state.cluster && !state.waiting.lines.is_empty() {
@@ -52,7 +60,8 @@ pub fn set(ctx: *mut RedisModuleCtx) {
         let writes = lease.into_iter().chain(work.then_some(tick)).min();
         let writes = writes.map(|at| waiting.timer.not_before.map_or(at, |not| at.max(not)));
         let slots = state.waiting.timer.slots_at;
-        let next = [writes, slots, waiting.lines.next_timeout()]
+        let news = waiting.has_news().then_some(tick);
+        let next = [news, writes, slots, waiting.lines.next_timeout()]
             .into_iter()
             .flatten()
             .min();
@@ -85,9 +94,15 @@ pub fn stop(ctx: *mut RedisModuleCtx) {
 }
 
 extern "C" fn ring(ctx: *mut RedisModuleCtx, _data: *mut c_void) {
+    let rings = |rings| STATE.with(|state| state.waiting.timer.rings = rings);
     guard(ctx, "a timer", || {
         STATE.with(|state| state.waiting.timer.set = None);
+        rings(true);
         serve::work(ctx);
     });
-    guard(ctx, "a timer", || set(ctx));
+    guard(ctx, "a timer", || wait::tell_all(ctx));
+    guard(ctx, "a timer", || {
+        rings(false);
+        set(ctx);
+    });
 }

@@ -7,17 +7,17 @@ use super::open::Lock;
 use super::reply::{send, send_error};
 use super::serve;
 use super::state::STATE;
-use super::unblock::Way;
-use super::{clock, timer, unblock};
+use super::{clock, timer};
 use crate::command::{Error, Reply};
 use crate::lock::{Acquire, Grant, Millis, Token};
 use crate::queue::{Lines, Pending, Place, Tick, Waiter, WaiterId};
 use redis_module::raw::{self, RedisModuleBlockedClient, RedisModuleCtx, RedisModuleString};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{c_int, c_void};
 use std::rc::Rc;
 
 const OK: c_int = raw::REDISMODULE_OK as c_int;
+const INTERNAL: &str = "ERR internal error";
 
 /// Everything about those who wait.
 pub struct Waiting {
@@ -28,9 +28,13 @@ pub struct Waiting {
     /// The server's handle of each client that waits or is to be answered, and its id.
     handles: BTreeMap<WaiterId, (*mut RedisModuleBlockedClient, u64)>,
     ids: BTreeMap<*mut RedisModuleBlockedClient, WaiterId>,
-    /// What those who left the line are to be answered. They are told in this turn of the server's
-    /// event loop.
+    /// What those who left the line are to be answered. They are told at the end of this turn of
+    /// the server's event loop.
     answers: BTreeMap<WaiterId, Answer>,
+    /// Whom of them the server has not been asked to tell yet.
+    to_tell: BTreeSet<WaiterId>,
+    /// Clients that nobody can say of whether they were told. They are to be closed.
+    doubtful: Vec<u64>,
     /// Locks that someone else changed, and are to be looked at.
     pub touched: Vec<Place>,
     /// Holds to be undone: their clients went away before they were told.
@@ -39,8 +43,6 @@ pub struct Waiting {
     pub watches_keys: bool,
     /// The timer.
     pub timer: timer::Timer,
-    /// What is known of `CLIENT UNBLOCK` commands.
-    pub unblocks: unblock::Unblocks,
 }
 
 /// What a waiter is answered.
@@ -60,12 +62,18 @@ impl Waiting {
             handles: BTreeMap::new(),
             ids: BTreeMap::new(),
             answers: BTreeMap::new(),
+            to_tell: BTreeSet::new(),
+            doubtful: Vec::new(),
             touched: Vec::new(),
             undo: Vec::new(),
             watches_keys: false,
             timer: timer::Timer::new(),
-            unblocks: unblock::Unblocks::new(),
         }
+    }
+
+    /// Whether someone is to be told, or closed, at the end of this turn of the event loop.
+    pub fn has_news(&self) -> bool {
+        !self.to_tell.is_empty() || !self.doubtful.is_empty()
     }
 }
 
@@ -125,24 +133,39 @@ pub fn wait_in_line(
     STATE.with(|state| {
         let id = state.waiting.lines.join(waiter);
         state.waiting.handles.insert(id, (handle, client));
-        state.waiting.unblocks.expect(client);
         state.waiting.ids.insert(handle, id);
         state.waiting.lines.set_lease(&place, deadline);
         state.counters.waits_started += 1;
     });
-    unblock::watch(ctx);
     timer::set(ctx);
     Ok(())
 }
 
-/// Answers a waiter that has left its line. The reply goes out in this turn of the event loop.
-pub fn answer(id: WaiterId, answer: Answer) {
-    let handle = STATE.with(|state| {
+/// Answers a waiter that has left its line.
+///
+/// It is told by the timer, at the end of this turn of the event loop, and counts as one who waits
+/// until then. So what ends its wait in this very turn finds the answer: `CLIENT UNBLOCK` comes as
+/// a timeout or a disconnect like any other. (Once `RM_UnblockClient` was called, servers up to 7.2
+/// let the client go and tell it nothing, and 7.2 itself even stops.)
+pub fn answer(ctx: *mut RedisModuleCtx, id: WaiterId, answer: Answer) {
+    STATE.with(|state| {
         state.waiting.answers.insert(id, answer);
-        state.waiting.handles.get(&id).copied()
+        state.waiting.to_tell.insert(id);
     });
-    if let Some((handle, _)) = handle {
-        unblock_client(handle, id.0 as *mut c_void);
+    timer::set(ctx);
+}
+
+/// Has the server tell those who were answered: it does so before it sleeps.
+pub fn tell_all(ctx: *mut RedisModuleCtx) {
+    for id in STATE.with(|state| std::mem::take(&mut state.waiting.to_tell)) {
+        if let Some((handle, _)) = STATE.with(|state| state.waiting.handles.get(&id).copied()) {
+            unblock_client(handle, id);
+        }
+    }
+    for client in STATE.with(|state| std::mem::take(&mut state.waiting.doubtful)) {
+        let close = api!(RedisModule_DeauthenticateAndCloseClient);
+        // SAFETY: the context is this call's. The client may be gone.
+        unsafe { close(ctx, client) };
     }
 }
 
@@ -152,20 +175,19 @@ fn client_id(ctx: *mut RedisModuleCtx) -> u64 {
     unsafe { id(ctx) }
 }
 
-fn unblock_client(handle: *mut RedisModuleBlockedClient, data: *mut c_void) {
+fn unblock_client(handle: *mut RedisModuleBlockedClient, id: WaiterId) {
     let unblock = api!(RedisModule_UnblockClient);
     // SAFETY: the handle is of a client that was blocked and not yet unblocked; the data is a
     // number, not a pointer.
-    unsafe { unblock(handle, data) };
+    unsafe { unblock(handle, id.0 as *mut c_void) };
 }
 
 /// Forgets a waiter that the server has done with.
 fn forget(id: WaiterId) -> Option<Answer> {
     STATE.with(|state| {
         let waiting = &mut state.waiting;
-        if let Some((handle, client)) = waiting.handles.remove(&id) {
+        if let Some((handle, _)) = waiting.handles.remove(&id) {
             waiting.ids.remove(&handle);
-            waiting.unblocks.forget(client);
         }
         waiting.answers.remove(&id)
     })
@@ -198,7 +220,7 @@ fn tell(ctx: *mut RedisModuleCtx, id: WaiterId) {
     match answer {
         Some(Answer::Grant(grant)) => send(ctx, &Reply::Grant(grant)),
         Some(Answer::Error(text)) => send_error(ctx, &text),
-        None => send_error(ctx, "ERR internal error"),
+        None => send_error(ctx, INTERNAL),
     }
 }
 
@@ -221,7 +243,8 @@ extern "C" fn free(ctx: *mut RedisModuleCtx, data: *mut c_void) {
     });
 }
 
-/// `CLIENT UNBLOCK … TIMEOUT` of one who waits: answered as one whose time is up.
+/// `CLIENT UNBLOCK … TIMEOUT` of one who waits: answered as one whose time is up, or as it was to be
+/// answered in this turn anyhow.
 extern "C" fn time_out(
     ctx: *mut RedisModuleCtx,
     _argv: *mut *mut RedisModuleString,
@@ -231,43 +254,66 @@ extern "C" fn time_out(
         let handle = api!(RedisModule_GetBlockedClientHandle);
         // SAFETY: the context is that of a timeout.
         let handle = unsafe { handle(ctx) };
-        let place = leave(handle);
-        let ttl = place.map_or(Millis(0), |place| serve::time_left(ctx, &place));
-        send(ctx, &Reply::Grant(busy(ttl)));
+        match let_go(handle) {
+            Some((_, Left::Line(place))) => {
+                let ttl = serve::time_left(ctx, &place);
+                send(ctx, &Reply::Grant(busy(ttl)));
+            }
+            Some((id, Left::Answered | Left::Told)) => tell(ctx, id),
+            None => send_error(ctx, INTERNAL),
+        }
     });
     OK
 }
 
-/// The client is gone, or `CLIENT UNBLOCK` let it go.
+/// The client is gone, or `CLIENT UNBLOCK … ERROR` let it go. What it was granted is taken back when
+/// the server frees its handle.
 extern "C" fn disconnect(ctx: *mut RedisModuleCtx, handle: *mut RedisModuleBlockedClient) {
     guard(ctx, "a disconnect", || {
-        let Some(id) = id_of(handle) else { return };
-        if leave(handle).is_some() {
+        let Some((id, Left::Told)) = let_go(handle) else {
             return;
-        }
-        // It was answered in this very turn, and the server will not tell it. If it was let go by
-        // CLIENT UNBLOCK … TIMEOUT, it is still there and nobody else replies. Else it is gone, or
-        // was told an error; then `free` takes back what it was granted.
-        let client = client_id(ctx);
-        match STATE.with(|state| state.waiting.unblocks.way(client)) {
-            Way::Timeout => tell(ctx, id),
-            Way::PerhapsTimeout => send(ctx, &Reply::Grant(busy(Millis(0)))),
-            Way::Other => (),
-        }
+        };
+        // The server was just about to tell it. With `io-threads-do-reads` commands are run even
+        // then, and up to 7.0 CLIENT UNBLOCK … TIMEOUT sends nothing. Nobody can say whether the
+        // client is still there, and whether it has a reply: so it gets the end of the connection.
+        // Not here, where the server may be freeing it.
+        STATE.with(|state| {
+            let client = state.waiting.handles.get(&id).map(|(_, client)| *client);
+            state.waiting.doubtful.extend(client);
+        });
+        timer::set(ctx);
     });
 }
 
-/// Takes a client out of its line, and says which; none where it is in none any more.
-fn leave(handle: *mut RedisModuleBlockedClient) -> Option<Place> {
+/// Where the server lets a client go from.
+enum Left {
+    /// The line.
+    Line(Place),
+    /// From among those to be told at the end of this turn.
+    Answered,
+    /// From among those that the server was asked to tell.
+    Told,
+}
+
+/// Takes note that the server has let a client go.
+fn let_go(handle: *mut RedisModuleBlockedClient) -> Option<(WaiterId, Left)> {
     let id = id_of(handle)?;
-    let waiter = STATE.with(|state| {
-        let waiter = state.waiting.lines.leave(id)?;
-        state.counters.waits_cancelled += 1;
-        Some(waiter)
-    })?;
-    // The server keeps its handle until it is told that we are done with it.
-    unblock_client(handle, id.0 as *mut c_void);
-    Some(waiter.place)
+    let left = STATE.with(|state| {
+        let waiting = &mut state.waiting;
+        if let Some(waiter) = waiting.lines.leave(id) {
+            state.counters.waits_cancelled += 1;
+            Left::Line(waiter.place)
+        } else if waiting.to_tell.remove(&id) {
+            Left::Answered
+        } else {
+            Left::Told
+        }
+    });
+    if !matches!(left, Left::Told) {
+        // The server keeps its handle until it is told that we are done with it.
+        unblock_client(handle, id);
+    }
+    Some((id, left))
 }
 
 /// The answer to one who did not get the lock.

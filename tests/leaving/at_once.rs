@@ -1,7 +1,7 @@
 //! Two things in one turn of the server's event loop: a grant, and an end of the wait.
 
 use super::{assert_free, assert_nobody_waits, assert_served, held, wait};
-use crate::support::{eventually, skip, version, Client, Server, Waiter};
+use crate::support::{eventually, show, skip, version, Client, Server, Setup, Waiter};
 use redis::Cmd;
 use std::time::Duration;
 
@@ -245,8 +245,6 @@ fn waits_that_end_with_the_lease_are_answered_once_and_one_owner_at_most_has_the
 fn a_client_unblock_that_was_queued_before_the_wait_began_gives_one_reply_too() {
     for (how, without) in [("TIMEOUT", "[0 0 0 "), ("ERROR", "UNBLOCKED ")] {
         let (server, mut client) = held();
-        // Commands are looked at from the first wait on.
-        wait(&server, "early").close();
         let mut waiter = Waiter::start(&server, "PING");
         assert_eq!(waiter.reply(), "PONG");
         let unblock = format!("CLIENT UNBLOCK {} {how}", waiter.id());
@@ -258,6 +256,30 @@ fn a_client_unblock_that_was_queued_before_the_wait_began_gives_one_reply_too() 
         let next = wait(&server, "next");
         client.run("EXEC");
         assert_one_reply(waiter, next, without);
+    }
+}
+
+#[test]
+fn a_client_unblock_by_another_name_and_a_grant_at_once_give_one_reply() {
+    let server = Setup::new().config("rename-command CLIENT PERSON").start();
+    let mut client = server.client();
+    for (how, without) in [("TIMEOUT", "[0 0 0 "), ("ERROR", "UNBLOCKED ")] {
+        client.grant("LOCK.ACQUIRE orders me 600000");
+        let mut waiter = server.client();
+        let unblock = format!("PERSON UNBLOCK {} {how}", waiter.int("PERSON ID"));
+        waiter.forget("LOCK.ACQUIRE orders you 600000 WAIT 0");
+        server.until_waiting(1);
+        transaction(&mut client, &["LOCK.RELEASE orders me".to_owned(), unblock]);
+        let reply = waiter.raw.recv_response();
+        let reply = reply.map_or_else(|error| error.to_string(), |value| show(&value));
+        assert_eq!(waiter.run("PING"), "PONG");
+        if reply.starts_with("[1 1 ") {
+            assert_eq!(waiter.run("LOCK.RELEASE orders you"), "0");
+        } else {
+            assert!(reply.starts_with(without), "{reply}");
+        }
+        assert_nobody_waits(&mut client);
+        eventually("the lock is free", || client.holder("orders") == "free");
     }
 }
 

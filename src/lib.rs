@@ -8,4 +8,5 @@ pub mod escape;
 pub mod lock;
 pub mod queue;
 mod server;
+pub mod session;
 pub mod settings;

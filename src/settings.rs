@@ -18,14 +18,13 @@ pub enum Notify {
     Off,
 }
 
-impl Notify {
-    /// Each value with its name, in the order of their numbers.
-    pub const ALL: [(&'static CStr, Notify); 4] = [
-        (c"auto", Notify::Auto),
-        (c"publish", Notify::Publish),
-        (c"spublish", Notify::SPublish),
-        (c"off", Notify::Off),
-    ];
+/// What is done to the connection of a holder that has lost its lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionLoss {
+    /// It is closed, so that the holder learns of it.
+    Close,
+    /// Nothing.
+    Ignore,
 }
 
 /// The present settings.
@@ -37,6 +36,8 @@ pub struct Settings {
     pub max_ttl: Millis,
     /// How many may wait at most, in all lines together.
     pub max_waiters: i64,
+    /// What a session that lost its lock is done to.
+    pub session_loss: SessionLoss,
     /// How an unlock is told.
     pub notify: Notify,
     /// What the names of the unlock channels start with.
@@ -88,11 +89,56 @@ pub static NUMBERS: [Number; 3] = [
     },
 ];
 
-/// The name of the setting [`Settings::notify`].
-pub const NOTIFY: &CStr = c"notify";
+/// A setting that is one of some words.
+pub struct Choice {
+    /// Its name, after the `lock.`.
+    pub name: &'static CStr,
+    /// What it may be.
+    pub words: &'static [&'static CStr],
+    /// Reads it: which of the words.
+    pub get: fn(&Settings) -> usize,
+    /// Writes it.
+    pub set: fn(&mut Settings, usize),
+}
+
+/// Every setting that is one of some words.
+pub static CHOICES: [Choice; 2] = [
+    Choice {
+        name: c"notify",
+        words: &[c"auto", c"publish", c"spublish", c"off"],
+        get: |settings| index(&NOTIFY, settings.notify),
+        set: |settings, word| settings.notify = NOTIFY[word],
+    },
+    Choice {
+        name: c"session-loss",
+        words: &[c"close", c"ignore"],
+        get: |settings| index(&SESSION_LOSS, settings.session_loss),
+        set: |settings, word| settings.session_loss = SESSION_LOSS[word],
+    },
+];
+
+/// In the order of their words.
+const NOTIFY: [Notify; 4] = [Notify::Auto, Notify::Publish, Notify::SPublish, Notify::Off];
+
+/// In the order of their words.
+const SESSION_LOSS: [SessionLoss; 2] = [SessionLoss::Close, SessionLoss::Ignore];
+
+fn index<T: PartialEq>(values: &[T], value: T) -> usize {
+    let at = values.iter().position(|one| *one == value);
+    at.unwrap_or_default()
+}
 
 /// The name of the setting [`Settings::channel_prefix`].
 pub const CHANNEL_PREFIX: &CStr = c"channel-prefix";
+
+/// `a, b or c`.
+pub fn either(words: &[impl AsRef<str>]) -> String {
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+    match words.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => words.concat(),
+    }
+}
 
 impl Default for Settings {
     fn default() -> Settings {
@@ -107,6 +153,7 @@ impl Settings {
             default_ttl: Millis(30_000),
             max_ttl: Millis(0),
             max_waiters: 10_000,
+            session_loss: SessionLoss::Close,
             notify: Notify::Auto,
             channel_prefix: Cow::Borrowed(b"redisson_lock__channel"),
         }
@@ -160,17 +207,19 @@ impl Settings {
                 ));
             };
             (number.set)(self, n);
-        } else if is(NOTIFY) {
-            let found = Notify::ALL
-                .iter()
-                .find(|(name, _)| value.eq_ignore_ascii_case(name.to_bytes()));
-            let Some((_, notify)) = found else {
+        } else if let Some(choice) = CHOICES.iter().find(|choice| is(choice.name)) {
+            let mut words = choice.words.iter();
+            let found = words.position(|word| value.eq_ignore_ascii_case(word.to_bytes()));
+            let Some(word) = found else {
+                let words: Vec<_> = choice.words.iter().map(|w| w.to_string_lossy()).collect();
                 return Err(format!(
-                    "notify must be auto, publish, spublish or off, not {}",
+                    "{} must be {}, not {}",
+                    choice.name.to_string_lossy(),
+                    either(&words),
                     Escaped(value)
                 ));
             };
-            self.notify = *notify;
+            (choice.set)(self, word);
         } else if is(CHANNEL_PREFIX) {
             self.set_channel_prefix(value)?;
         } else {

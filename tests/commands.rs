@@ -285,7 +285,7 @@ fn info_is_a_map_in_resp3_where_the_server_has_maps_for_modules() {
         let names: Vec<String> = pairs.iter().map(|(name, _)| support::show(name)).collect();
         assert_eq!(
             names,
-            ["owner", "holds", "token", "ttl", "waiters", "queue"]
+            ["owner", "holds", "token", "ttl", "session", "waiters", "queue"]
         );
     }
     assert_eq!(client.run("LOCK.INFO free"), "nil");
@@ -432,7 +432,7 @@ fn a_wrong_argument_is_named_in_one_line() {
         ),
         (
             "LOCK.ACQUIRE k me soon",
-            "ERR unknown option \"soon\", expected a ttl in ms or WAIT or HOLDS or TOKEN",
+            "ERR unknown option \"soon\", expected a ttl in ms or WAIT or SESSION or LINGER or HOLDS or TOKEN",
         ),
         (
             "LOCK.RELEASE k me 500",
@@ -471,23 +471,6 @@ fn a_wrong_argument_is_named_in_one_line() {
     ] {
         assert_eq!(client.run(line), reply, "{line}");
     }
-}
-
-#[test]
-fn what_comes_with_later_versions_is_refused_and_never_ignored() {
-    let server = Server::start();
-    let mut client = server.client();
-    for option in ["SESSION", "SESSION LINGER 100", "LINGER 100"] {
-        let word = option.split(' ').next().unwrap();
-        for ttl in ["", "5000 "] {
-            let reply = client.run(&format!("LOCK.ACQUIRE orders me {ttl}{option}"));
-            assert!(
-                reply.starts_with(&format!("ERR unknown option \"{word}\"")),
-                "{reply}"
-            );
-        }
-    }
-    assert_eq!(client.int("DBSIZE"), 0);
 }
 
 #[test]

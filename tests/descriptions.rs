@@ -33,7 +33,8 @@ const WANTED: [Wanted; 7] = [
         flags: &["write", "denyoom", "fast", "blocking"],
         categories: &["@lock", "@write", "@fast", "@blocking"],
         key: &["RW", "access", "update"],
-        synopsis: "owner [ttl] [WAIT timeout] [HOLDS holds] [TOKEN token]",
+        synopsis:
+            "owner [ttl] [WAIT timeout] [SESSION [LINGER linger]] [HOLDS holds] [TOKEN token]",
     },
     Wanted {
         name: "lock.release",
@@ -217,12 +218,15 @@ fn synopsis(arguments: &[Value]) -> String {
     let shown = arguments.iter().map(|argument| {
         let argument = map(argument);
         let (name, kind) = (show(&argument["name"]), show(&argument["type"]));
-        let wanted = if name == "owner" { "string" } else { "integer" };
-        assert_eq!(kind, wanted, "{name}");
-        let token = argument
-            .get("token")
-            .map(|token| format!("{} ", show(token)));
-        let text = format!("{}{name}", token.unwrap_or_default());
+        let token = argument.get("token").map(show);
+        let text = match (kind.as_str(), token) {
+            ("pure-token", Some(token)) => token,
+            ("block", None) => synopsis(parts(&argument["arguments"])),
+            ("string", None) => name.clone(),
+            ("integer", None) if name != "owner" => name.clone(),
+            ("integer", Some(token)) => format!("{token} {name}"),
+            other => panic!("{name} is {other:?}"),
+        };
         match argument.get("flags").map(show).as_deref() {
             Some("[optional]") => format!("[{text}]"),
             None => text,

@@ -16,9 +16,7 @@ mod support;
 
 use page::{headings, page, pages, root, Block};
 use redis::Value;
-use redis_reentrant_lock::settings::{
-    Notify, Settings, CHANNEL_PREFIX, MAX_PREFIX, NOTIFY, NUMBERS,
-};
+use redis_reentrant_lock::settings::{Settings, CHANNEL_PREFIX, CHOICES, MAX_PREFIX, NUMBERS};
 use session::check_sessions;
 use std::collections::BTreeSet;
 use std::fs;
@@ -121,6 +119,10 @@ fn every_page_says_of_its_command_what_the_server_says() {
             let optional =
                 field(argument, "flags").is_some_and(|flags| show(flags) == "[optional]");
             let fits = match (field(argument, "token"), optional) {
+                // Several arguments that come together.
+                (None, true) if field(argument, "arguments").is_some() => {
+                    part.starts_with(&format!("[{}", word.to_uppercase()))
+                }
                 (Some(token), true) => part.starts_with(&format!("[{} ", show(token))),
                 (None, true) => part == format!("[{word}]"),
                 (None, false) => part == word,
@@ -209,11 +211,13 @@ fn every_setting_is_described_with_its_default_and_its_range() {
         let range = format!("| `{}` to `{}` |", number.min, number.max);
         row(number.name, &[default, range]);
     }
-    let named = |wanted| Notify::ALL.iter().find(|(_, notify)| *notify == wanted);
-    let (default, _) = named(settings.notify).unwrap();
-    let mut parts = vec![format!("| `{}` |", default.to_str().unwrap())];
-    parts.extend(Notify::ALL.map(|(name, _)| format!("`{}`", name.to_str().unwrap())));
-    row(NOTIFY, &parts);
+    for choice in &CHOICES {
+        let words = choice.words.iter().map(|word| word.to_str().unwrap());
+        let default = choice.words[(choice.get)(&settings)].to_str().unwrap();
+        let mut parts = vec![format!("| `{default}` |")];
+        parts.extend(words.map(|word| format!("`{word}`")));
+        row(choice.name, &parts);
+    }
     let default = String::from_utf8_lossy(&settings.channel_prefix);
     let range = format!("1 to {MAX_PREFIX} bytes");
     row(CHANNEL_PREFIX, &[format!("| `{default}` |"), range]);
@@ -282,7 +286,7 @@ fn parts(syntax: &str) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
     for word in syntax.split(' ') {
         match parts.last_mut() {
-            Some(part) if part.starts_with('[') && !part.ends_with(']') => {
+            Some(part) if part.matches('[').count() > part.matches(']').count() => {
                 part.push(' ');
                 part.push_str(word);
             }

@@ -158,7 +158,9 @@ fn resp3_gives_a_map_for_each_line() {
         panic!("no map: {}", show(&reply))
     };
     let names: Vec<String> = pairs.iter().map(|(name, _)| show(name)).collect();
-    let wanted = ["lock", "owner", "holds", "token", "ttl", "waiters", "queue"];
+    let wanted = [
+        "lock", "owner", "holds", "token", "ttl", "session", "waiters", "queue",
+    ];
     assert_eq!(names, wanted);
 }
 

@@ -26,7 +26,13 @@ fn get(client: &mut Client, name: &str) -> String {
 }
 
 /// Every setting.
-const SETTINGS: [&str; 4] = ["default-ttl", "max-ttl", "notify", "channel-prefix"];
+const SETTINGS: [&str; 5] = [
+    "default-ttl",
+    "max-ttl",
+    "session-loss",
+    "notify",
+    "channel-prefix",
+];
 
 /// The ttl that an acquire gets that names none.
 fn default_ttl(client: &mut Client) -> i64 {
@@ -40,9 +46,9 @@ fn nothing_configured_means_the_documented_defaults() {
     let Some((_server, mut client)) = configurable(Setup::new()) else {
         return;
     };
-    let defaults = ["30000", "0", "auto", "redisson_lock__channel"];
+    let defaults = ["30000", "0", "close", "auto", "redisson_lock__channel"];
     assert_eq!(SETTINGS.map(|name| get(&mut client, name)), defaults);
-    assert_eq!(client.run("CONFIG GET lock.*").matches("lock.").count(), 5);
+    assert_eq!(client.run("CONFIG GET lock.*").matches("lock.").count(), 6);
 }
 
 #[test]

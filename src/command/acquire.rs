@@ -1,7 +1,7 @@
-//! `LOCK.ACQUIRE key owner [ttl] [WAIT timeout] [HOLDS n] [TOKEN token]`
+//! `LOCK.ACQUIRE key owner [ttl] [WAIT timeout] [SESSION [LINGER linger]] [HOLDS n] [TOKEN token]`
 
 use super::args::{parse, Accepts};
-use super::spec::{HOLDS, OWNER, TOKEN, TTL, WAIT};
+use super::spec::{HOLDS, OWNER, SESSION, TOKEN, TTL, WAIT};
 use super::{Access, Command, Error, Reply, Spec, Store};
 use crate::lock;
 
@@ -19,7 +19,7 @@ impl Command for Acquire {
         access: Access::Update,
         summary: c"Takes a lock, or reenters it where the owner holds it",
         complexity: c"O(1)",
-        arguments: &[OWNER, TTL, WAIT, HOLDS, TOKEN],
+        arguments: &[OWNER, TTL, WAIT, SESSION, HOLDS, TOKEN],
     };
 
     fn run(args: &[&[u8]], store: &mut impl Store) -> Result<Reply, Error> {
@@ -28,6 +28,7 @@ impl Command for Acquire {
             holds: Some(1),
             token: true,
             wait: true,
+            session: true,
         };
         let (owner, options) = parse("lock.acquire", args, &accepts)?;
         let request = lock::Acquire {
@@ -35,12 +36,16 @@ impl Command for Acquire {
             holds: options.holds,
             token: options.token,
         };
+        let session = store.settings(|settings| options.session(settings))?;
+        if session.is_some() {
+            store.check_connection()?;
+        }
         let now = store.now();
         let view = store.view(owner)?;
         let (change, grant) = store.tokens(|tokens| lock::acquire(&view, &request, now, tokens))?;
         match (grant.holds, options.wait) {
             (0, Some(wait)) if store.may_wait() => {
-                store.wait(owner, request, wait)?;
+                store.wait(owner, request, session, wait)?;
                 return Ok(Reply::Later);
             }
             (0, _) => {
@@ -50,6 +55,9 @@ impl Command for Acquire {
             _ => store.apply(owner, &change),
         }
         store.answered(&grant);
+        if let Some(session) = session {
+            store.bind(owner, &grant, session);
+        }
         store.count(match view {
             lock::View::Mine(_) => |counters| &mut counters.reentered,
             _ => |counters| &mut counters.acquired,

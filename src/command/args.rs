@@ -1,7 +1,8 @@
 //! Reads the arguments that follow a lock's name.
 
 use super::error::Error;
-use crate::lock::{Millis, Token, MAX_HOLDS, MAX_OWNER, MODE_FIELD, TOKEN_FIELD};
+use crate::lock::{Millis, Token, MAX_HOLDS, MAX_OWNER, MAX_TTL, MODE_FIELD, TOKEN_FIELD};
+use crate::session::{Claim, MIN_TTL};
 use crate::settings::Settings;
 
 /// What a command takes after the owner. Where it is not set, the command does not have it.
@@ -15,6 +16,8 @@ pub struct Accepts {
     pub token: bool,
     /// `[WAIT timeout]`.
     pub wait: bool,
+    /// `[SESSION [LINGER linger]]`.
+    pub session: bool,
 }
 
 /// What was sent after the owner.
@@ -27,6 +30,17 @@ pub struct Options {
     pub token: Option<Token>,
     /// The timeout of `WAIT timeout`; 0 is no limit.
     pub wait: Option<Millis>,
+    session: Option<()>,
+    linger: Option<Millis>,
+}
+
+/// What `SESSION` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Binding {
+    /// The lease that every renewal begins anew.
+    pub ttl: Millis,
+    /// How long the lock stays its owner's when the connection has closed.
+    pub linger: Millis,
 }
 
 impl Options {
@@ -36,15 +50,66 @@ impl Options {
     /// Where it is longer than `lock.max-ttl` allows.
     pub fn ttl(&self, settings: &Settings) -> Result<Millis, Error> {
         match self.ttl {
-            Some(ttl) if ttl > settings.longest_ttl() => Err(Error::Number {
-                name: "ttl",
-                min: 1,
-                max: settings.longest_ttl().0,
-                remark: " (lock.max-ttl)",
-                given: ttl.0.to_string().into_bytes(),
-            }),
-            Some(ttl) => Ok(ttl),
+            Some(ttl) => bounded("ttl", 1, ttl, settings),
             None => Ok(settings.default_ttl),
+        }
+    }
+
+    /// What the call asks for with `SESSION`, where it does.
+    ///
+    /// # Errors
+    /// Where the lease is too short for a session or `LINGER` longer than `lock.max-ttl` allows;
+    /// and for `LINGER` without `SESSION`.
+    pub fn session(&self, settings: &Settings) -> Result<Option<Binding>, Error> {
+        let linger = self.linger.unwrap_or(Millis(0));
+        match (self.session, self.linger) {
+            (None, None) => Ok(None),
+            (None, Some(_)) => Err(Error::LingerAlone),
+            (Some(()), _) => Ok(Some(Binding {
+                ttl: session_ttl(self.ttl(settings)?)?,
+                linger: bounded("LINGER", 0, linger, settings)?,
+            })),
+        }
+    }
+}
+
+/// A lease that a session can have.
+///
+/// # Errors
+/// Where it is shorter than [`MIN_TTL`].
+pub fn session_ttl(ttl: Millis) -> Result<Millis, Error> {
+    if ttl >= MIN_TTL {
+        return Ok(ttl);
+    }
+    Err(Error::Number {
+        name: "ttl",
+        min: MIN_TTL.0,
+        max: MAX_TTL.0,
+        remark: " for a session",
+        given: ttl.0.to_string().into_bytes(),
+    })
+}
+
+fn bounded(name: &'static str, min: i64, span: Millis, of: &Settings) -> Result<Millis, Error> {
+    if span <= of.longest_ttl() {
+        return Ok(span);
+    }
+    Err(Error::Number {
+        name,
+        min,
+        max: of.longest_ttl().0,
+        remark: " (lock.max-ttl)",
+        given: span.0.to_string().into_bytes(),
+    })
+}
+
+impl Binding {
+    /// The binding to a connection.
+    pub fn of(self, client: u64) -> Claim {
+        Claim {
+            client,
+            ttl: self.ttl,
+            linger: self.linger,
         }
     }
 }
@@ -84,11 +149,18 @@ pub fn parse<'a>(
                 }
             }
             _ if accepts.wait && word.eq_ignore_ascii_case(b"WAIT") => {
-                let ms = number("WAIT", 0, crate::lock::MAX_TTL.0, value("WAIT")?)?;
+                let ms = number("WAIT", 0, MAX_TTL.0, value("WAIT")?)?;
                 once("WAIT", &mut options.wait, Millis(ms))?;
             }
+            _ if accepts.session && word.eq_ignore_ascii_case(b"SESSION") => {
+                once("SESSION", &mut options.session, ())?;
+            }
+            _ if accepts.session && word.eq_ignore_ascii_case(b"LINGER") => {
+                let ms = number("LINGER", 0, MAX_TTL.0, value("LINGER")?)?;
+                once("LINGER", &mut options.linger, Millis(ms))?;
+            }
             _ if first && !word.first().is_some_and(u8::is_ascii_alphabetic) => {
-                let ms = number("ttl", 1, crate::lock::MAX_TTL.0, word)?;
+                let ms = number("ttl", 1, MAX_TTL.0, word)?;
                 options.ttl = Some(Millis(ms));
             }
             _ => return Err(unknown(word, accepts, first)),
@@ -166,6 +238,10 @@ fn unknown(word: &[u8], accepts: &Accepts, first: bool) -> Error {
     if accepts.wait {
         known.push("WAIT");
     }
+    if accepts.session {
+        known.push("SESSION");
+        known.push("LINGER");
+    }
     if accepts.holds.is_some() {
         known.push("HOLDS");
     }
@@ -187,6 +263,7 @@ mod tests {
         holds: Some(1),
         token: true,
         wait: false,
+        session: false,
     };
 
     fn read(words: &[&str]) -> Result<Options, String> {

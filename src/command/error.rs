@@ -37,6 +37,12 @@ pub enum Error {
     NoValue(&'static str),
     /// An option that was given before.
     Twice(&'static str),
+    /// `LINGER` without `SESSION`.
+    LingerAlone,
+    /// The caller has no connection of its own, as scripts and functions have none.
+    NoConnection,
+    /// The server is a replica, which renews nothing.
+    OnReplica,
     /// The server does not let this client wait.
     NotNow,
     /// As many wait as may.
@@ -80,6 +86,11 @@ impl fmt::Display for Error {
             }
             Error::NoValue(option) => write!(f, "ERR {option} needs a value"),
             Error::Twice(option) => write!(f, "ERR {option} may be given only once"),
+            Error::LingerAlone => f.write_str("ERR LINGER needs SESSION"),
+            Error::NoConnection => f.write_str(
+                "ERR SESSION needs a connection of its own, which a script or function has not",
+            ),
+            Error::OnReplica => f.write_str("ERR SESSION needs a master: a replica renews nothing"),
             Error::NotNow => f.write_str("ERR this client may not wait"),
             Error::TooManyWaiters(most) => {
                 write!(f, "TOOMANYWAITERS {most} wait already (lock.max-waiters)")

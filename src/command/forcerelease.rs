@@ -27,7 +27,7 @@ impl Command for ForceRelease {
         let Some(holder) = store.holder()? else {
             return Ok(Reply::Integer(0));
         };
-        store.apply(&holder.owner, &Change::Free);
+        store.apply(&holder.owner, &Change::Force);
         store.count(|counters| &mut counters.forced);
         Ok(Reply::Integer(1))
     }

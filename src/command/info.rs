@@ -26,7 +26,12 @@ impl Command for Info {
         let now = store.now();
         Ok(match store.holder()? {
             None => Reply::Null,
-            Some(holder) => Reply::Info(LockInfo::of(Some(holder), store.line(), now)),
+            Some(holder) => Reply::Info(LockInfo::of(
+                Some(holder),
+                store.has_session(),
+                store.line(),
+                now,
+            )),
         })
     }
 }

@@ -31,7 +31,7 @@ impl Command for Lines {
         let lines = store.lines(most).into_iter();
         Ok(Reply::Lines(
             lines
-                .map(|line| (line.lock, LockInfo::of(line.holder, line.line, now)))
+                .map(|l| (l.lock, LockInfo::of(l.holder, l.session, l.line, now)))
                 .collect(),
         ))
     }

@@ -13,6 +13,7 @@ mod renew;
 mod spec;
 mod store;
 
+pub use args::Binding;
 pub use error::Error;
 pub use spec::{Access, Argument, Kind, Spec};
 pub use store::{Counters, Holder, Line, LineOf, LockInfo, Reply, Store};

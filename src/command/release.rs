@@ -24,10 +24,9 @@ impl Command for Release {
 
     fn run(args: &[&[u8]], store: &mut impl Store) -> Result<Reply, Error> {
         let accepts = Accepts {
-            ttl: false,
             holds: Some(0),
             token: true,
-            wait: false,
+            ..Accepts::default()
         };
         let (owner, options) = parse("lock.release", args, &accepts)?;
         let request = lock::Release {

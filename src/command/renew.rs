@@ -1,6 +1,6 @@
 //! `LOCK.RENEW key owner [ttl] [TOKEN token]`
 
-use super::args::{parse, Accepts};
+use super::args::{parse, session_ttl, Accepts};
 use super::spec::{OWNER, TOKEN, TTL};
 use super::{Access, Command, Error, Reply, Spec, Store};
 use crate::lock;
@@ -25,9 +25,8 @@ impl Command for Renew {
     fn run(args: &[&[u8]], store: &mut impl Store) -> Result<Reply, Error> {
         let accepts = Accepts {
             ttl: true,
-            holds: None,
             token: true,
-            wait: false,
+            ..Accepts::default()
         };
         let (owner, options) = parse("lock.renew", args, &accepts)?;
         let ttl = store.settings(|settings| options.ttl(settings))?;
@@ -35,7 +34,14 @@ impl Command for Renew {
         let view = store.view(owner)?;
         let (change, grant) =
             store.tokens(|tokens| lock::renew(&view, ttl, options.token, now, tokens))?;
+        let has_session = store.has_session();
+        if has_session {
+            session_ttl(ttl)?;
+        }
         store.apply(owner, &change);
+        if has_session {
+            store.set_session_ttl(ttl);
+        }
         store.count(|counters| &mut counters.renewed);
         Ok(Reply::Grant(grant))
     }

@@ -28,12 +28,15 @@ pub struct Argument {
 }
 
 /// The type of an argument's value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Bytes.
     String,
     /// A whole number.
     Integer,
+    /// None: the argument is its token alone.
+    Word,
+    /// Several arguments that come together.
+    Block(&'static [Argument]),
 }
 
 /// Everything that is told of a command.
@@ -88,6 +91,29 @@ pub const HOLDS: Argument = Argument {
 pub const WAIT: Argument = Argument {
     name: c"timeout",
     token: Some(c"WAIT"),
+    kind: Kind::Integer,
+    optional: true,
+};
+
+/// `SESSION [LINGER linger]`, in ms.
+pub const SESSION: Argument = Argument {
+    name: c"session",
+    token: None,
+    kind: Kind::Block(&[
+        Argument {
+            name: c"session",
+            token: Some(c"SESSION"),
+            kind: Kind::Word,
+            optional: false,
+        },
+        LINGER,
+    ]),
+    optional: true,
+};
+
+const LINGER: Argument = Argument {
+    name: c"linger",
+    token: Some(c"LINGER"),
     kind: Kind::Integer,
     optional: true,
 };

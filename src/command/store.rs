@@ -1,5 +1,6 @@
 //! What a command needs of the server, and what it gives back.
 
+use super::Binding;
 use crate::lock::{Change, Error, Grant, Hold, Millis, Now, Tokens, View};
 use crate::settings::Settings;
 
@@ -32,6 +33,21 @@ pub trait Store {
     /// Takes note that a call which did not wait was answered that its owner has this hold.
     fn answered(&mut self, grant: &Grant);
 
+    /// Checks that the call comes from a connection that a session can be bound to.
+    ///
+    /// # Errors
+    /// [`super::Error::NoConnection`] in scripts and functions, [`super::Error::OnReplica`].
+    fn check_connection(&self) -> Result<(), super::Error>;
+
+    /// Binds the owner's hold to the connection that the call came from.
+    fn bind(&mut self, owner: &[u8], grant: &Grant, session: Binding);
+
+    /// Whether the lock is bound to a connection.
+    fn has_session(&mut self) -> bool;
+
+    /// Sets the ttl that the lock's session renews with.
+    fn set_session_ttl(&mut self, ttl: Millis);
+
     /// Whether the caller may be made to wait. Not in `MULTI`, scripts and functions.
     fn may_wait(&self) -> bool;
 
@@ -44,6 +60,7 @@ pub trait Store {
         &mut self,
         owner: &[u8],
         request: crate::lock::Acquire,
+        session: Option<Binding>,
         wait: Millis,
     ) -> Result<(), super::Error>;
 
@@ -101,6 +118,8 @@ pub struct LineOf {
     pub lock: Vec<u8>,
     /// Who holds it; none where the server may give it to nobody for now.
     pub holder: Option<Holder>,
+    /// Whether the hold is bound to a connection.
+    pub session: bool,
     /// Those who wait.
     pub line: Line,
 }
@@ -112,13 +131,15 @@ pub struct LockInfo {
     pub owner: Option<Vec<u8>>,
     /// Its holds, its token, and the time left.
     pub grant: Grant,
+    /// Whether the hold is bound to a connection.
+    pub session: bool,
     /// Those who wait.
     pub line: Line,
 }
 
 impl LockInfo {
     /// What is to be told of a lock now.
-    pub fn of(holder: Option<Holder>, line: Line, now: Now) -> LockInfo {
+    pub fn of(holder: Option<Holder>, session: bool, line: Line, now: Now) -> LockInfo {
         let grant = holder.as_ref().map_or(Grant::NONE, |holder| Grant {
             holds: holder.hold.holds,
             token: holder.hold.token,
@@ -127,6 +148,7 @@ impl LockInfo {
         LockInfo {
             owner: holder.map(|holder| holder.owner),
             grant,
+            session,
             line,
         }
     }
@@ -161,6 +183,12 @@ pub struct Counters {
     pub expired_while_waited_for: u64,
     /// Waits refused because they would have closed a circle.
     pub deadlocks_refused: u64,
+    /// Leases that the server renewed for a session.
+    pub sessions_renewed: u64,
+    /// Sessions that ended because their connection closed.
+    pub sessions_ended: u64,
+    /// Sessions whose lock was lost while their connection was open.
+    pub sessions_lost: u64,
 }
 
 impl Counters {
@@ -180,6 +208,9 @@ impl Counters {
             waits_cancelled: 0,
             expired_while_waited_for: 0,
             deadlocks_refused: 0,
+            sessions_renewed: 0,
+            sessions_ended: 0,
+            sessions_lost: 0,
         }
     }
 }

@@ -22,8 +22,10 @@ pub enum Change {
     },
     /// The owner's hold stays, with some of its parts new.
     Update(Update),
-    /// The lock becomes free.
+    /// The lock becomes free, as its owner wants.
     Free,
+    /// The lock becomes free, whatever its owner wants.
+    Force,
 }
 
 /// The parts of a hold that change; none of them where the lock stays as it is.

@@ -2,6 +2,7 @@
 
 use super::Tick;
 use crate::lock::{Acquire, Deadline};
+use crate::session::Claim;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -28,6 +29,8 @@ pub struct Waiter {
     pub place: Place,
     /// What it asked for.
     pub request: Acquire,
+    /// The connection that the hold shall be bound to.
+    pub session: Option<Claim>,
     /// When it began to wait.
     pub since: Tick,
     /// When it gives up, if it does.

@@ -56,9 +56,17 @@ impl Pending {
         }
     }
 
-    /// The waiter was told.
-    pub fn told(&mut self, id: WaiterId) {
+    /// The waiter was told. Gives the lock that it was granted, and the token of the hold.
+    pub fn told(&mut self, id: WaiterId) -> Option<(Place, Token)> {
+        let (place, level) = self.grants.get(&id).cloned()?;
         self.end(id, true);
+        Some((place, level.token))
+    }
+
+    /// What a waiter was granted that was not told yet.
+    pub fn of(&self, id: WaiterId) -> Option<(Place, Token)> {
+        let (place, level) = self.grants.get(&id)?;
+        Some((place.clone(), level.token))
     }
 
     /// The waiter is gone and was not told. Where nobody else stands for the hold it was granted,

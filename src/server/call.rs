@@ -6,11 +6,14 @@ use super::guard::guard;
 use super::open::Lock;
 use super::reply::{send, send_error};
 use super::serve;
+use super::sessions;
 use super::state::{Words, STATE};
 use super::string::{AnyStr, OwnedStr, Str};
 use super::user::User;
-use super::wait::{may_block, wait_in_line};
-use crate::command::{Access, Command, Counters, Error, Holder, Line, LineOf, Reply, Store};
+use super::wait::{client_id, may_block, wait_in_line};
+use crate::command::{
+    Access, Binding, Command, Counters, Error, Holder, Line, LineOf, Reply, Store,
+};
 use crate::lock::{self, Change, Grant, Millis, Now, Tokens, View};
 use crate::settings::Settings;
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
@@ -141,9 +144,35 @@ impl Store for Call<'_> {
         may_block(self.ctx)
     }
 
-    fn wait(&mut self, owner: &[u8], request: lock::Acquire, wait: Millis) -> Result<(), Error> {
+    fn check_connection(&self) -> Result<(), Error> {
+        sessions::check_connection(self.ctx)
+    }
+
+    fn bind(&mut self, owner: &[u8], grant: &Grant, session: Binding) {
+        let (ctx, place) = (self.ctx, self.lock().place());
+        let claim = session.of(client_id(ctx));
+        sessions::bind(ctx, &place, owner, grant, claim);
+    }
+
+    fn has_session(&mut self) -> bool {
+        let lock = self.lock();
+        has_session(lock.db(), lock.name.bytes())
+    }
+
+    fn set_session_ttl(&mut self, ttl: Millis) {
+        let (place, tick) = (self.lock().place(), clock::tick());
+        STATE.with(|state| state.sessions.set_ttl(&place, ttl, tick));
+    }
+
+    fn wait(
+        &mut self,
+        owner: &[u8],
+        request: lock::Acquire,
+        session: Option<Binding>,
+        wait: Millis,
+    ) -> Result<(), Error> {
         let ctx = self.ctx;
-        wait_in_line(ctx, self.lock(), owner, request, wait)
+        wait_in_line(ctx, self.lock(), owner, request, session, wait)
     }
 
     fn line(&mut self) -> Line {
@@ -165,6 +194,7 @@ impl Store for Call<'_> {
             .map(|place| LineOf {
                 lock: place.name.to_vec(),
                 holder: serve::read_lock(ctx, &place, |lock| lock.holder(now).ok().flatten()),
+                session: has_session(db, &place.name),
                 line: line_of(db, &place.name),
             })
             .collect()
@@ -177,6 +207,10 @@ impl Store for Call<'_> {
 
 /// How many of a line are shown.
 const SHOWN: usize = 10;
+
+fn has_session(db: i32, name: &[u8]) -> bool {
+    STATE.with(|state| state.sessions.get(db, name).is_some())
+}
 
 fn line_of(db: i32, name: &[u8]) -> Line {
     let tick = clock::tick();

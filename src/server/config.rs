@@ -5,7 +5,7 @@ use super::log;
 use super::state::STATE;
 use super::string::{OwnedStr, Str};
 use super::write::can_publish_sharded;
-use crate::settings::{Notify, Number, CHANNEL_PREFIX, NOTIFY, NUMBERS};
+use crate::settings::{Choice, Notify, Number, CHANNEL_PREFIX, CHOICES, NUMBERS};
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr::null_mut;
@@ -43,29 +43,30 @@ pub fn register(ctx: *mut RedisModuleCtx) -> bool {
             )
         };
     }
-    let mut names = Notify::ALL.map(|(name, _)| name.as_ptr());
-    let values = [0, 1, 2, 3];
-    let default = Notify::ALL
-        .iter()
-        .position(|(_, notify)| *notify == settings.notify);
-    let default = default.unwrap_or_default() as c_int;
     let enumerated = api!(RedisModule_RegisterEnumConfig);
-    // SAFETY: as many names as values, which the server copies.
-    done |= unsafe {
-        enumerated(
-            ctx,
-            NOTIFY.as_ptr(),
-            default,
-            FLAGS,
-            names.as_mut_ptr(),
-            values.as_ptr(),
-            4,
-            Some(get_notify),
-            Some(set_notify),
-            None,
-            null_mut(),
-        )
-    };
+    for choice in &CHOICES {
+        let data = (choice as *const Choice).cast_mut().cast();
+        let mut words: Vec<_> = choice.words.iter().map(|word| word.as_ptr()).collect();
+        let numbers: Vec<c_int> = (0..words.len() as c_int).collect();
+        let (name, default) = (choice.name.as_ptr(), (choice.get)(&settings) as c_int);
+        // SAFETY: as many words as numbers, which the server copies. `data` is a static, and the
+        // callbacks take it for what it is.
+        done |= unsafe {
+            enumerated(
+                ctx,
+                name,
+                default,
+                FLAGS,
+                words.as_mut_ptr(),
+                numbers.as_ptr(),
+                numbers.len() as c_int,
+                Some(get_choice),
+                Some(set_choice),
+                None,
+                data,
+            )
+        };
+    }
     let Ok(default) = std::ffi::CString::new(settings.channel_prefix.to_vec()) else {
         log::warning(ctx, "channel-prefix must not contain a NUL");
         return false;
@@ -135,27 +136,27 @@ extern "C" fn apply(
     result(guard(ctx, "CONFIG SET", check), error)
 }
 
-extern "C" fn get_notify(_name: *const c_char, _data: *mut c_void) -> c_int {
-    let read = || {
-        let present = STATE.with(|state| state.settings.notify);
-        let at = Notify::ALL
-            .iter()
-            .position(|(_, notify)| *notify == present);
-        at.unwrap_or_default() as c_int
-    };
-    guard(null_mut(), "CONFIG GET", read).unwrap_or_default()
+fn choice<'a>(data: *mut c_void) -> &'a Choice {
+    // SAFETY: `register` gave a reference to a static.
+    unsafe { &*data.cast::<Choice>() }
 }
 
-extern "C" fn set_notify(
+extern "C" fn get_choice(_name: *const c_char, data: *mut c_void) -> c_int {
+    let read = || STATE.with(|state| (choice(data).get)(&state.settings));
+    guard(null_mut(), "CONFIG GET", read).unwrap_or_default() as c_int
+}
+
+extern "C" fn set_choice(
     _name: *const c_char,
     value: c_int,
-    _data: *mut c_void,
+    data: *mut c_void,
     error: *mut *mut RedisModuleString,
 ) -> c_int {
     let set = || {
-        let (_, notify) = Notify::ALL[value as usize];
-        check_notify(notify)?;
-        STATE.with(|state| state.settings.notify = notify);
+        let mut settings = STATE.with(|state| state.settings.clone());
+        (choice(data).set)(&mut settings, value as usize);
+        check_notify(settings.notify)?;
+        STATE.with(|state| state.settings = settings);
         Ok(())
     };
     result(guard(null_mut(), "CONFIG SET", set), error)

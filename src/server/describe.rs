@@ -104,9 +104,8 @@ fn describe(command: *mut raw::RedisModuleCommand, spec: &Spec) -> bool {
     };
     let has_key = spec.access != Access::NoKey;
     let mut args: Vec<_> = has_key.then(key_argument).into_iter().collect();
-    args.extend(spec.arguments.iter().map(argument));
-    // SAFETY: as above.
-    args.push(unsafe { zeroed() });
+    let mut blocks = Vec::new();
+    args.extend(raw_arguments(spec.arguments, &mut blocks));
     let arity = c_int::from(spec.min_args);
     // SAFETY: as above.
     let mut info: raw::RedisModuleCommandInfo = unsafe { zeroed() };
@@ -138,12 +137,33 @@ fn key_argument() -> raw::RedisModuleCommandArg {
     raw_argument(c"key", None, kind, false, 0)
 }
 
-fn argument(argument: &Argument) -> raw::RedisModuleCommandArg {
-    let kind = match argument.kind {
-        Kind::String => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_STRING,
-        Kind::Integer => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_INTEGER,
-    };
-    raw_argument(argument.name, argument.token, kind, argument.optional, -1)
+/// The arguments as the server takes them, with an empty one at the end. `blocks` keeps what they
+/// point to.
+fn raw_arguments(
+    arguments: &[Argument],
+    blocks: &mut Vec<Vec<raw::RedisModuleCommandArg>>,
+) -> Vec<raw::RedisModuleCommandArg> {
+    use raw::*;
+    let mut all = Vec::new();
+    for argument in arguments {
+        let kind = match argument.kind {
+            Kind::String => RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_STRING,
+            Kind::Integer => RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_INTEGER,
+            Kind::Word => RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_PURE_TOKEN,
+            Kind::Block(_) => RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_BLOCK,
+        };
+        let (name, token, optional) = (argument.name, argument.token, argument.optional);
+        let mut raw = raw_argument(name, token, kind, optional, -1);
+        if let Kind::Block(inner) = argument.kind {
+            let mut inner = raw_arguments(inner, blocks);
+            raw.subargs = inner.as_mut_ptr();
+            blocks.push(inner);
+        }
+        all.push(raw);
+    }
+    // SAFETY: plain data, for which zero means 'not given'.
+    all.push(unsafe { zeroed() });
+    all
 }
 
 fn raw_argument(

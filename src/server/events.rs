@@ -3,13 +3,14 @@
 
 use super::guard::guard;
 use super::serve;
+use super::sessions;
 use super::state::STATE;
 use super::string::Str;
 use super::timer;
 use super::write::OURS;
 use crate::queue::Place;
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleEvent, RedisModuleString};
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_void, CStr};
 use std::ptr::null_mut;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -36,6 +37,7 @@ pub fn watch_server(ctx: *mut RedisModuleCtx) -> bool {
         raw::REDISMODULE_EVENT_FLUSHDB,
         raw::REDISMODULE_EVENT_LOADING,
         raw::REDISMODULE_EVENT_SWAPDB,
+        raw::REDISMODULE_EVENT_CLIENT_CHANGE,
     ]
     .into_iter()
     // SAFETY: a callback for the life of the module.
@@ -45,30 +47,36 @@ pub fn watch_server(ctx: *mut RedisModuleCtx) -> bool {
 extern "C" fn key_event(
     ctx: *mut RedisModuleCtx,
     _class: c_int,
-    _event: *const c_char,
+    event: *const c_char,
     key: *mut RedisModuleString,
 ) -> c_int {
     if OURS.load(Relaxed) {
         return OK;
     }
     guard(ctx, "a key event", || {
-        if STATE.with(|state| state.waiting.lines.is_empty()) {
+        if STATE.with(|state| state.waiting.lines.is_empty() && state.sessions.is_empty()) {
             return;
         }
+        // SAFETY: the server lends the text for this call.
+        let lapsed = unsafe { CStr::from_ptr(event) } == c"expired";
         let db = api!(RedisModule_GetSelectedDb);
         // SAFETY: the context is this call's.
         let db = unsafe { db(ctx) };
         // SAFETY: the server lends the string for this call.
         let name = unsafe { Str::new(key) }.bytes();
-        let waited_for = STATE.with(|state| {
-            let waited_for = state.waiting.lines.is_waited_for(db, name);
-            if waited_for {
+        let minded = STATE.with(|state| {
+            let mut minded = state.waiting.lines.is_waited_for(db, name);
+            minded |= match lapsed {
+                true => state.sessions.get(db, name).is_some(),
+                false => state.sessions.note_change(db, name),
+            };
+            if minded {
                 let name = name.into();
                 state.waiting.touched.push(Place { db, name });
             }
-            waited_for
+            minded
         });
-        if waited_for {
+        if minded {
             act_soon(ctx);
         }
     });
@@ -102,11 +110,20 @@ extern "C" fn server_event(
 ) {
     guard(ctx, "a server event", || {
         let touched = match event.id {
+            raw::REDISMODULE_EVENT_CLIENT_CHANGE => {
+                if sub == raw::REDISMODULE_SUBEVENT_CLIENT_CHANGE_DISCONNECTED {
+                    // SAFETY: this event comes with this data.
+                    let info = unsafe { &*data.cast::<raw::RedisModuleClientInfo>() };
+                    sessions::closed(ctx, info.id);
+                }
+                return;
+            }
             raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED => {
                 serve::answer_all(
                     ctx,
                     "UNBLOCKED force unblock from waiting in line, the server's role has changed",
                 );
+                sessions::lose_all(ctx);
                 return;
             }
             raw::REDISMODULE_EVENT_FLUSHDB if sub == raw::REDISMODULE_SUBEVENT_FLUSHDB_END => {
@@ -133,6 +150,14 @@ extern "C" fn server_event(
     });
 }
 
+/// Every lock of a database, or of all, that someone waits for or that has a session.
 fn places(db: Option<i32>) -> Vec<Place> {
-    STATE.with(|state| state.waiting.lines.places(db))
+    STATE.with(|state| {
+        let mut places = state.waiting.lines.places(db);
+        for place in state.sessions.places(db) {
+            state.sessions.note_change(place.db, &place.name);
+            places.push(place);
+        }
+        places
+    })
 }

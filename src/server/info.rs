@@ -19,9 +19,10 @@ pub extern "C" fn report(ctx: *mut RedisModuleInfoCtx, _crashed: c_int) {
                     .map_or(0, |times| times.within(share).0)
             };
             let times = [0.5, 0.99, 0.999, 1.0].map(|share| within(share) as u64);
-            (state.counters, lines.waiters(), lines.lines(), times)
+            let gauges = (lines.waiters(), lines.lines(), state.sessions.len());
+            (state.counters, gauges, times)
         });
-        let Some((counters, waiters, lines, [p50, p99, p999, max])) = counted else {
+        let Some((counters, (waiters, lines, sessions), [p50, p99, p999, max])) = counted else {
             return;
         };
         let section = api!(RedisModule_InfoAddSection);
@@ -29,7 +30,7 @@ pub extern "C" fn report(ctx: *mut RedisModuleInfoCtx, _crashed: c_int) {
         if unsafe { section(ctx, c"".as_ptr()) } != 0 {
             return; // not asked for
         }
-        let fields: [(&CStr, u64); 19] = [
+        let fields: [(&CStr, u64); 23] = [
             (c"acquired", counters.acquired),
             (c"reentered", counters.reentered),
             (c"busy", counters.busy),
@@ -46,6 +47,10 @@ pub extern "C" fn report(ctx: *mut RedisModuleInfoCtx, _crashed: c_int) {
                 counters.expired_while_waited_for,
             ),
             (c"deadlocks_refused", counters.deadlocks_refused),
+            (c"sessions_renewed", counters.sessions_renewed),
+            (c"sessions_ended", counters.sessions_ended),
+            (c"sessions_lost", counters.sessions_lost),
+            (c"sessions", sessions as u64),
             (c"waiters", waiters as u64),
             (c"lines", lines as u64),
             (c"wait_ms_p50", p50),

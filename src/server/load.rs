@@ -6,6 +6,7 @@ use super::wait::Waiting;
 use super::{api, config, describe, events, guard::guard, info, log, timer};
 use crate::command::{Acquire, Assert, Counters, ForceRelease, Info, Lines, Release, Renew};
 use crate::queue::Times;
+use crate::session::Sessions;
 use crate::settings::Settings;
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
 use std::ffi::{c_int, CStr};
@@ -71,6 +72,7 @@ fn start(ctx: *mut RedisModuleCtx, arguments: &[&[u8]]) -> bool {
         state.settings = settings;
         state.times = Times::new();
         state.waiting = Waiting::new();
+        state.sessions = Sessions::new();
         state.cluster = flags & raw::REDISMODULE_CTX_FLAGS_CLUSTER as c_int != 0;
         state.words = Some(Words::new());
     });

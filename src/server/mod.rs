@@ -21,6 +21,7 @@ mod open;
 mod permit;
 mod reply;
 mod serve;
+mod sessions;
 mod slots;
 mod state;
 mod string;

@@ -5,6 +5,7 @@ use super::state::{Words, STATE};
 use super::string::{OwnedStr, Str};
 use crate::command::Holder;
 use crate::lock::{Error, Fields, Now, View};
+use crate::queue::Place;
 use redis_module::raw::RedisModuleCtx;
 
 /// An open lock.
@@ -36,6 +37,14 @@ impl<'a> Lock<'a> {
         let db = api!(RedisModule_GetSelectedDb);
         // SAFETY: the context is this call's.
         unsafe { db(self.ctx) }
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> Place {
+        Place {
+            db: self.db(),
+            name: self.name.bytes().into(),
+        }
     }
 
     /// The lock as this owner sees it.

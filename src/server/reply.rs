@@ -40,7 +40,7 @@ pub fn send(ctx: *mut RedisModuleCtx, reply: &Reply) {
 }
 
 /// How many names [`send_info`] sends, each with its value.
-const INFO_PAIRS: i64 = 6;
+const INFO_PAIRS: i64 = 7;
 
 fn send_info(ctx: *mut RedisModuleCtx, info: &LockInfo) {
     text(ctx, b"owner");
@@ -54,6 +54,8 @@ fn send_info(ctx: *mut RedisModuleCtx, info: &LockInfo) {
     integer(ctx, token(&info.grant));
     text(ctx, b"ttl");
     integer(ctx, info.grant.ttl.0);
+    text(ctx, b"session");
+    integer(ctx, i64::from(info.session));
     text(ctx, b"waiters");
     integer(ctx, info.line.waiters as i64);
     text(ctx, b"queue");

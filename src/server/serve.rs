@@ -5,6 +5,7 @@ use super::circles::refuse_circles_of;
 use super::clock;
 use super::open::Lock;
 use super::permit::{self, Permit};
+use super::sessions;
 use super::slots;
 use super::state::STATE;
 use super::string::{OwnedStr, Str};
@@ -81,6 +82,10 @@ fn grant(
                         let pending = &mut state.waiting.pending;
                         pending.granted(id, place.clone(), token, grant.holds);
                     });
+                    let mut claims = waits.iter().filter(|(wait, _)| *wait == id);
+                    if let Some(claim) = claims.find_map(|(_, waiter)| waiter.session) {
+                        sessions::ask(lock.ctx, place, owner, &grant, claim);
+                    }
                 }
                 Answer::Grant(grant)
             }
@@ -94,6 +99,9 @@ fn grant(
 /// Looks at a lock that may have become free while someone waits for it. True where that changed
 /// it.
 pub fn settle(lock: &Lock) -> bool {
+    if sessions::keep(lock) {
+        return true;
+    }
     if nobody_waits() {
         return false;
     }
@@ -151,6 +159,7 @@ pub fn work(ctx: *mut RedisModuleCtx) {
         STATE.with(|state| state.waiting.timer.not_before = None);
         undo(ctx);
         look_at_due(ctx);
+        sessions::work(ctx, tick);
     } else {
         STATE.with(|state| state.waiting.timer.not_before = Some(Tick(tick.0 + RETRY)));
     }
@@ -181,7 +190,10 @@ fn look_at_due(ctx: *mut RedisModuleCtx) {
     for place in due {
         match permit::may_write_to(ctx, &place) {
             Permit::Given => drop(with_lock(ctx, &place, settle)),
-            Permit::Elsewhere => slots::send_on(ctx, &place),
+            Permit::Elsewhere => {
+                slots::send_on(ctx, &place);
+                sessions::lose(ctx, &place);
+            }
             Permit::NotNow => STATE.with(|state| {
                 state.waiting.touched.push(place);
                 let later = Tick(clock::tick().0 + RETRY);
@@ -239,7 +251,8 @@ fn nobody_waits() -> bool {
     STATE.with(|state| state.waiting.lines.is_empty())
 }
 
-fn with_lock<R>(ctx: *mut RedisModuleCtx, place: &Place, work: impl FnOnce(&Lock) -> R) -> R {
+/// Works with a lock of any database, open to be written.
+pub fn with_lock<R>(ctx: *mut RedisModuleCtx, place: &Place, work: impl FnOnce(&Lock) -> R) -> R {
     open_lock(ctx, place, true, work)
 }
 

@@ -1,6 +1,7 @@
 //! In a cluster: lines whose slot goes to another node.
 
 use super::permit::{self, Permit};
+use super::sessions;
 use super::state::STATE;
 use super::timer;
 use super::wait::{answer, Answer};
@@ -22,9 +23,9 @@ pub fn send_on(ctx: *mut RedisModuleCtx, place: &Place) {
 /// Looks for slots that have moved away. Servers tell of no such event, or not all.
 pub fn look(ctx: *mut RedisModuleCtx, tick: Tick) {
     let due = STATE.with(|state| {
+        let waits = state.has_slots_to_look_at();
         let timer = &mut state.waiting.timer;
         let due = timer.slots_at.is_some_and(|at| at <= tick);
-        let waits = state.cluster && !state.waiting.lines.is_empty();
         if due || !waits {
             timer.slots_at = waits.then_some(Tick(tick.0 + timer::SLOTS));
         }
@@ -34,7 +35,12 @@ pub fn look(ctx: *mut RedisModuleCtx, tick: Tick) {
         return;
     }
     let mut slots: BTreeMap<u16, Vec<Place>> = BTreeMap::new();
-    for place in STATE.with(|state| state.waiting.lines.places(None)) {
+    let places = STATE.with(|state| {
+        let mut places = state.waiting.lines.places(None);
+        places.extend(state.sessions.places(None));
+        places
+    });
+    for place in places {
         slots.entry(slot_of(&place.name)).or_default().push(place);
     }
     let gone = |place: &Place| permit::may_write_to(ctx, place) == Permit::Elsewhere;
@@ -42,7 +48,10 @@ pub fn look(ctx: *mut RedisModuleCtx, tick: Tick) {
         // One look a slot: where one lock is still here, the slot is.
         if places.first().is_some_and(gone) {
             let gone = places.iter().filter(|place| gone(place));
-            gone.for_each(|place| send_on(ctx, place));
+            gone.for_each(|place| {
+                send_on(ctx, place);
+                sessions::lose(ctx, place);
+            });
         }
     }
 }

@@ -6,6 +6,7 @@ use super::wait::Waiting;
 use crate::command::Counters;
 use crate::lock::{Tokens, MODE_FIELD, TOKEN_FIELD};
 use crate::queue::Times;
+use crate::session::Sessions;
 use crate::settings::Settings;
 
 /// Everything that a server with the module has once.
@@ -24,8 +25,17 @@ pub struct State {
     pub times: Option<Times>,
     /// Who waits.
     pub waiting: Waiting,
+    /// Holds that are bound to connections.
+    pub sessions: Sessions,
     /// The text that `CONFIG GET` last showed of the channel prefix: the server borrows it.
     pub prefix_shown: Option<OwnedStr>,
+}
+
+impl State {
+    /// Whether someone would have to learn that a slot has moved away.
+    pub fn has_slots_to_look_at(&self) -> bool {
+        self.cluster && !(self.waiting.lines.is_empty() && self.sessions.is_empty())
+    }
 }
 
 /// The state.
@@ -37,6 +47,7 @@ pub static STATE: Gil<State> = Gil::new(State {
     words: None,
     times: None,
     waiting: Waiting::new(),
+    sessions: Sessions::new(),
     prefix_shown: None,
 });
 

@@ -47,7 +47,7 @@ pub fn set(ctx: *mut RedisModuleCtx) {
     }
     let (now, tick) = (clock::now(), clock::tick());
     let (set, next) = STATE.with(|state| {
-        if state.cluster && !state.waiting.lines.is_empty() {
+        if state.has_slots_to_look_at() {
             let slots_at = &mut state.waiting.timer.slots_at;
             *slots_at = slots_at.or(Some(Tick(tick.0 + SLOTS)));
         }
@@ -56,8 +56,11 @@ pub fn set(ctx: *mut RedisModuleCtx) {
             .lines
             .next_lease()
             .map(|(end, _)| Tick(tick.0 + end.left(now).0));
-        let work = !waiting.touched.is_empty() || !waiting.undo.is_empty();
-        let writes = lease.into_iter().chain(work.then_some(tick)).min();
+        let work =
+            !waiting.touched.is_empty() || !waiting.undo.is_empty() || state.sessions.any_ended();
+        let renewal = state.sessions.next_due();
+        let writes = [lease, renewal, work.then_some(tick)];
+        let writes = writes.into_iter().flatten().min();
         let writes = writes.map(|at| waiting.timer.not_before.map_or(at, |not| at.max(not)));
         let slots = state.waiting.timer.slots_at;
         let news = waiting.has_news().then_some(tick);

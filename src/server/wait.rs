@@ -8,7 +8,7 @@ use super::reply::{send, send_error};
 use super::serve;
 use super::state::STATE;
 use super::{clock, timer};
-use crate::command::{Error, Reply};
+use crate::command::{Binding, Error, Reply};
 use crate::lock::{Acquire, Grant, Millis, Token};
 use crate::queue::{Lines, Pending, Place, Tick, Waiter, WaiterId};
 use redis_module::raw::{self, RedisModuleBlockedClient, RedisModuleCtx, RedisModuleString};
@@ -94,12 +94,10 @@ pub fn wait_in_line(
     lock: &Lock,
     owner: &[u8],
     request: Acquire,
+    session: Option<Binding>,
     wait: Millis,
 ) -> Result<(), Error> {
-    let place = Place {
-        db: lock.db(),
-        name: lock.name.bytes().into(),
-    };
+    let place = lock.place();
     let (waiting, most) = STATE.with(|state| {
         let waiting = state.waiting.lines.waiters();
         (waiting as i64, state.settings.max_waiters)
@@ -111,10 +109,12 @@ pub fn wait_in_line(
     refuse_circle(ctx, &owner, &place)?;
     events::watch_keys(ctx);
     let since = clock::tick();
+    let client = client_id(ctx);
     let waiter = Waiter {
         owner,
         place: place.clone(),
         request,
+        session: session.map(|session| session.of(client)),
         since,
         until: (wait.0 > 0).then_some(Tick(since.0 + wait.0)),
     };
@@ -129,7 +129,6 @@ pub fn wait_in_line(
     // SAFETY: the handle is new.
     unsafe { on_disconnect(handle, Some(disconnect)) };
     let deadline = lock.key.deadline();
-    let client = client_id(ctx);
     STATE.with(|state| {
         let id = state.waiting.lines.join(waiter);
         state.waiting.handles.insert(id, (handle, client));
@@ -169,7 +168,8 @@ pub fn tell_all(ctx: *mut RedisModuleCtx) {
     }
 }
 
-fn client_id(ctx: *mut RedisModuleCtx) -> u64 {
+/// The number of the client that a call came from.
+pub fn client_id(ctx: *mut RedisModuleCtx) -> u64 {
     let id = api!(RedisModule_GetClientId);
     // SAFETY: the context is this call's.
     unsafe { id(ctx) }
@@ -214,8 +214,13 @@ extern "C" fn reply(
 
 fn tell(ctx: *mut RedisModuleCtx, id: WaiterId) {
     let answer = STATE.with(|state| {
-        state.waiting.pending.told(id);
-        state.waiting.answers.remove(&id)
+        let waiting = &mut state.waiting;
+        let granted = waiting.pending.told(id);
+        let client = waiting.handles.get(&id).map(|(_, client)| *client);
+        if let (Some((place, token)), Some(client)) = (granted, client) {
+            state.sessions.told(&place, token, client, clock::tick());
+        }
+        waiting.answers.remove(&id)
     });
     match answer {
         Some(Answer::Grant(grant)) => send(ctx, &Reply::Grant(grant)),
@@ -229,9 +234,14 @@ fn tell(ctx: *mut RedisModuleCtx, id: WaiterId) {
 extern "C" fn free(ctx: *mut RedisModuleCtx, data: *mut c_void) {
     guard(ctx, "an end of a wait", || {
         let id = WaiterId(data as u64);
+        let client = STATE.with(|state| state.waiting.handles.get(&id).map(|(_, client)| *client));
         if forget(id).is_some() {
             let undo = STATE.with(|state| {
                 state.counters.waits_cancelled += 1;
+                let granted = state.waiting.pending.of(id);
+                if let (Some((place, token)), Some(client)) = (granted, client) {
+                    state.sessions.untold(&place, token, client);
+                }
                 let undo = state.waiting.pending.gone(id);
                 state.waiting.undo.extend(undo);
                 !state.waiting.undo.is_empty()

@@ -2,6 +2,7 @@
 
 use super::open::Lock;
 use super::serve;
+use super::sessions;
 use super::state::STATE;
 use super::string::{AnyStr, OwnedStr, Str};
 use crate::lock::{Change, Channel, Deadline, Token, Update};
@@ -17,6 +18,7 @@ impl Lock<'_> {
     /// Makes the change of that owner's hold. What is propagated is the outcome with absolute
     /// times, so that replicas and AOF readers need no module.
     pub fn apply(&self, owner: Str, change: &Change) {
+        sessions::follow(self, change);
         match change {
             Change::Take {
                 lapsed,
@@ -34,7 +36,7 @@ impl Lock<'_> {
                 token,
                 deadline,
             }) => self.hold(owner, *holds, *token, *deadline),
-            Change::Free => {
+            Change::Free | Change::Force => {
                 self.delete(raw::REDISMODULE_NOTIFY_GENERIC, c"del");
                 if !serve::pass_on(self) {
                     self.tell();

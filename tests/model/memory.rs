@@ -90,7 +90,9 @@ impl Store for Key<'_> {
         let (keys, name) = (&mut self.memory.keys, self.name.clone());
         let text = |number: i64| number.to_string().into_bytes();
         match *change {
-            Change::Free => assert!(keys.remove(&name).is_some(), "freed what was free"),
+            Change::Free | Change::Force => {
+                assert!(keys.remove(&name).is_some(), "freed what was free")
+            }
             Change::Take {
                 lapsed,
                 holds,
@@ -128,7 +130,25 @@ impl Store for Key<'_> {
         false
     }
 
-    fn wait(&mut self, _: &[u8], _: lock::Acquire, _: lock::Millis) -> Result<(), Error> {
+    fn check_connection(&self) -> Result<(), Error> {
+        Err(Error::NoConnection)
+    }
+
+    fn bind(&mut self, _: &[u8], _: &lock::Grant, _: Binding) {}
+
+    fn has_session(&mut self) -> bool {
+        false
+    }
+
+    fn set_session_ttl(&mut self, _: lock::Millis) {}
+
+    fn wait(
+        &mut self,
+        _: &[u8],
+        _: lock::Acquire,
+        _: Option<Binding>,
+        _: lock::Millis,
+    ) -> Result<(), Error> {
         Err(Error::NotNow)
     }
 

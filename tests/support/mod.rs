@@ -210,6 +210,28 @@ impl Server {
         self.process.id()
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, signal: i32) {
+        // SAFETY: a system call that touches no memory; the process is the test's own.
+        unsafe { libc::kill(self.process.id() as i32, signal) };
+    }
+
+    /// The time of the processor that it has taken.
+    pub fn cpu(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .collect();
+        let ticks: u64 = fields[11..13]
+            .iter()
+            .map(|f| f.parse::<u64>().unwrap())
+            .sum();
+        Duration::from_millis(ticks * 10)
+    }
+
     /// The folder.
     pub fn dir(&self) -> &Path {
         self.dir.path()

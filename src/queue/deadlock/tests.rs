@@ -32,6 +32,7 @@ fn join(lines: &mut Lines, who: u8, what: u8) -> WaiterId {
             holds: None,
             token: None,
         },
+        session: None,
         since: Tick(0),
         until: None,
     })

@@ -18,6 +18,7 @@ fn wait(id: u64, ttl: i64, holds: Option<u32>) -> (WaiterId, Waiter) {
             holds,
             token: None,
         },
+        session: None,
         since: Tick(0),
         until: None,
     };

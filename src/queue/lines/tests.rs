@@ -17,6 +17,7 @@ fn waiter(owner: &str, place: &Place, until: Option<i64>) -> Waiter {
             holds: None,
             token: None,
         },
+        session: None,
         since: Tick(0),
         until: until.map(Tick),
     }

@@ -1,0 +1,283 @@
+//! Keeps the holds that are bound to connections: renews them, frees them when the connection closes,
+//! and closes the connection when the lock is lost.
+
+use super::clock;
+use super::events;
+use super::key::Kind;
+use super::log;
+use super::open::Lock;
+use super::permit::{self, Permit};
+use super::serve::with_lock;
+use super::state::STATE;
+use super::string::OwnedStr;
+use super::timer::{self, RETRY};
+use super::wait::client_id;
+use crate::command::Error;
+use crate::escape::Escaped;
+use crate::lock::{Change, Grant, Millis, Update};
+use crate::queue::{Place, Tick};
+use crate::session::{compare, Claim, Found, Session};
+use crate::settings::SessionLoss;
+use redis_module::raw::{self, RedisModuleCtx};
+use std::ptr::null_mut;
+use std::rc::Rc;
+
+/// Renewals that are due within so many ms are made together.
+const SLACK: i64 = 50;
+
+/// So many renewals at once; clients are served before the next ones.
+const BATCH: usize = 100;
+
+/// Checks that a session can be bound to where the call came from.
+pub fn check_connection(ctx: *mut RedisModuleCtx) -> Result<(), Error> {
+    let flags = api!(RedisModule_GetContextFlags);
+    // SAFETY: the context is this call's.
+    let flags = unsafe { flags(ctx) } as u32;
+    if flags & raw::REDISMODULE_CTX_FLAGS_MASTER == 0 {
+        return Err(Error::OnReplica);
+    }
+    // Scripts, functions and other modules have clients of their own, which the server finds by no
+    // number.
+    let find = api!(RedisModule_GetClientInfoById);
+    // SAFETY: without a place for it nothing is told of the client.
+    let found = unsafe { find(null_mut(), client_id(ctx)) } == raw::REDISMODULE_OK as i32;
+    found.then_some(()).ok_or(Error::NoConnection)
+}
+
+/// Binds a hold to the connection of the client that was just granted it.
+pub fn bind(ctx: *mut RedisModuleCtx, place: &Place, owner: &[u8], grant: &Grant, claim: Claim) {
+    ask(ctx, place, &Rc::from(owner), grant, claim);
+    let Some(token) = grant.token else { return };
+    let tick = clock::tick();
+    STATE.with(|state| state.sessions.told(place, token, claim.client, tick));
+    timer::set(ctx);
+}
+
+/// Will bind a hold to the connection of a client once it is told of its grant.
+pub fn ask(ctx: *mut RedisModuleCtx, place: &Place, owner: &Rc<[u8]>, grant: &Grant, claim: Claim) {
+    let Some(token) = grant.token else { return };
+    events::watch_keys(ctx);
+    let lost = STATE.with(|state| {
+        let sessions = &mut state.sessions;
+        sessions.ask(place, owner, token, grant.holds, claim)
+    });
+    if let Some(lost) = lost {
+        tell_of_loss(ctx, place, &lost);
+    }
+}
+
+/// A client's connection has closed. This may be in the middle of a script: nothing is written here.
+pub fn closed(ctx: *mut RedisModuleCtx, client: u64) {
+    if STATE.with(|state| state.sessions.closed(client)) {
+        timer::set(ctx);
+    }
+}
+
+/// Takes note of a change that is about to be written.
+pub fn follow(lock: &Lock, change: &Change) {
+    if STATE.with(|state| state.sessions.is_empty()) {
+        return;
+    }
+    let (db, name) = (lock.db(), lock.name.bytes());
+    let lost = STATE.with(|state| {
+        let sessions = &mut state.sessions;
+        match change {
+            Change::Take { token, .. } => sessions.replace(db, name, *token),
+            Change::Update(Update { holds, .. }) => {
+                holds.map(|holds| sessions.set_holds(db, name, holds));
+                None
+            }
+            Change::Free => {
+                sessions.end(db, name);
+                None
+            }
+            Change::Force => sessions.end(db, name),
+        }
+    });
+    if let Some(lost) = lost {
+        tell_of_loss(lock.ctx, &lock.place(), &lost);
+    }
+}
+
+/// Looks at a lock that has a session, if it has one. True where its lease had run out and was
+/// written again.
+pub fn keep(lock: &Lock) -> bool {
+    if STATE.with(|state| state.sessions.is_empty()) {
+        return false;
+    }
+    let place = lock.place();
+    let (db, name) = (place.db, &place.name);
+    let session = STATE.with(|state| state.sessions.get(db, name).cloned());
+    let Some(session) = session else {
+        return false;
+    };
+    let ended = STATE.with(|state| state.sessions.has_ended(&place));
+    match (found(lock, &session), session.bound()) {
+        (Found::Held(holds), _) => {
+            STATE.with(|state| state.sessions.seen(db, name, holds));
+            false
+        }
+        (Found::Lapsed, Some(claim)) if !ended => {
+            restore(lock, &session, claim);
+            true
+        }
+        // Its connection has closed, or its client was not told yet: nobody goes on with it.
+        (Found::Lapsed, _) => {
+            STATE.with(|state| {
+                state.counters.sessions_ended += u64::from(ended);
+                state.sessions.end(db, name)
+            });
+            false
+        }
+        (Found::Lost, _) => {
+            lose(lock.ctx, &place);
+            false
+        }
+    }
+}
+
+fn found(lock: &Lock, session: &Session) -> Found {
+    let holder = lock.holder(clock::now());
+    let holder = holder
+        .as_ref()
+        .map(|holder| holder.as_ref().map(|h| (h.owner.as_slice(), h.hold)));
+    compare(session, holder)
+}
+
+/// Writes a lease again that ran out while its connection was open: same token, same count.
+fn restore(lock: &Lock, session: &Session, claim: Claim) {
+    let deadline = clock::now().plus(claim.ttl);
+    let change = Change::Take {
+        lapsed: !matches!(lock.key.kind(), Kind::Empty),
+        holds: session.holds,
+        token: session.token,
+        deadline,
+    };
+    lock.apply(OwnedStr::new(&session.owner).lend(), &change);
+    begin_anew(&lock.place(), Some(deadline));
+}
+
+/// A lease begins anew: takes note of it, also where someone waits for its end.
+fn begin_anew(place: &Place, deadline: Option<crate::lock::Deadline>) {
+    let tick = clock::tick();
+    STATE.with(|state| {
+        state.sessions.renewed(place, tick);
+        state.waiting.lines.set_lease(place, deadline);
+        state.counters.sessions_renewed += 1;
+    });
+}
+
+/// Frees what belonged to connections that have closed, and renews the leases that are due. To be
+/// called where this server may write.
+pub fn work(ctx: *mut RedisModuleCtx, tick: Tick) {
+    let (ended, due, cluster) = STATE.with(|state| {
+        let sessions = &state.sessions;
+        let due = sessions.due(Tick(tick.0 + SLACK), BATCH);
+        (sessions.ended(), due, state.cluster)
+    });
+    let steps = ended
+        .into_iter()
+        .map(|place| (place, end as fn(&Lock)))
+        .chain(due.into_iter().map(|place| (place, renew as fn(&Lock))));
+    let mut known = None;
+    for (place, step) in steps {
+        // Outside a cluster the answer is the same for every key.
+        let permit = match known {
+            Some(permit) if !cluster => permit,
+            _ => permit::may_write_to(ctx, &place),
+        };
+        known = Some(permit);
+        match permit {
+            Permit::Given => with_lock(ctx, &place, step),
+            Permit::Elsewhere => lose(ctx, &place),
+            Permit::NotNow => STATE.with(|state| {
+                state.waiting.timer.not_before = Some(Tick(tick.0 + RETRY));
+            }),
+        }
+    }
+}
+
+/// Frees a lock whose connection has closed, or leaves it to its owner for as long as it lingers.
+fn end(lock: &Lock) {
+    let place = lock.place();
+    let session = STATE.with(|state| state.sessions.get(place.db, &place.name).cloned());
+    let Some(session) = session else { return };
+    let Some(claim) = session.bound() else { return };
+    let found = found(lock, &session);
+    if let Found::Lost = found {
+        return lose(lock.ctx, &place);
+    }
+    STATE.with(|state| {
+        state.sessions.end(place.db, &place.name);
+        state.counters.sessions_ended += 1;
+    });
+    let owner = OwnedStr::new(&session.owner);
+    match (found, claim.linger) {
+        (Found::Held(_), Millis(0)) => lock.apply(owner.lend(), &Change::Free),
+        (Found::Held(_), linger) => {
+            let deadline = Some(clock::now().plus(linger));
+            let update = Update {
+                deadline,
+                ..Update::default()
+            };
+            lock.apply(owner.lend(), &Change::Update(update));
+            STATE.with(|state| state.waiting.lines.set_lease(&place, deadline));
+        }
+        _ => drop(super::serve::settle(lock)),
+    }
+}
+
+fn renew(lock: &Lock) {
+    let place = lock.place();
+    let session = STATE.with(|state| state.sessions.get(place.db, &place.name).cloned());
+    let Some(session) = session else { return };
+    let Some(claim) = session.bound() else { return };
+    if !matches!(found(lock, &session), Found::Held(_)) {
+        keep(lock);
+        return;
+    }
+    let deadline = Some(clock::now().plus(claim.ttl));
+    let update = Update {
+        deadline,
+        ..Update::default()
+    };
+    let owner = OwnedStr::new(&session.owner);
+    lock.apply(owner.lend(), &Change::Update(update));
+    begin_anew(&place, deadline);
+}
+
+/// Ends the session of a lock that its holder has lost, if there is one.
+pub fn lose(ctx: *mut RedisModuleCtx, place: &Place) {
+    if let Some(lost) = STATE.with(|state| state.sessions.end(place.db, &place.name)) {
+        tell_of_loss(ctx, place, &lost);
+    }
+}
+
+/// The server is no master any more, or was none: every session is over.
+pub fn lose_all(ctx: *mut RedisModuleCtx) {
+    for place in STATE.with(|state| state.sessions.places(None)) {
+        lose(ctx, &place);
+    }
+}
+
+/// The holder learns that it has lost the lock by the end of its connection.
+fn tell_of_loss(ctx: *mut RedisModuleCtx, place: &Place, lost: &Session) {
+    let close = STATE.with(|state| {
+        state.counters.sessions_lost += 1;
+        state.settings.session_loss == SessionLoss::Close
+    });
+    let (owner, lock) = (Escaped(&lost.owner), Escaped(&place.name));
+    let text = format!(
+        "session lost: {owner} no longer holds {lock} (db {})",
+        place.db
+    );
+    log::warning(ctx, &text);
+    if !close {
+        return;
+    }
+    let close = api!(RedisModule_DeauthenticateAndCloseClient);
+    for client in lost.clients() {
+        // SAFETY: the context is this call's. The client may be gone.
+        unsafe { close(ctx, client) };
+    }
+}

@@ -1,0 +1,303 @@
+//! Who is bound to which hold, and when each is to be renewed.
+
+use super::RENEWED_AFTER;
+use crate::lock::{Millis, Token};
+use crate::queue::{Place, Tick};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+/// What a call with `SESSION` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// The connection: the server's number of its client. A later one has the larger number.
+    pub client: u64,
+    /// The lease that every renewal begins anew.
+    pub ttl: Millis,
+    /// How long the lock stays its owner's when the connection has closed.
+    pub linger: Millis,
+}
+
+/// A hold that is bound to a connection, or is about to be.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Who holds the lock.
+    pub owner: Rc<[u8]>,
+    /// Its token: another hold of the same owner is not this one's.
+    pub token: Token,
+    /// The hold count as it was last seen.
+    pub holds: u32,
+    /// Someone else has changed the key since it was looked at: if it is gone, it was deleted.
+    pub changed: bool,
+    bound: Option<Claim>,
+    /// Those who were granted the lock after a wait and were not told so yet.
+    asked: Vec<Claim>,
+    renew_at: Option<Tick>,
+}
+
+impl Session {
+    /// The connection, once its client knows that it holds the lock.
+    pub fn bound(&self) -> Option<Claim> {
+        self.bound
+    }
+
+    /// Every client that this session stands for.
+    pub fn clients(&self) -> impl Iterator<Item = u64> + '_ {
+        self.bound
+            .iter()
+            .chain(&self.asked)
+            .map(|claim| claim.client)
+    }
+}
+
+/// Every session of a server.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    count: usize,
+    /// By database, then by name: so a lock is looked up without making a [`Place`].
+    sessions: BTreeMap<i32, BTreeMap<Rc<[u8]>, Session>>,
+    by_client: BTreeMap<u64, BTreeSet<Place>>,
+    due: BTreeSet<(Tick, Place)>,
+    ended: BTreeSet<Place>,
+}
+
+impl Sessions {
+    /// None.
+    pub const fn new() -> Sessions {
+        Sessions {
+            count: 0,
+            sessions: BTreeMap::new(),
+            by_client: BTreeMap::new(),
+            due: BTreeSet::new(),
+            ended: BTreeSet::new(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// The session of a lock.
+    pub fn get(&self, db: i32, name: &[u8]) -> Option<&Session> {
+        self.sessions.get(&db)?.get(name)
+    }
+
+    fn get_mut(&mut self, db: i32, name: &[u8]) -> Option<&mut Session> {
+        self.sessions.get_mut(&db)?.get_mut(name)
+    }
+
+    /// A client is granted a hold that shall be bound to it, and will be told so. Returns another
+    /// hold's session that stood here: its holder has lost the lock.
+    pub fn ask(
+        &mut self,
+        place: &Place,
+        owner: &Rc<[u8]>,
+        token: Token,
+        holds: u32,
+        claim: Claim,
+    ) -> Option<Session> {
+        let lost = self.replace(place.db, &place.name, token);
+        let sessions = self.sessions.entry(place.db).or_default();
+        let session = sessions.entry(place.name.clone()).or_insert_with(|| {
+            self.count += 1;
+            Session {
+                owner: owner.clone(),
+                token,
+                holds,
+                changed: false,
+                bound: None,
+                asked: Vec::new(),
+                renew_at: None,
+            }
+        });
+        session.holds = holds;
+        session.asked.push(claim);
+        lost
+    }
+
+    /// A client was told that it holds the lock: it is bound now, unless a younger one is. Of two
+    /// connections of one owner the younger one is its present one.
+    pub fn told(&mut self, place: &Place, token: Token, client: u64, now: Tick) {
+        let Some(session) = self.get_mut(place.db, &place.name) else {
+            return;
+        };
+        if session.token != token {
+            return;
+        }
+        let Some(at) = session.asked.iter().rposition(|c| c.client == client) else {
+            return;
+        };
+        let claim = session.asked.remove(at);
+        let before = session.bound;
+        if before.is_some_and(|bound| bound.client > claim.client) {
+            return;
+        }
+        session.bound = Some(claim);
+        if let Some(before) = before {
+            self.unlink(before.client, place);
+        }
+        self.ended.remove(place);
+        let places = self.by_client.entry(client).or_default();
+        places.insert(place.clone());
+        self.renewed(place, now);
+    }
+
+    /// A client went away before it was told: what it asked for is forgotten.
+    pub fn untold(&mut self, place: &Place, token: Token, client: u64) {
+        let Some(session) = self.get_mut(place.db, &place.name) else {
+            return;
+        };
+        if session.token != token {
+            return;
+        }
+        session.asked.retain(|claim| claim.client != client);
+        if session.bound.is_none() && session.asked.is_empty() {
+            self.end(place.db, &place.name);
+        }
+    }
+
+    /// A call set the ttl of a lock. A session renews with it from now on.
+    pub fn set_ttl(&mut self, place: &Place, ttl: Millis, now: Tick) {
+        let session = self.get_mut(place.db, &place.name);
+        if let Some(bound) = session.and_then(|session| session.bound.as_mut()) {
+            bound.ttl = ttl;
+            self.renewed(place, now);
+        }
+    }
+
+    /// The hold count of a lock has changed.
+    pub fn set_holds(&mut self, db: i32, name: &[u8], holds: u32) {
+        if let Some(session) = self.get_mut(db, name) {
+            session.holds = holds;
+        }
+    }
+
+    /// A lease begins anew now; the next renewal is due a third of its ttl later.
+    pub fn renewed(&mut self, place: &Place, now: Tick) {
+        let Some(session) = self.get_mut(place.db, &place.name) else {
+            return;
+        };
+        let next = session
+            .bound
+            .map(|bound| Tick(now.0.saturating_add(bound.ttl.0 / RENEWED_AFTER)));
+        let before = std::mem::replace(&mut session.renew_at, next);
+        if let Some(before) = before {
+            self.due.remove(&(before, place.clone()));
+        }
+        self.due.extend(next.map(|at| (at, place.clone())));
+    }
+
+    /// When the next renewal is due.
+    pub fn next_due(&self) -> Option<Tick> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// The locks whose leases are to be renewed until then, so many at most.
+    pub fn due(&self, until: Tick, most: usize) -> Vec<Place> {
+        let due = self.due.iter().take_while(|(at, _)| *at <= until);
+        due.take(most).map(|(_, place)| place.clone()).collect()
+    }
+
+    /// A connection has closed. Its holds are over, and nothing renews them any more.
+    pub fn closed(&mut self, client: u64) -> bool {
+        let places = self.by_client.remove(&client).unwrap_or_default();
+        for place in &places {
+            let Some(session) = self.get_mut(place.db, &place.name) else {
+                continue;
+            };
+            if let Some(at) = session.renew_at.take() {
+                self.due.remove(&(at, place.clone()));
+            }
+            self.ended.insert(place.clone());
+        }
+        !places.is_empty()
+    }
+
+    /// The locks whose connections have closed.
+    pub fn ended(&self) -> Vec<Place> {
+        self.ended.iter().cloned().collect()
+    }
+
+    /// Whether the connection of a session has closed.
+    pub fn has_ended(&self, place: &Place) -> bool {
+        self.ended.contains(place)
+    }
+
+    /// Whether a connection of some session has closed.
+    pub fn any_ended(&self) -> bool {
+        !self.ended.is_empty()
+    }
+
+    /// Someone else has changed the key of a lock. False where it is no session's.
+    pub fn note_change(&mut self, db: i32, name: &[u8]) -> bool {
+        let session = self.get_mut(db, name);
+        session.map(|session| session.changed = true).is_some()
+    }
+
+    /// The key of a lock was looked at: it is held so often, and nothing was missed.
+    pub fn seen(&mut self, db: i32, name: &[u8], holds: u32) {
+        if let Some(session) = self.get_mut(db, name) {
+            session.changed = false;
+            session.holds = holds;
+        }
+    }
+
+    /// Every lock that has a session, in one database or in all.
+    pub fn places(&self, db: Option<i32>) -> Vec<Place> {
+        let chosen = self
+            .sessions
+            .iter()
+            .filter(|(n, _)| db.is_none_or(|db| db == **n));
+        chosen
+            .flat_map(|(&db, sessions)| {
+                let place = move |name: &Rc<[u8]>| Place {
+                    db,
+                    name: name.clone(),
+                };
+                sessions.keys().map(place)
+            })
+            .collect()
+    }
+
+    /// A hold with this token is written. Returns the session of another hold, which is lost.
+    pub fn replace(&mut self, db: i32, name: &[u8], token: Token) -> Option<Session> {
+        let other = self.get(db, name).is_some_and(|s| s.token != token);
+        other.then(|| self.end(db, name)).flatten()
+    }
+
+    /// Ends the session of a lock.
+    pub fn end(&mut self, db: i32, name: &[u8]) -> Option<Session> {
+        let sessions = self.sessions.get_mut(&db)?;
+        let (name, session) = sessions.remove_entry(name)?;
+        if sessions.is_empty() {
+            self.sessions.remove(&db);
+        }
+        self.count -= 1;
+        let place = Place { db, name };
+        if let Some(bound) = session.bound {
+            self.unlink(bound.client, &place);
+        }
+        if let Some(at) = session.renew_at {
+            self.due.remove(&(at, place.clone()));
+        }
+        self.ended.remove(&place);
+        Some(session)
+    }
+
+    fn unlink(&mut self, client: u64, place: &Place) {
+        if let Some(places) = self.by_client.get_mut(&client) {
+            places.remove(place);
+            if places.is_empty() {
+                self.by_client.remove(&client);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

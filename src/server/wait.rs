@@ -70,11 +70,6 @@ impl Waiting {
             timer: timer::Timer::new(),
         }
     }
-
-    /// Whether someone is to be told, or closed, at the end of this turn of the event loop.
-    pub fn has_news(&self) -> bool {
-        !self.to_tell.is_empty() || !self.doubtful.is_empty()
-    }
 }
 
 /// Whether this call may wait. In `MULTI`, in scripts, and where the caller denies it, it may not.
@@ -152,7 +147,7 @@ pub fn answer(ctx: *mut RedisModuleCtx, id: WaiterId, answer: Answer) {
         state.waiting.answers.insert(id, answer);
         state.waiting.to_tell.insert(id);
     });
-    timer::set(ctx);
+    timer::tell_at_end(ctx);
 }
 
 /// Has the server tell those who were answered: it does so before it sleeps.
@@ -281,7 +276,7 @@ extern "C" fn disconnect(ctx: *mut RedisModuleCtx, handle: *mut RedisModuleBlock
             let client = state.waiting.handles.get(&id).map(|(_, client)| *client);
             state.waiting.doubtful.extend(client);
         });
-        timer::set(ctx);
+        timer::tell_at_end(ctx);
     });
 }
 

@@ -9,3 +9,4 @@ pub mod lock;
 pub mod queue;
 mod server;
 pub mod settings;
+pub mod write_rules;

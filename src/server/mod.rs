@@ -13,6 +13,7 @@ mod describe;
 mod events;
 mod gil;
 mod guard;
+mod health;
 mod info;
 mod key;
 mod load;

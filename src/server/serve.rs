@@ -139,18 +139,32 @@ pub fn settle(lock: &Lock) -> bool {
 pub fn work(ctx: *mut RedisModuleCtx) {
     let tick = clock::tick();
     look_at_slots(ctx, tick);
-    if permit::may_write(ctx) {
-        STATE.with(|state| state.waiting.timer.not_before = None);
+    let due = writes_are_due();
+    let refused = due && !permit::may_write(ctx);
+    STATE.with(|state| {
+        state.waiting.timer.not_before = refused.then_some(Tick(tick.0 + RETRY));
+    });
+    if due && !refused {
         undo(ctx);
         look_at_due(ctx);
-    } else {
-        STATE.with(|state| state.waiting.timer.not_before = Some(Tick(tick.0 + RETRY)));
     }
     while let Some((id, waiter)) = STATE.with(|state| state.waiting.lines.take_late(tick)) {
         STATE.with(|state| state.counters.waits_timed_out += 1);
         let ttl = time_left(ctx, &waiter.place);
         answer(ctx, id, Answer::Grant(busy(ttl)));
     }
+}
+
+/// Whether something may have to be written. Only then the server is asked whether it may be.
+fn writes_are_due() -> bool {
+    let now = clock::now();
+    STATE.with(|state| {
+        let waiting = &state.waiting;
+        let lease = waiting.lines.next_lease();
+        !waiting.undo.is_empty()
+            || !waiting.touched.is_empty()
+            || lease.is_some_and(|(end, _)| end.has_passed(now))
+    })
 }
 
 fn look_at_due(ctx: *mut RedisModuleCtx) {

@@ -31,7 +31,7 @@ pub fn may_write(ctx: *mut RedisModuleCtx) -> bool {
 
 /// Whether the server checks a module's call as it checks a script's. 6.2 does not, and does not
 /// know the flag `S` of `RM_Call`, which came with this function.
-fn checks_calls() -> bool {
+pub fn checks_calls() -> bool {
     api_if_any!(RedisModule_SetCommandInfo).is_some()
 }
 

@@ -10,3 +10,4 @@ pub mod queue;
 mod server;
 pub mod session;
 pub mod settings;
+pub mod write_rules;

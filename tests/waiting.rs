@@ -4,6 +4,7 @@
 mod support;
 #[path = "waiting/together.rs"]
 mod together;
+use std::time::Duration;
 use support::{eventually, Client, Server, Waiter};
 
 /// How many the server blocks, and how many wait in line: they are the same.
@@ -245,4 +246,26 @@ fn a_wait_that_cannot_be_granted_is_refused_at_once() {
     let reply = client.run("LOCK.ACQUIRE orders you TOKEN 7 WAIT 0");
     assert_eq!(reply, "NOTOWNER the lock is held by another owner");
     assert_eq!(waiting(&mut client), 0);
+}
+
+#[test]
+fn waiting_for_a_lease_of_hours_keeps_no_server_busy() {
+    let server = Server::start();
+    let mut client = server.client();
+    client.grant("LOCK.ACQUIRE orders me 7200000");
+    let _waiter = Waiter::start(&server, "LOCK.ACQUIRE orders you WAIT 7200000");
+    // Servers are at fault only when a timer that is far away was not the first to ring.
+    let mut other = Waiter::start(&server, "LOCK.ACQUIRE orders other WAIT 1");
+    assert_eq!(other.grant()[0], 0);
+    let mut used = || -> f64 {
+        let cpu = ["used_cpu_user", "used_cpu_sys"].map(|field| client.info("cpu", field));
+        cpu.map(|field| field.unwrap().parse::<f64>().unwrap())
+            .iter()
+            .sum()
+    };
+    let before = used();
+    // Nothing is to happen, for which no event can be waited for.
+    std::thread::sleep(Duration::from_millis(300));
+    let took = used() - before;
+    assert!(took < 0.1, "{took} s of processor time in 0.3 s");
 }

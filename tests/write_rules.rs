@@ -7,7 +7,7 @@ mod support;
 mod upheaval;
 
 use std::time::{Duration, Instant};
-use support::{eventually, skip, version, Client, Server, Setup, Waiter};
+use support::{eventually, Client, Server, Setup, Waiter};
 
 /// How long a lease is whose end must not be acted on.
 const LEASE: u64 = 300;
@@ -57,9 +57,6 @@ fn transaction(client: &mut Client, lines: &[&str]) {
 
 #[test]
 fn too_few_replicas_keep_the_lock_free_until_there_are_enough() {
-    if version() < (7, 0) {
-        return skip("6.2 tells a module's probe of neither rule: still to be built");
-    }
     let (server, mut client) = held(Setup::new());
     let (mut waiter, clock) = (wait(&server, "you"), clock(&server));
     assert_eq!(client.run("CONFIG SET min-replicas-to-write 1"), "OK");
@@ -70,9 +67,6 @@ fn too_few_replicas_keep_the_lock_free_until_there_are_enough() {
 
 #[test]
 fn a_replica_that_comes_lets_the_line_go_on() {
-    if version() < (7, 0) {
-        return skip("6.2 tells a module's probe of neither rule: still to be built");
-    }
     let (server, mut client) = held(Setup::new());
     let (mut waiter, clock) = (wait(&server, "you"), clock(&server));
     assert_eq!(client.run("CONFIG SET min-replicas-to-write 1"), "OK");
@@ -85,9 +79,6 @@ fn a_replica_that_comes_lets_the_line_go_on() {
 
 #[test]
 fn a_grant_to_a_client_that_is_gone_is_kept_while_there_are_too_few_replicas() {
-    if version() < (7, 0) {
-        return skip("6.2 tells a module's probe of neither rule: still to be built");
-    }
     let (server, mut client) = held(Setup::new());
     client.grant("LOCK.RENEW orders me 600000");
     let (gone, mut next) = (wait(&server, "gone"), wait(&server, "next"));
@@ -103,9 +94,6 @@ fn a_grant_to_a_client_that_is_gone_is_kept_while_there_are_too_few_replicas() {
 
 #[test]
 fn a_failing_disk_keeps_the_lock_free_until_it_works_again() {
-    if version() < (7, 0) {
-        return skip("6.2 tells a module's probe of neither rule: still to be built");
-    }
     let (server, mut client) = held(Setup::new().config("save 3600 1000000"));
     let (mut waiter, clock) = (wait(&server, "you"), clock(&server));
     // Nobody can write a file under the name of a folder, not even root.

@@ -3,11 +3,14 @@
 //! A client's write is checked in the server's command dispatch; one from a timer is checked
 //! nowhere. Some would stop the server (paused clients), others would make a replica diverge.
 
+use super::health;
 use super::string::OwnedStr;
 use crate::queue::Place;
+use crate::write_rules::takes_writes;
 use redis_module::raw::{self, RedisModuleCtx};
 
-/// Whether this server writes at all: it is a master, has its data, and is not paused.
+/// Whether this server writes at all: it is a master, has its data, is not paused, and refuses no
+/// client's write for want of replicas or of a disk that works.
 pub fn may_write(ctx: *mut RedisModuleCtx) -> bool {
     let flags = api!(RedisModule_GetContextFlags);
     // SAFETY: the context is this call's.
@@ -19,7 +22,17 @@ pub fn may_write(ctx: *mut RedisModuleCtx) -> bool {
     }
     let paused = api!(RedisModule_AvoidReplicaTraffic);
     // SAFETY: no arguments.
-    unsafe { paused() == 0 }
+    if unsafe { paused() } != 0 {
+        return false;
+    }
+    // Others are asked for each key by a write that changes nothing.
+    checks_calls() || takes_writes(health::info, |name| health::config(ctx, name))
+}
+
+/// Whether the server checks a module's call as it checks a script's. 6.2 does not, and does not
+/// know the flag `S` of `RM_Call`, which came with this function.
+pub fn checks_calls() -> bool {
+    api_if_any!(RedisModule_SetCommandInfo).is_some()
 }
 
 /// Whether a key may be written.
@@ -39,9 +52,7 @@ pub enum Permit {
 pub fn may_write_to(ctx: *mut RedisModuleCtx, place: &Place) -> Permit {
     let call = api!(RedisModule_Call);
     let name = OwnedStr::new(&place.name);
-    // With S the server checks what it checks for scripts. 6.2 does not know that flag.
-    let checked = api_if_any!(RedisModule_SetCommandInfo).is_some();
-    let format = if checked { c"SEsc" } else { c"sc" };
+    let format = if checks_calls() { c"SEsc" } else { c"sc" };
     let (hdel, name) = (c"HDEL".as_ptr(), name.lend().raw());
     // SAFETY: a string and a constant, as the format says. A lock has no field without a name.
     let reply = unsafe { call(ctx, hdel, format.as_ptr(), name, c"".as_ptr()) };
@@ -57,27 +68,15 @@ pub fn may_write_to(ctx: *mut RedisModuleCtx, place: &Place) -> Permit {
     let kind = api!(RedisModule_CallReplyType);
     // SAFETY: the reply is what the call gave.
     let kind = unsafe { kind(reply) };
-    let text = error_text(reply);
+    let text = health::text(reply);
     let free = api!(RedisModule_FreeCallReply);
     // SAFETY: this is its last use.
     unsafe { free(reply) };
     // Another type of value is for the line to deal with.
-    let taken = kind as isize != raw::REDISMODULE_REPLY_ERROR || text.starts_with(b"WRONGTYPE");
+    let taken = kind as isize != raw::REDISMODULE_REPLY_ERROR || text.starts_with("WRONGTYPE");
     if taken {
         Permit::Given
     } else {
         refused
     }
-}
-
-fn error_text(reply: *mut raw::RedisModuleCallReply) -> Vec<u8> {
-    let pointer = api!(RedisModule_CallReplyStringPtr);
-    let mut len = 0;
-    // SAFETY: the reply is what the call gave.
-    let start = unsafe { pointer(reply, &mut len) };
-    if start.is_null() {
-        return Vec::new();
-    }
-    // SAFETY: so many bytes start there.
-    unsafe { std::slice::from_raw_parts(start.cast::<u8>(), len) }.to_vec()
 }

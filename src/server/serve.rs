@@ -155,19 +155,35 @@ pub fn settle(lock: &Lock) -> bool {
 pub fn work(ctx: *mut RedisModuleCtx) {
     let tick = clock::tick();
     slots::look(ctx, tick);
-    if permit::may_write(ctx) {
-        STATE.with(|state| state.waiting.timer.not_before = None);
+    let due = writes_are_due(tick);
+    let refused = due && !permit::may_write(ctx);
+    STATE.with(|state| {
+        state.waiting.timer.not_before = refused.then_some(Tick(tick.0 + RETRY));
+    });
+    if due && !refused {
         undo(ctx);
         look_at_due(ctx);
         sessions::work(ctx, tick);
-    } else {
-        STATE.with(|state| state.waiting.timer.not_before = Some(Tick(tick.0 + RETRY)));
     }
     while let Some((id, waiter)) = STATE.with(|state| state.waiting.lines.take_late(tick)) {
         STATE.with(|state| state.counters.waits_timed_out += 1);
         let ttl = time_left(ctx, &waiter.place);
         answer(ctx, id, Answer::Grant(busy(ttl)));
     }
+}
+
+/// Whether something may have to be written. Only then the server is asked whether it may be.
+fn writes_are_due(tick: Tick) -> bool {
+    let now = clock::now();
+    STATE.with(|state| {
+        let waiting = &state.waiting;
+        let lease = waiting.lines.next_lease();
+        !waiting.undo.is_empty()
+            || !waiting.touched.is_empty()
+            || lease.is_some_and(|(end, _)| end.has_passed(now))
+            || state.sessions.any_ended()
+            || state.sessions.next_due().is_some_and(|at| at <= tick)
+    })
 }
 
 fn look_at_due(ctx: *mut RedisModuleCtx) {

@@ -1,5 +1,5 @@
-//! The one timer of all lines: it rings when the next wait or the next lease ends, and at the end of
-//! a turn of the event loop in which someone was answered.
+//! The timer of all lines, which rings when the next wait or the next lease ends; and another one,
+//! which rings at the end of a turn of the event loop in which someone was answered.
 
 use super::clock;
 use super::guard::guard;
@@ -14,14 +14,21 @@ use std::ptr::null_mut;
 /// How long writes that were refused are left alone, in ms.
 pub const RETRY: i64 = 100;
 
+/// The longest time the timer is set for, in ms. What is later is set anew then: servers reckon a
+/// timer of theirs that is set again in microseconds of 32 bits, and spin where 36 minutes and more
+/// overflow.
+const FARTHEST: i64 = 1_000_000;
+
 /// How long it is between two looks at the slots of a cluster, in ms.
 pub const SLOTS: i64 = 1000;
 
 /// The timer, and when it rings.
 pub struct Timer {
     set: Option<(RedisModuleTimerID, Tick)>,
-    /// It rings now, and is set when it is done.
+    /// It rings now. When it is done, it is set anew, and who was answered is told.
     rings: bool,
+    /// The one for the end of the turn.
+    at_end: Option<RedisModuleTimerID>,
     /// When to look next whether slots have moved away; only in a cluster, while someone waits.
     pub slots_at: Option<Tick>,
     /// What is due has to wait until then: the server refuses writes for now.
@@ -34,6 +41,7 @@ impl Timer {
         Timer {
             set: None,
             rings: false,
+            at_end: None,
             slots_at: None,
             not_before: None,
         }
@@ -63,36 +71,58 @@ pub fn set(ctx: *mut RedisModuleCtx) {
         let writes = writes.into_iter().flatten().min();
         let writes = writes.map(|at| waiting.timer.not_before.map_or(at, |not| at.max(not)));
         let slots = state.waiting.timer.slots_at;
-        let news = waiting.has_news().then_some(tick);
-        let next = [news, writes, slots, waiting.lines.next_timeout()]
+        let next = [writes, slots, waiting.lines.next_timeout()]
             .into_iter()
             .flatten()
-            .min();
+            .min()
+            .map(|at| at.min(Tick(tick.0 + FARTHEST)));
         (waiting.timer.set, next)
     });
     if set.map(|(_, at)| at) == next || matches!((set, next), (Some((_, at)), Some(n)) if at <= n) {
         return; // it rings early enough, and is set anew then
     }
     if let Some((id, _)) = set {
-        let stop = api!(RedisModule_StopTimer);
-        // SAFETY: the timer is set, and no longer used after this.
-        unsafe { stop(ctx, id, null_mut()) };
+        stop_one(ctx, id);
     }
-    let set = next.map(|at| {
-        let create = api!(RedisModule_CreateTimer);
-        let after = (at.0 - tick.0).max(0);
-        // SAFETY: a callback for as long as the timer is set.
-        (unsafe { create(ctx, after, Some(ring), null_mut()) }, at)
-    });
+    let set = next.map(|at| (create(ctx, at.0 - tick.0, ring), at));
     STATE.with(|state| state.waiting.timer.set = set);
 }
 
-/// Stops the timer, when the module goes.
+/// Has those who were answered told when the commands of this turn of the event loop are over.
+pub fn tell_at_end(ctx: *mut RedisModuleCtx) {
+    let timer = STATE.with(|state| {
+        let timer = &state.waiting.timer;
+        timer.rings || timer.at_end.is_some()
+    });
+    if !timer {
+        // It is looked at in this turn still, after the commands.
+        let timer = create(ctx, 0, ring_at_end);
+        STATE.with(|state| state.waiting.timer.at_end = Some(timer));
+    }
+}
+
+type Ring = extern "C" fn(*mut RedisModuleCtx, *mut c_void);
+
+fn create(ctx: *mut RedisModuleCtx, after: i64, ring: Ring) -> RedisModuleTimerID {
+    let create = api!(RedisModule_CreateTimer);
+    // SAFETY: a callback for as long as the timer is set.
+    unsafe { create(ctx, after.max(0), Some(ring), null_mut()) }
+}
+
+fn stop_one(ctx: *mut RedisModuleCtx, id: RedisModuleTimerID) {
+    let stop = api!(RedisModule_StopTimer);
+    // SAFETY: the timer is set, and no longer used after this.
+    unsafe { stop(ctx, id, null_mut()) };
+}
+
+/// Stops the timers, when the module goes.
 pub fn stop(ctx: *mut RedisModuleCtx) {
-    if let Some((id, _)) = STATE.with(|state| state.waiting.timer.set.take()) {
-        let stop = api!(RedisModule_StopTimer);
-        // SAFETY: the timer is set, and no longer used after this.
-        unsafe { stop(ctx, id, null_mut()) };
+    let (set, at_end) = STATE.with(|state| {
+        let timer = &mut state.waiting.timer;
+        (timer.set.take(), timer.at_end.take())
+    });
+    for id in set.map(|(id, _)| id).into_iter().chain(at_end) {
+        stop_one(ctx, id);
     }
 }
 
@@ -107,5 +137,12 @@ extern "C" fn ring(ctx: *mut RedisModuleCtx, _data: *mut c_void) {
     guard(ctx, "a timer", || {
         rings(false);
         set(ctx);
+    });
+}
+
+extern "C" fn ring_at_end(ctx: *mut RedisModuleCtx, _data: *mut c_void) {
+    guard(ctx, "a timer", || {
+        STATE.with(|state| state.waiting.timer.at_end = None);
+        wait::tell_all(ctx);
     });
 }

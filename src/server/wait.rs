@@ -1,11 +1,12 @@
 //! Makes clients wait, and answers them.
 
 use super::circles::refuse_circle;
+use super::closing::{is_closing, is_default_user};
 use super::events;
 use super::guard::guard;
+use super::leave::{disconnect, time_out};
 use super::open::Lock;
 use super::reply::{send, send_error};
-use super::serve;
 use super::state::STATE;
 use super::{clock, timer};
 use crate::command::{Binding, Error, Reply};
@@ -17,7 +18,8 @@ use std::ffi::{c_int, c_void};
 use std::rc::Rc;
 
 const OK: c_int = raw::REDISMODULE_OK as c_int;
-const INTERNAL: &str = "ERR internal error";
+/// What is replied where an answer is missing.
+pub const INTERNAL: &str = "ERR internal error";
 
 /// Everything about those who wait.
 pub struct Waiting {
@@ -25,16 +27,16 @@ pub struct Waiting {
     pub lines: Lines,
     /// Grants that their clients were not told of yet.
     pub pending: Pending,
-    /// The server's handle of each client that waits or is to be answered, and its id.
-    handles: BTreeMap<WaiterId, (*mut RedisModuleBlockedClient, u64)>,
+    /// The client of each that waits or is to be answered.
+    pub clients: BTreeMap<WaiterId, Client>,
     ids: BTreeMap<*mut RedisModuleBlockedClient, WaiterId>,
     /// What those who left the line are to be answered. They are told at the end of this turn of
     /// the server's event loop.
     answers: BTreeMap<WaiterId, Answer>,
     /// Whom of them the server has not been asked to tell yet.
-    to_tell: BTreeSet<WaiterId>,
+    pub to_tell: BTreeSet<WaiterId>,
     /// Clients that nobody can say of whether they were told. They are to be closed.
-    doubtful: Vec<u64>,
+    pub doubtful: Vec<u64>,
     /// Locks that someone else changed, and are to be looked at.
     pub touched: Vec<Place>,
     /// Holds to be undone: their clients went away before they were told.
@@ -43,6 +45,15 @@ pub struct Waiting {
     pub watches_keys: bool,
     /// The timer.
     pub timer: timer::Timer,
+}
+
+/// A client that waits.
+#[derive(Clone, Copy)]
+pub struct Client {
+    handle: *mut RedisModuleBlockedClient,
+    /// Its id.
+    pub id: u64,
+    was_default: bool,
 }
 
 /// What a waiter is answered.
@@ -59,7 +70,7 @@ impl Waiting {
         Waiting {
             lines: Lines::new(),
             pending: Pending::new(),
-            handles: BTreeMap::new(),
+            clients: BTreeMap::new(),
             ids: BTreeMap::new(),
             answers: BTreeMap::new(),
             to_tell: BTreeSet::new(),
@@ -69,11 +80,6 @@ impl Waiting {
             watches_keys: false,
             timer: timer::Timer::new(),
         }
-    }
-
-    /// Whether someone is to be told, or closed, at the end of this turn of the event loop.
-    pub fn has_news(&self) -> bool {
-        !self.to_tell.is_empty() || !self.doubtful.is_empty()
     }
 }
 
@@ -129,9 +135,14 @@ pub fn wait_in_line(
     // SAFETY: the handle is new.
     unsafe { on_disconnect(handle, Some(disconnect)) };
     let deadline = lock.key.deadline();
+    let client = Client {
+        handle,
+        id: client,
+        was_default: is_default_user(ctx, client),
+    };
     STATE.with(|state| {
         let id = state.waiting.lines.join(waiter);
-        state.waiting.handles.insert(id, (handle, client));
+        state.waiting.clients.insert(id, client);
         state.waiting.ids.insert(handle, id);
         state.waiting.lines.set_lease(&place, deadline);
         state.counters.waits_started += 1;
@@ -151,14 +162,14 @@ pub fn answer(ctx: *mut RedisModuleCtx, id: WaiterId, answer: Answer) {
         state.waiting.answers.insert(id, answer);
         state.waiting.to_tell.insert(id);
     });
-    timer::set(ctx);
+    timer::tell_at_end(ctx);
 }
 
 /// Has the server tell those who were answered: it does so before it sleeps.
 pub fn tell_all(ctx: *mut RedisModuleCtx) {
     for id in STATE.with(|state| std::mem::take(&mut state.waiting.to_tell)) {
-        if let Some((handle, _)) = STATE.with(|state| state.waiting.handles.get(&id).copied()) {
-            unblock_client(handle, id);
+        if let Some(client) = STATE.with(|state| state.waiting.clients.get(&id).copied()) {
+            unblock_client(client.handle, id);
         }
     }
     for client in STATE.with(|state| std::mem::take(&mut state.waiting.doubtful)) {
@@ -175,7 +186,8 @@ pub fn client_id(ctx: *mut RedisModuleCtx) -> u64 {
     unsafe { id(ctx) }
 }
 
-fn unblock_client(handle: *mut RedisModuleBlockedClient, id: WaiterId) {
+/// Tells the server that we are done with a client.
+pub fn unblock_client(handle: *mut RedisModuleBlockedClient, id: WaiterId) {
     let unblock = api!(RedisModule_UnblockClient);
     // SAFETY: the handle is of a client that was blocked and not yet unblocked; the data is a
     // number, not a pointer.
@@ -186,14 +198,15 @@ fn unblock_client(handle: *mut RedisModuleBlockedClient, id: WaiterId) {
 fn forget(id: WaiterId) -> Option<Answer> {
     STATE.with(|state| {
         let waiting = &mut state.waiting;
-        if let Some((handle, _)) = waiting.handles.remove(&id) {
-            waiting.ids.remove(&handle);
+        if let Some(client) = waiting.clients.remove(&id) {
+            waiting.ids.remove(&client.handle);
         }
         waiting.answers.remove(&id)
     })
 }
 
-fn id_of(handle: *mut RedisModuleBlockedClient) -> Option<WaiterId> {
+/// The waiter that the server has this handle of.
+pub fn id_of(handle: *mut RedisModuleBlockedClient) -> Option<WaiterId> {
     STATE.with(|state| state.waiting.ids.get(&handle).copied())
 }
 
@@ -207,18 +220,25 @@ extern "C" fn reply(
         let data = api!(RedisModule_GetBlockedClientPrivateData);
         // SAFETY: the context is that of a reply.
         let id = WaiterId(unsafe { data(ctx) } as u64);
+        let client = STATE.with(|state| state.waiting.clients.get(&id).copied());
+        // It would hear nothing. As it was not told, `free` takes back what it was granted.
+        if client.is_some_and(|client| is_closing(ctx, client.id, client.was_default)) {
+            return;
+        }
         tell(ctx, id);
     });
     OK
 }
 
-fn tell(ctx: *mut RedisModuleCtx, id: WaiterId) {
+/// Sends the client of this context what it is to be answered.
+pub fn tell(ctx: *mut RedisModuleCtx, id: WaiterId) {
     let answer = STATE.with(|state| {
         let waiting = &mut state.waiting;
         let granted = waiting.pending.told(id);
-        let client = waiting.handles.get(&id).map(|(_, client)| *client);
+        let client = waiting.clients.get(&id);
         if let (Some((place, token)), Some(client)) = (granted, client) {
-            state.sessions.told(&place, token, client, clock::tick());
+            let tick = clock::tick();
+            state.sessions.told(&place, token, client.id, tick);
         }
         waiting.answers.remove(&id)
     });
@@ -234,13 +254,13 @@ fn tell(ctx: *mut RedisModuleCtx, id: WaiterId) {
 extern "C" fn free(ctx: *mut RedisModuleCtx, data: *mut c_void) {
     guard(ctx, "an end of a wait", || {
         let id = WaiterId(data as u64);
-        let client = STATE.with(|state| state.waiting.handles.get(&id).map(|(_, client)| *client));
+        let client = STATE.with(|state| state.waiting.clients.get(&id).copied());
         if forget(id).is_some() {
             let undo = STATE.with(|state| {
                 state.counters.waits_cancelled += 1;
                 let granted = state.waiting.pending.of(id);
                 if let (Some((place, token)), Some(client)) = (granted, client) {
-                    state.sessions.untold(&place, token, client);
+                    state.sessions.untold(&place, token, client.id);
                 }
                 let undo = state.waiting.pending.gone(id);
                 state.waiting.undo.extend(undo);
@@ -251,79 +271,6 @@ extern "C" fn free(ctx: *mut RedisModuleCtx, data: *mut c_void) {
             }
         }
     });
-}
-
-/// `CLIENT UNBLOCK … TIMEOUT` of one who waits: answered as one whose time is up, or as it was to be
-/// answered in this turn anyhow.
-extern "C" fn time_out(
-    ctx: *mut RedisModuleCtx,
-    _argv: *mut *mut RedisModuleString,
-    _argc: c_int,
-) -> c_int {
-    guard(ctx, "a timeout", || {
-        let handle = api!(RedisModule_GetBlockedClientHandle);
-        // SAFETY: the context is that of a timeout.
-        let handle = unsafe { handle(ctx) };
-        match let_go(handle) {
-            Some((_, Left::Line(place))) => {
-                let ttl = serve::time_left(ctx, &place);
-                send(ctx, &Reply::Grant(busy(ttl)));
-            }
-            Some((id, Left::Answered | Left::Told)) => tell(ctx, id),
-            None => send_error(ctx, INTERNAL),
-        }
-    });
-    OK
-}
-
-/// The client is gone, or `CLIENT UNBLOCK … ERROR` let it go. What it was granted is taken back when
-/// the server frees its handle.
-extern "C" fn disconnect(ctx: *mut RedisModuleCtx, handle: *mut RedisModuleBlockedClient) {
-    guard(ctx, "a disconnect", || {
-        let Some((id, Left::Told)) = let_go(handle) else {
-            return;
-        };
-        // The server was just about to tell it. With `io-threads-do-reads` commands are run even
-        // then, and up to 7.0 CLIENT UNBLOCK … TIMEOUT sends nothing. Nobody can say whether the
-        // client is still there, and whether it has a reply: so it gets the end of the connection.
-        // Not here, where the server may be freeing it.
-        STATE.with(|state| {
-            let client = state.waiting.handles.get(&id).map(|(_, client)| *client);
-            state.waiting.doubtful.extend(client);
-        });
-        timer::set(ctx);
-    });
-}
-
-/// Where the server lets a client go from.
-enum Left {
-    /// The line.
-    Line(Place),
-    /// From among those to be told at the end of this turn.
-    Answered,
-    /// From among those that the server was asked to tell.
-    Told,
-}
-
-/// Takes note that the server has let a client go.
-fn let_go(handle: *mut RedisModuleBlockedClient) -> Option<(WaiterId, Left)> {
-    let id = id_of(handle)?;
-    let left = STATE.with(|state| {
-        let waiting = &mut state.waiting;
-        if let Some(waiter) = waiting.lines.leave(id) {
-            state.counters.waits_cancelled += 1;
-            Left::Line(waiter.place)
-        } else if waiting.to_tell.remove(&id) {
-            Left::Answered
-        } else {
-            Left::Told
-        }
-    });
-    if !matches!(left, Left::Told) {
-        // The server keeps its handle until it is told that we are done with it.
-        unblock_client(handle, id);
-    }
-    Some((id, left))
 }
 
 /// The answer to one who did not get the lock.

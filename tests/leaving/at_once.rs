@@ -1,7 +1,7 @@
 //! Two things in one turn of the server's event loop: a grant, and an end of the wait.
 
 use super::{assert_free, assert_nobody_waits, assert_served, held, wait};
-use crate::support::{eventually, show, skip, version, Client, Server, Setup, Waiter};
+use crate::support::{eventually, show, Client, Server, Setup, Waiter};
 use redis::Cmd;
 use std::time::Duration;
 
@@ -106,6 +106,17 @@ fn a_lock_granted_to_a_client_that_is_killed_at_once_goes_to_the_next() {
 }
 
 #[test]
+fn a_lock_granted_to_a_client_that_the_server_is_about_to_close_goes_to_the_next() {
+    at_once(
+        |_| "ACL DELUSER bob".to_owned(),
+        |_, mut waiter, mut next| {
+            assert_eq!(waiter.reply(), "closed");
+            assert_served(&mut next, "next");
+        },
+    );
+}
+
+#[test]
 fn a_lock_granted_to_a_client_that_is_gone_is_free_where_nobody_is_next() {
     let (server, mut client) = held();
     for turn in TURNS {
@@ -172,11 +183,6 @@ fn in_one_turn(server: &Server, send: impl FnOnce()) {
 
 #[test]
 fn a_lock_granted_to_a_client_whose_socket_closes_right_after_goes_to_the_next() {
-    if version() < (7, 0) {
-        return skip(
-            "6.2 calls a client told whose connection it is about to close: still to be built",
-        );
-    }
     let (server, mut client) = held();
     let (gone, mut next) = (wait(&server, "gone"), wait(&server, "next"));
     in_one_turn(&server, || {
@@ -190,11 +196,6 @@ fn a_lock_granted_to_a_client_whose_socket_closes_right_after_goes_to_the_next()
 
 #[test]
 fn a_lock_granted_to_a_client_whose_socket_closed_just_before_goes_to_the_next() {
-    if version() < (7, 0) {
-        return skip(
-            "6.2 calls a client told whose connection it is about to close: still to be built",
-        );
-    }
     let (server, mut client) = held();
     let (gone, mut next) = (wait(&server, "gone"), wait(&server, "next"));
     in_one_turn(&server, || {

@@ -1,0 +1,87 @@
+//! Clients that the server lets go before they were told.
+
+use super::guard::guard;
+use super::reply::{send, send_error};
+use super::serve;
+use super::state::STATE;
+use super::timer;
+use super::wait::{busy, id_of, tell, unblock_client, INTERNAL};
+use crate::command::Reply;
+use crate::queue::{Place, WaiterId};
+use redis_module::raw::{self, RedisModuleBlockedClient, RedisModuleCtx, RedisModuleString};
+use std::ffi::c_int;
+
+const OK: c_int = raw::REDISMODULE_OK as c_int;
+
+/// `CLIENT UNBLOCK … TIMEOUT` of one who waits: answered as one whose time is up, or as it was to be
+/// answered in this turn anyhow.
+pub extern "C" fn time_out(
+    ctx: *mut RedisModuleCtx,
+    _argv: *mut *mut RedisModuleString,
+    _argc: c_int,
+) -> c_int {
+    guard(ctx, "a timeout", || {
+        let handle = api!(RedisModule_GetBlockedClientHandle);
+        // SAFETY: the context is that of a timeout.
+        let handle = unsafe { handle(ctx) };
+        match let_go(handle) {
+            Some((_, Left::Line(place))) => {
+                let ttl = serve::time_left(ctx, &place);
+                send(ctx, &Reply::Grant(busy(ttl)));
+            }
+            Some((id, Left::Answered | Left::Told)) => tell(ctx, id),
+            None => send_error(ctx, INTERNAL),
+        }
+    });
+    OK
+}
+
+/// The client is gone, or `CLIENT UNBLOCK … ERROR` let it go. What it was granted is taken back when
+/// the server frees its handle.
+pub extern "C" fn disconnect(ctx: *mut RedisModuleCtx, handle: *mut RedisModuleBlockedClient) {
+    guard(ctx, "a disconnect", || {
+        let Some((id, Left::Told)) = let_go(handle) else {
+            return;
+        };
+        // The server was just about to tell it. With `io-threads-do-reads` commands are run even
+        // then, and up to 7.0 CLIENT UNBLOCK … TIMEOUT sends nothing. Nobody can say whether the
+        // client is still there, and whether it has a reply: so it gets the end of the connection.
+        // Not here, where the server may be freeing it.
+        STATE.with(|state| {
+            let client = state.waiting.clients.get(&id).map(|client| client.id);
+            state.waiting.doubtful.extend(client);
+        });
+        timer::tell_at_end(ctx);
+    });
+}
+
+/// Where the server lets a client go from.
+enum Left {
+    /// The line.
+    Line(Place),
+    /// From among those to be told at the end of this turn.
+    Answered,
+    /// From among those that the server was asked to tell.
+    Told,
+}
+
+/// Takes note that the server has let a client go.
+fn let_go(handle: *mut RedisModuleBlockedClient) -> Option<(WaiterId, Left)> {
+    let id = id_of(handle)?;
+    let left = STATE.with(|state| {
+        let waiting = &mut state.waiting;
+        if let Some(waiter) = waiting.lines.leave(id) {
+            state.counters.waits_cancelled += 1;
+            Left::Line(waiter.place)
+        } else if waiting.to_tell.remove(&id) {
+            Left::Answered
+        } else {
+            Left::Told
+        }
+    });
+    if !matches!(left, Left::Told) {
+        // The server keeps its handle until it is told that we are done with it.
+        unblock_client(handle, id);
+    }
+    Some((id, left))
+}

@@ -6,6 +6,8 @@
 //! from a seed, which it prints; `LOCK_TEST_SOAK_SEED` repeats one, though not its timing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "soak/line.rs"]
+mod line;
 #[path = "soak/registry.rs"]
 mod registry;
 mod support;
@@ -139,6 +141,11 @@ impl Dice {
             dice.below(2);
         });
         dice
+    }
+
+    /// Others, which are the same each time too.
+    fn other(&self) -> Dice {
+        Dice(self.0.rotate_left(32) | 1)
     }
 
     /// A number below that.

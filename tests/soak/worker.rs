@@ -1,10 +1,10 @@
 //! A client that locks and unlocks, and checks what it is told.
 
+use super::line::Line;
 use super::registry::Registry;
-use super::support::{show, Client, Server};
+use super::support::{show, Server, PATIENCE};
 use super::{Dice, CALM, LOCKS};
-use redis::{ConnectionLike, Value};
-use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+use std::sync::atomic::AtomicI64;
 use std::time::{Duration, Instant};
 
 /// A lease that no soak outlasts, in ms.
@@ -12,13 +12,11 @@ const LONG: u64 = 36_000_000;
 
 /// One owner, who has one connection at a time.
 pub struct Worker<'a> {
-    server: &'a Server,
     registry: &'a Registry,
-    /// Where the id of its connection is told.
-    id: &'a AtomicI64,
-    client: Client,
+    line: Line<'a>,
     owner: String,
-    abandoned: u64,
+    /// How many owners it was besides, who died.
+    dead: u64,
     dice: Dice,
 }
 
@@ -39,17 +37,14 @@ impl<'a> Worker<'a> {
         id: &'a AtomicI64,
         dice: Dice,
     ) -> Worker<'a> {
-        let mut worker = Worker {
-            server,
+        let owner = format!("o{number}");
+        Worker {
             registry,
-            id,
-            client: server.client(),
-            owner: format!("o{number}"),
-            abandoned: 0,
+            line: Line::new(server, registry, id, &owner, dice.other()),
+            owner,
+            dead: 0,
             dice,
-        };
-        worker.tell_id();
-        worker
+        }
     }
 
     /// Goes on until the soak ends, and gives back whatever it holds then.
@@ -57,7 +52,8 @@ impl<'a> Worker<'a> {
         while !self.registry.is_stopped() {
             match self.dice.below(25) {
                 0 => self.die_holding(),
-                1 | 2 => self.go_away_waiting(),
+                1 => self.die_waiting(),
+                2 | 3 => self.go_away_waiting(),
                 _ => self.lock_once(None),
             }
         }
@@ -132,7 +128,7 @@ impl<'a> Worker<'a> {
 
     /// Sends a line of one who holds a lock. False where it holds it no more, by now.
     fn expect(&mut self, lock: usize, token: i64, line: &str, right: &str) -> bool {
-        let Some(reply) = self.call(line) else {
+        let Some(reply) = self.line.call(line) else {
             // How many holds there are now is not known.
             self.registry.ends(lock, token);
             self.give_back(lock, &format!(" TOKEN {token}"));
@@ -144,7 +140,7 @@ impl<'a> Worker<'a> {
         if reply.starts_with("NOTOWNER ") {
             self.registry.is_lost(lock, &self.owner, token, &reply);
         } else {
-            self.wrong(line, &reply);
+            self.line.wrong(line, &reply);
         }
         self.registry.ends(lock, token);
         false
@@ -154,8 +150,7 @@ impl<'a> Worker<'a> {
     fn die_holding(&mut self) {
         let lock = self.dice.below(LOCKS);
         let (ttl, wait) = (20 + self.dice.below(80) as u64, 1 + self.dice.below(100));
-        self.abandoned += 1;
-        let owner = format!("{}-{}", self.owner, self.abandoned);
+        let owner = self.one_more();
         let sent = Instant::now();
         let line = format!("LOCK.ACQUIRE k{lock} {owner} {ttl} WAIT {wait}");
         if let Outcome::Granted(token) = self.acquire(&line, false) {
@@ -165,15 +160,50 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// Waits for a lock of this worker's own, on another connection, which is killed in the step in
+    /// which it is granted the lock: nobody was told, so the lock is free then.
+    fn die_waiting(&mut self) {
+        let (lock, ghost) = (format!("own-{}", self.owner), self.one_more());
+        let mut dying = self.line.server.client();
+        let id = dying.int("CLIENT ID");
+        let info = format!("LOCK.INFO {lock}");
+        let mut say = |line: &str| self.line.ask(line).map(|reply| show(&reply));
+        // Should its connection be killed meanwhile, it gives up; then it may hold it the next time.
+        let mut steps = || {
+            say(&format!("LOCK.FORCERELEASE {lock}"))?;
+            say(&format!("LOCK.ACQUIRE {lock} {} {LONG}", self.owner))?;
+            dying.forget(&format!("LOCK.ACQUIRE {lock} {ghost} {LONG} WAIT 0"));
+            while !say(&info)?.contains(&ghost) {}
+            say("MULTI")?;
+            say(&format!("LOCK.RELEASE {lock} {}", self.owner))?;
+            say(&format!("CLIENT KILL ID {id}"))?;
+            let freed = say("EXEC")?;
+            let start = Instant::now();
+            while say(&info)? != "nil" {
+                if start.elapsed() > PATIENCE {
+                    return Some(format!("{freed}, and {ghost}, who is dead, holds it"));
+                }
+            }
+            None
+        };
+        if let Some(wrong) = steps() {
+            self.line.wrong(&lock, &wrong);
+        }
+    }
+
+    /// The name of another owner, who is used once.
+    fn one_more(&mut self) -> String {
+        self.dead += 1;
+        format!("{}-{}", self.owner, self.dead)
+    }
+
     /// Closes the connection while it waits, and then tries again or gives up.
     fn go_away_waiting(&mut self) {
         let lock = self.dice.below(LOCKS);
         let line = format!("LOCK.ACQUIRE k{lock} {} {LONG} HOLDS 1 WAIT 0", self.owner);
-        self.client.forget(&line);
-        self.registry
-            .note(&self.owner, &format!("{line} <- and goes away"));
+        self.line.forget(&line);
         std::thread::sleep(Duration::from_micros(self.dice.below(3000) as u64));
-        self.connect();
+        self.line.connect();
         self.registry.note(
             &self.owner,
             &format!("has gone away from k{lock} and come back"),
@@ -193,7 +223,7 @@ impl<'a> Worker<'a> {
 
     /// Sends the first call for a lock.
     fn acquire(&mut self, line: &str, has_another: bool) -> Outcome {
-        let Some(value) = self.value(line) else {
+        let Some(value) = self.line.value(line) else {
             return Outcome::Gone;
         };
         match redis::from_redis_value::<[i64; 4]>(value.clone()) {
@@ -204,7 +234,7 @@ impl<'a> Worker<'a> {
         let reply = show(&value);
         let in_circle = has_another && reply.starts_with("DEADLOCK ");
         if !in_circle && !reply.starts_with("UNBLOCKED ") {
-            self.wrong(line, &reply);
+            self.line.wrong(line, &reply);
         }
         Outcome::No
     }
@@ -213,86 +243,13 @@ impl<'a> Worker<'a> {
     fn give_back(&mut self, lock: usize, token: &str) {
         let line = format!("LOCK.RELEASE k{lock} {}{token}", self.owner);
         loop {
-            match self.call(&line) {
+            match self.line.call(&line) {
                 Some(reply) if reply == "0" || reply.starts_with("NOTOWNER ") => return,
-                Some(reply) if reply.parse::<u32>().is_err() => return self.wrong(&line, &reply),
+                Some(reply) if reply.parse::<u32>().is_err() => {
+                    return self.line.wrong(&line, &reply)
+                }
                 _ => (),
             }
         }
-    }
-
-    fn call(&mut self, line: &str) -> Option<String> {
-        self.value(line).map(|value| show(&value))
-    }
-
-    /// Sends a line and returns its reply. None where the connection has ended: then there is a
-    /// new one.
-    fn value(&mut self, line: &str) -> Option<Value> {
-        let value = self.ask(line)?;
-        // Had there been a second reply, this would read it.
-        if self.dice.below(8) == 0 {
-            let number = self.dice.below(1_000_000).to_string();
-            if let Some(echo) = self.ask(&format!("ECHO {number}")) {
-                if show(&echo) != number {
-                    self.wrong(line, &format!("{}, and {}", show(&value), show(&echo)));
-                }
-            }
-        }
-        Some(value)
-    }
-
-    fn ask(&mut self, line: &str) -> Option<Value> {
-        let reply = self.ask_unnoted(line);
-        let text = reply
-            .as_ref()
-            .map_or("nothing: the connection ended".to_owned(), show);
-        self.registry
-            .note(&self.owner, &format!("{line} -> {text}"));
-        reply
-    }
-
-    fn ask_unnoted(&mut self, line: &str) -> Option<Value> {
-        let mut cmd = redis::Cmd::new();
-        line.split(' ').for_each(|word| {
-            cmd.arg(word);
-        });
-        let number = self.id.load(SeqCst);
-        self.registry
-            .note(&self.owner, &format!("{line} <- {number}"));
-        let error = match self.client.raw.req_command(&cmd) {
-            Ok(value) => return Some(value),
-            Err(error) => error,
-        };
-        if error.is_timeout() {
-            self.wrong(line, "nothing");
-        }
-        match redis::ServerError::try_from(error) {
-            Ok(error) => Some(Value::ServerError(error)),
-            Err(_) => {
-                self.connect();
-                None
-            }
-        }
-    }
-
-    fn connect(&mut self) {
-        self.client = self.server.client();
-        self.tell_id();
-    }
-
-    fn tell_id(&mut self) {
-        // It may be killed before it is known.
-        let id = self
-            .client
-            .raw
-            .req_command(&redis::cmd("CLIENT").arg("ID").clone());
-        if let Ok(Value::Int(id)) = id {
-            self.id.store(id, SeqCst);
-        }
-    }
-
-    fn wrong(&self, line: &str, reply: &str) {
-        self.registry
-            .fail(None, format!("{line} was answered {reply}"));
     }
 }

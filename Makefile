@@ -13,7 +13,7 @@ MODULES = $(PREFIX)/lib/redis/modules
 export CARGO MODULE PORT SERVER TARGET
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-servers bench install build lint clean
+.PHONY: help run test test-servers soak bench install build lint clean
 
 help: ## List these targets
 	@echo 'make TARGET, where TARGET is one of:'
@@ -32,6 +32,12 @@ test-servers: ## Run every test against each server of tests/servers.tsv (ONLY=N
 	@$(CARGO) build --release
 	@$(CARGO) test --no-run
 	@python3 scripts/servers.py $(ONLY)
+
+soak: ## Let 500 clients contend for some minutes, and much go wrong (LOCK_TEST_SOAK_SECONDS=180)
+	@SERVER="$${LOCK_TEST_SERVER:-redis-server}" scripts/setup.sh build server
+	@$(CARGO) build --release
+	@LOCK_TEST_MODULE="$$(realpath '$(MODULE)')" LOCK_TEST_SOAK_SECONDS="$${LOCK_TEST_SOAK_SECONDS:-180}" \
+		$(CARGO) test --test soak -- --nocapture
 
 bench: ## Compare its speed with what one would use instead
 	@SERVER=redis-server scripts/setup.sh build server

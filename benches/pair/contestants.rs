@@ -1,7 +1,7 @@
 //! What is compared: ways to take and give back a lock that nobody else wants.
 
-use crate::pipeline::{Pipeline, Step};
-use crate::support::Client;
+use crate::common::support::Client;
+use crate::common::{Gauge, Pipeline, Step};
 
 /// How many locks take turns.
 pub const LOCKS: usize = 1000;
@@ -86,6 +86,31 @@ pub struct Batch {
     pub cleanup: Pipeline,
 }
 
+impl Contestant {
+    /// Has it take and give back each lock once, and returns how many nanoseconds that took.
+    ///
+    /// # Errors
+    /// A wrong reply.
+    pub fn take_turn(&self, client: &mut Client, gauge: &Gauge) -> Result<u64, String> {
+        let mut run = |batch: &Batch| {
+            let before = gauge.read();
+            batch.pairs.run(client)?;
+            let cost = gauge.read() - before;
+            batch.cleanup.run(client)?;
+            Ok(cost)
+        };
+        // One more, uncounted, comes first: the caches are still full of another contestant.
+        let warm_up = self.batches.last().map_or(Ok(0), &mut run);
+        let cost = warm_up.and_then(|_| self.batches.iter().map(&mut run).sum());
+        cost.map_err(|error: String| format!("{}: {error}", self.name))
+    }
+}
+
+/// The module's own pair.
+pub fn ours() -> Contestant {
+    contestant(OURS, |n| vec![acquire(n, ""), release(n, "")])
+}
+
 fn contestant(name: &'static str, pair: impl Fn(usize) -> Vec<Step>) -> Contestant {
     with_cleanup(name, pair, |_| Vec::new())
 }
@@ -135,14 +160,6 @@ pub fn all(client: &mut Client) -> Vec<Contestant> {
         (format!("{keys} 0 30000 {OWNER} publish"), "1")
     };
     let delete_latch = |n| (format!("DEL {}", latch(n)), "1");
-    let acquire = |n, options| {
-        let line = format!("LOCK.ACQUIRE {} {OWNER} 30000{options}", lock(n));
-        (line, "[1 1 ")
-    };
-    let release = |n, options| {
-        let line = format!("LOCK.RELEASE {} {OWNER}{options}", lock(n));
-        (line, "0")
-    };
     vec![
         contestant("PING + PING", |_| {
             let ping = || ("PING".to_owned(), "PONG");
@@ -166,7 +183,7 @@ pub fn all(client: &mut Client) -> Vec<Contestant> {
         contestant("  and the DEL of the latch that follows", |n| {
             vec![lock_script(n), unlock_script(n), delete_latch(n)]
         }),
-        contestant(OURS, |n| vec![acquire(n, ""), release(n, "")]),
+        ours(),
         contestant("  with HOLDS 1, HOLDS 0", |n| {
             vec![acquire(n, " HOLDS 1"), release(n, " HOLDS 0")]
         }),
@@ -184,6 +201,16 @@ pub fn all(client: &mut Client) -> Vec<Contestant> {
             vec![busy(), busy()]
         }),
     ]
+}
+
+fn acquire(number: usize, options: &str) -> Step {
+    let line = format!("LOCK.ACQUIRE {} {OWNER} 30000{options}", lock(number));
+    (line, "[1 1 ")
+}
+
+fn release(number: usize, options: &str) -> Step {
+    let line = format!("LOCK.RELEASE {} {OWNER}{options}", lock(number));
+    (line, "0")
 }
 
 fn lock(number: usize) -> String {

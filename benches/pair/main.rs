@@ -9,18 +9,18 @@
 //! enough for that.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod contestants;
-mod gauge;
-mod pipeline;
-#[path = "../../tests/support/mod.rs"]
-mod support;
+mod waited;
 
 use clap::{Parser, ValueEnum};
-use contestants::{Batch, Contestant, LOCKS, OURS, REDISSON, SET_AND_COMPARE};
-use gauge::{Core, Gauge};
+use common::support::{self, Client, Server};
+use common::{server_name, Core, Gauge, Spread};
+use contestants::{Contestant, LOCKS, OURS, REDISSON, SET_AND_COMPARE};
 use indicatif::ProgressBar;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use support::{Client, Server};
 
 #[derive(Parser)]
 #[command(about = "Compares what an uncontended lock costs the server")]
@@ -34,9 +34,20 @@ struct Options {
     /// What the server does besides
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["alone", "replica", "aof"])]
     setups: Vec<Setup>,
+    /// Instead, only compare this build of the module (a .so) with ours
+    #[arg(long, value_name = "PATH")]
+    against: Option<PathBuf>,
     /// What `cargo bench` adds
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+impl Options {
+    /// How many turns a round has, and how many pairs that makes.
+    fn turns(&self) -> (usize, u64) {
+        let turns = self.pairs.div_ceil(LOCKS as u64);
+        (turns as usize, turns * LOCKS as u64)
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -52,13 +63,20 @@ enum Setup {
 fn main() -> ExitCode {
     let options = Options::parse();
     let core = Core::reserve();
-    for setup in &options.setups {
-        if let Err(wrong) = measure(&options, *setup, &core) {
-            eprintln!("{wrong}");
-            return ExitCode::FAILURE;
-        }
+    if let Err(wrong) = run(&options, &core) {
+        eprintln!("{wrong}");
+        return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
+}
+
+fn run(options: &Options, core: &Core) -> Result<(), String> {
+    if options.against.is_none() {
+        for setup in &options.setups {
+            measure(options, *setup, core)?;
+        }
+    }
+    waited::measure(options, core)
 }
 
 /// Measures all contestants in one setup, and prints the table.
@@ -68,20 +86,19 @@ fn measure(options: &Options, setup: Setup, core: &Core) -> Result<(), String> {
     let gauge = Gauge::new(&server);
     let mut client = server.client();
     let contestants = contestants::all(&mut client);
-    let turns = options.pairs.div_ceil(LOCKS as u64);
-    let pairs = turns * LOCKS as u64;
+    let (turns, pairs) = options.turns();
 
     let mut costs = vec![Vec::new(); contestants.len()];
     let bar = ProgressBar::new(options.rounds + 1);
     for round in 0..=options.rounds {
         let mut sums = vec![0; contestants.len()];
-        for turn in 0..turns as usize {
+        for turn in 0..turns {
             if let Some(replica) = &replica {
                 server.wait_for_replica(replica);
             }
             for step in 0..contestants.len() {
                 let at = (turn + step) % contestants.len();
-                sums[at] += take_turn(&contestants[at], &mut client, &gauge)?;
+                sums[at] += contestants[at].take_turn(&mut client, &gauge)?;
             }
         }
         bar.inc(1);
@@ -117,30 +134,8 @@ fn start(setup: Setup) -> (Server, Option<Server>) {
     }
 }
 
-/// Nanoseconds for a pair on each lock.
-fn take_turn(contestant: &Contestant, client: &mut Client, gauge: &Gauge) -> Result<u64, String> {
-    let mut run = |batch: &Batch| {
-        let before = gauge.read();
-        batch.pairs.run(client)?;
-        let cost = gauge.read() - before;
-        batch.cleanup.run(client)?;
-        Ok(cost)
-    };
-    let batches = &contestant.batches;
-    // One more, uncounted, comes first: the caches are still full of another contestant.
-    let warm_up = batches.last().map_or(Ok(0), &mut run);
-    let cost = warm_up.and_then(|_| batches.iter().map(&mut run).sum());
-    cost.map_err(|error: String| format!("{}: {error}", contestant.name))
-}
-
 fn title(setup: Setup, client: &mut Client, rounds: u64, pairs: u64) -> String {
-    let valkey = client
-        .info("server", "valkey_version")
-        .map(|version| format!("Valkey {version}"));
-    let server = valkey.unwrap_or_else(|| {
-        let version = client.info("server", "redis_version").unwrap_or_default();
-        format!("Redis {version}")
-    });
+    let server = server_name(client);
     let setup = match setup {
         Setup::Alone => "alone",
         Setup::Replica => "with a replica",
@@ -156,11 +151,7 @@ fn print(title: &str, contestants: &[Contestant], costs: &[Vec<f64>]) {
             .position(|contestant| contestant.name == name);
         &costs[at.expect("a contestant of that name")]
     };
-    // Round by round, for the same reason as the turns.
-    let ours_to = |other: &[f64]| -> Spread {
-        let ratios = of(OURS).iter().zip(other).map(|(ours, other)| ours / other);
-        Spread::of(ratios.collect())
-    };
+    let ours_to = |other: &[f64]| Spread::of_ratios(of(OURS), other);
     println!("\n{title}");
     println!("ns of the server's main thread per pair, and ours / that: median (least to most)\n");
     for (contestant, costs) in contestants.iter().zip(costs) {
@@ -176,33 +167,4 @@ fn print(title: &str, contestants: &[Contestant], costs: &[Vec<f64>]) {
         "ours / {SET_AND_COMPARE}: {:.2}, promised: 1.00 at most",
         ours_to(of(SET_AND_COMPARE))
     );
-}
-
-/// The middle of some numbers, and how far they lie apart.
-struct Spread {
-    least: f64,
-    median: f64,
-    most: f64,
-}
-
-impl Spread {
-    fn of(mut numbers: Vec<f64>) -> Spread {
-        numbers.sort_by(f64::total_cmp);
-        let (low, high) = ((numbers.len() - 1) / 2, numbers.len() / 2);
-        Spread {
-            least: numbers[0],
-            median: (numbers[low] + numbers[high]) / 2.0,
-            most: numbers[numbers.len() - 1],
-        }
-    }
-}
-
-impl std::fmt::Display for Spread {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let digits = f.precision().unwrap_or(2);
-        let [least, median, most] =
-            [self.least, self.median, self.most].map(|number| format!("{number:.digits$}"));
-        let text = format!("{median} ({least} to {most})");
-        write!(f, "{text:>width$}", width = f.width().unwrap_or(0))
-    }
 }

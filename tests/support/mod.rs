@@ -28,7 +28,7 @@ pub use listener::Listener;
 #[allow(unused_imports)]
 pub use stored::Stored;
 #[allow(unused_imports)]
-pub use waiter::Waiter;
+pub use waiter::{allow_many_files, Waiter};
 #[allow(unused_imports)]
 pub use walk::{lasting, Walk};
 

@@ -163,7 +163,7 @@ impl Server {
 
 /// Lets this process open as many files as it may at all: some tests have a thousand connections,
 /// and 1,024 is often where it starts.
-fn allow_many_files() {
+pub fn allow_many_files() {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,

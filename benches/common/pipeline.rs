@@ -1,6 +1,6 @@
 //! Commands that are sent in one go, and the replies that they must get.
 
-use crate::support::{show, Client};
+use super::support::{show, Client};
 
 /// A command as a line of words, and its reply as [`show`] writes it. A reply that ends with a
 /// space is only the beginning: what follows is a number that differs each time.
@@ -17,11 +17,7 @@ impl Pipeline {
     pub fn new(steps: &[Step]) -> Pipeline {
         let mut bytes = Vec::new();
         for (line, _) in steps {
-            let mut command = redis::Cmd::new();
-            line.split(' ').for_each(|word| {
-                command.arg(word);
-            });
-            bytes.extend(command.get_packed_command());
+            bytes.extend(pack(line));
         }
         let replies = steps.iter().map(|(_, reply)| *reply).collect();
         Pipeline { bytes, replies }
@@ -54,4 +50,13 @@ impl Pipeline {
         }
         Ok(())
     }
+}
+
+/// A line of words as the bytes that a client sends.
+pub fn pack(line: &str) -> Vec<u8> {
+    let mut command = redis::Cmd::new();
+    line.split(' ').for_each(|word| {
+        command.arg(word);
+    });
+    command.get_packed_command()
 }

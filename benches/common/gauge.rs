@@ -1,6 +1,6 @@
 //! How long the server's main thread was on a core.
 
-use crate::support::Server;
+use super::support::Server;
 use rustix::thread::{sched_getaffinity, sched_setaffinity, CpuSet, Pid};
 use std::path::PathBuf;
 use std::time::Duration;

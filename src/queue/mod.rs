@@ -11,7 +11,7 @@ mod times;
 pub use deadlock::{Search, Step};
 pub use hand_over::hand_over;
 pub use lines::{Lines, Place, Waiter, WaiterId};
-pub use pending::Pending;
+pub use pending::{Level, Pending};
 pub use slot::slot_of;
 pub use times::Times;
 

@@ -10,9 +10,11 @@ use std::collections::BTreeMap;
 
 /// One hold that was granted to waiters: it stands for all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Level {
-    token: Token,
-    holds: u32,
+pub struct Level {
+    /// The token of the hold.
+    pub token: Token,
+    /// How many holds it made.
+    pub holds: u32,
 }
 
 #[derive(Debug, Default)]
@@ -26,6 +28,8 @@ struct Stand {
 pub struct Pending {
     grants: BTreeMap<WaiterId, (Place, Level)>,
     levels: BTreeMap<Level, Stand>,
+    /// What nobody stands for, until it has been undone.
+    undo: Vec<(Place, Level)>,
 }
 
 impl Pending {
@@ -34,6 +38,7 @@ impl Pending {
         Pending {
             grants: BTreeMap::new(),
             levels: BTreeMap::new(),
+            undo: Vec::new(),
         }
     }
 
@@ -51,9 +56,11 @@ impl Pending {
 
     /// A call that did not wait was answered that its owner has so many holds.
     pub fn answered(&mut self, token: Token, holds: u32) {
-        if let Some(stand) = self.levels.get_mut(&Level { token, holds }) {
+        let level = Level { token, holds };
+        if let Some(stand) = self.levels.get_mut(&level) {
             stand.answered = true;
         }
+        self.undo.retain(|(_, undone)| *undone != level);
     }
 
     /// The waiter was told. Gives the lock that it was granted, and the token of the hold.
@@ -70,12 +77,28 @@ impl Pending {
     }
 
     /// The waiter is gone and was not told. Where nobody else stands for the hold it was granted,
-    /// that hold is to be undone: the lock, and the token of the hold.
-    pub fn gone(&mut self, id: WaiterId) -> Option<(Place, Token)> {
-        self.end(id, false)
+    /// that hold is to be undone, unless a call is answered that stands for it before that is done.
+    pub fn gone(&mut self, id: WaiterId) {
+        let undo = self.end(id, false);
+        self.undo.extend(undo);
     }
 
-    fn end(&mut self, id: WaiterId, told: bool) -> Option<(Place, Token)> {
+    /// Whether a hold is to be undone.
+    pub fn has_undo(&self) -> bool {
+        !self.undo.is_empty()
+    }
+
+    /// One of the holds to be undone.
+    pub fn take_undo(&mut self) -> Option<(Place, Level)> {
+        self.undo.pop()
+    }
+
+    /// These cannot be undone for now.
+    pub fn put_back(&mut self, undo: Vec<(Place, Level)>) {
+        self.undo.extend(undo);
+    }
+
+    fn end(&mut self, id: WaiterId, told: bool) -> Option<(Place, Level)> {
         let (place, level) = self.grants.remove(&id)?;
         let stand = self.levels.get_mut(&level)?;
         stand.untold -= 1;
@@ -84,7 +107,7 @@ impl Pending {
         if last {
             self.levels.remove(&level);
         }
-        (last && !answered).then_some((place, level.token))
+        (last && !answered).then_some((place, level))
     }
 }
 

@@ -178,7 +178,7 @@ fn writes_are_due(tick: Tick) -> bool {
     STATE.with(|state| {
         let waiting = &state.waiting;
         let lease = waiting.lines.next_lease();
-        !waiting.undo.is_empty()
+        waiting.pending.has_undo()
             || !waiting.touched.is_empty()
             || lease.is_some_and(|(end, _)| end.has_passed(now))
             || state.sessions.any_ended()
@@ -221,14 +221,16 @@ fn look_at_due(ctx: *mut RedisModuleCtx) {
 
 /// Undoes holds that were granted to clients who went away before they were told.
 fn undo(ctx: *mut RedisModuleCtx) {
-    for (place, token) in STATE.with(|state| std::mem::take(&mut state.waiting.undo)) {
+    let mut later = Vec::new();
+    while let Some((place, level)) = STATE.with(|state| state.waiting.pending.take_undo()) {
         match permit::may_write_to(ctx, &place) {
-            Permit::Given => with_lock(ctx, &place, |lock| undo_one(lock, token)),
+            Permit::Given => with_lock(ctx, &place, |lock| undo_one(lock, level.token)),
             // The lock is there where its slot is, and lapses there.
             Permit::Elsewhere => (),
-            Permit::NotNow => STATE.with(|state| state.waiting.undo.push((place, token))),
+            Permit::NotNow => later.push((place, level)),
         }
     }
+    STATE.with(|state| state.waiting.pending.put_back(later));
 }
 
 fn undo_one(lock: &Lock, token: Token) {

@@ -65,7 +65,7 @@ pub fn set(ctx: *mut RedisModuleCtx) {
             .next_lease()
             .map(|(end, _)| Tick(tick.0 + end.left(now).0));
         let work =
-            !waiting.touched.is_empty() || !waiting.undo.is_empty() || state.sessions.any_ended();
+            !waiting.touched.is_empty() || waiting.pending.has_undo() || state.sessions.any_ended();
         let renewal = state.sessions.next_due();
         let writes = [lease, renewal, work.then_some(tick)];
         let writes = writes.into_iter().flatten().min();

@@ -10,7 +10,7 @@ use super::reply::{send, send_error};
 use super::state::STATE;
 use super::{clock, timer};
 use crate::command::{Binding, Error, Reply};
-use crate::lock::{Acquire, Grant, Millis, Token};
+use crate::lock::{Acquire, Grant, Millis};
 use crate::queue::{Lines, Pending, Place, Tick, Waiter, WaiterId};
 use redis_module::raw::{self, RedisModuleBlockedClient, RedisModuleCtx, RedisModuleString};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,8 +39,6 @@ pub struct Waiting {
     pub doubtful: Vec<u64>,
     /// Locks that someone else changed, and are to be looked at.
     pub touched: Vec<Place>,
-    /// Holds to be undone: their clients went away before they were told.
-    pub undo: Vec<(Place, Token)>,
     /// Whether the server tells of every change of a key.
     pub watches_keys: bool,
     /// The timer.
@@ -76,7 +74,6 @@ impl Waiting {
             to_tell: BTreeSet::new(),
             doubtful: Vec::new(),
             touched: Vec::new(),
-            undo: Vec::new(),
             watches_keys: false,
             timer: timer::Timer::new(),
         }
@@ -262,9 +259,8 @@ extern "C" fn free(ctx: *mut RedisModuleCtx, data: *mut c_void) {
                 if let (Some((place, token)), Some(client)) = (granted, client) {
                     state.sessions.untold(&place, token, client.id);
                 }
-                let undo = state.waiting.pending.gone(id);
-                state.waiting.undo.extend(undo);
-                !state.waiting.undo.is_empty()
+                state.waiting.pending.gone(id);
+                state.waiting.pending.has_undo()
             });
             if undo {
                 timer::set(ctx);

@@ -5,6 +5,7 @@
 
 pub mod command;
 pub mod escape;
+pub mod grace;
 pub mod lock;
 pub mod queue;
 mod server;

@@ -34,6 +34,8 @@ pub struct Settings {
     pub default_ttl: Millis,
     /// The longest lease allowed; 0 where there is no bound but [`MAX_TTL`].
     pub max_ttl: Millis,
+    /// How long a server that was promoted, or has started, grants no free lock; 0 is not at all.
+    pub grace_period: Millis,
     /// How many may wait at most, in all lines together.
     pub max_waiters: i64,
     /// What a session that lost its lock is done to.
@@ -65,7 +67,7 @@ pub struct Number {
 }
 
 /// Every setting that is a whole number.
-pub static NUMBERS: [Number; 3] = [
+pub static NUMBERS: [Number; 4] = [
     Number {
         name: c"default-ttl",
         min: 1,
@@ -79,6 +81,13 @@ pub static NUMBERS: [Number; 3] = [
         max: MAX_TTL.0,
         get: |settings| settings.max_ttl.0,
         set: |settings, ms| settings.max_ttl = Millis(ms),
+    },
+    Number {
+        name: c"grace-period",
+        min: 0,
+        max: MAX_TTL.0,
+        get: |settings| settings.grace_period.0,
+        set: |settings, ms| settings.grace_period = Millis(ms),
     },
     Number {
         name: c"max-waiters",
@@ -152,6 +161,7 @@ impl Settings {
         Settings {
             default_ttl: Millis(30_000),
             max_ttl: Millis(0),
+            grace_period: Millis(0),
             max_waiters: 10_000,
             session_loss: SessionLoss::Close,
             notify: Notify::Auto,
@@ -176,6 +186,15 @@ impl Settings {
             ));
         }
         Ok(())
+    }
+
+    /// What there is to warn of, though it is allowed.
+    pub fn warning(&self) -> Option<&'static str> {
+        let unbounded = self.grace_period.0 > 0 && self.max_ttl.0 == 0;
+        unbounded.then_some(
+            "grace-period without max-ttl promises nothing: a lease that this server does not know \
+             of may outlast it",
+        )
     }
 
     /// Sets what the arguments of `loadmodule` say: names and values in turn.

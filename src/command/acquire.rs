@@ -31,7 +31,7 @@ impl Command for Acquire {
             session: true,
         };
         let (owner, options) = parse("lock.acquire", args, &accepts)?;
-        let request = lock::Acquire {
+        let mut request = lock::Acquire {
             ttl: store.settings(|settings| options.ttl(settings))?,
             holds: options.holds,
             token: options.token,
@@ -41,7 +41,11 @@ impl Command for Acquire {
             store.check_connection()?;
         }
         let now = store.now();
-        let view = store.view(owner)?;
+        let mut view = store.view(owner)?;
+        if let Some(grace) = store.grace() {
+            view = grace.seen(view, request.token, now);
+            request.ttl = grace.lease(request.ttl, &view, now);
+        }
         let (change, grant) = store.tokens(|tokens| lock::acquire(&view, &request, now, tokens))?;
         match (grant.holds, options.wait) {
             (0, Some(wait)) if store.may_wait() => {

@@ -29,7 +29,11 @@ impl Command for Assert {
         };
         let (owner, options) = parse("lock.assert", args, &accepts)?;
         let view = store.view(owner)?;
-        if let Err(error) = lock::assert(&view, options.token) {
+        let in_grace = match store.grace() {
+            Some(grace) => grace.check(&view, options.token),
+            None => Ok(()),
+        };
+        if let Err(error) = in_grace.and(lock::assert(&view, options.token)) {
             store.count(|counters| &mut counters.asserts_failed);
             return Err(error.into());
         }

@@ -32,8 +32,13 @@ impl Command for Renew {
         let ttl = store.settings(|settings| options.ttl(settings))?;
         let now = store.now();
         let view = store.view(owner)?;
+        let mut lease = ttl;
+        if let Some(grace) = store.grace() {
+            grace.check(&view, options.token)?;
+            lease = grace.lease(ttl, &view, now);
+        }
         let (change, grant) =
-            store.tokens(|tokens| lock::renew(&view, ttl, options.token, now, tokens))?;
+            store.tokens(|tokens| lock::renew(&view, lease, options.token, now, tokens))?;
         let has_session = store.has_session();
         if has_session {
             session_ttl(ttl)?;

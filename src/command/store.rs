@@ -1,6 +1,7 @@
 //! What a command needs of the server, and what it gives back.
 
 use super::Binding;
+use crate::grace;
 use crate::lock::{Change, Error, Grant, Hold, Millis, Now, Tokens, View};
 use crate::settings::Settings;
 
@@ -11,6 +12,9 @@ pub trait Store {
 
     /// The present settings.
     fn settings<R>(&self, read: impl FnOnce(&Settings) -> R) -> R;
+
+    /// What is left of a grace period, in which no free lock is granted.
+    fn grace(&self) -> Option<grace::Left>;
 
     /// The lock as this owner sees it.
     ///

@@ -32,6 +32,8 @@ pub enum NotOwner {
     Free,
     /// Someone else holds it.
     Theirs,
+    /// It holds it in the data, but did not name its token, in a grace period.
+    InGrace,
     /// The same owner holds it, but that is another hold than the one with the token named.
     OtherToken,
 }
@@ -42,6 +44,9 @@ impl fmt::Display for Error {
             Error::NotOwner(NotOwner::Free) => f.write_str("NOTOWNER the lock is free"),
             Error::NotOwner(NotOwner::Theirs) => {
                 f.write_str("NOTOWNER the lock is held by another owner")
+            }
+            Error::NotOwner(NotOwner::InGrace) => {
+                f.write_str("NOTOWNER in the grace period a hold counts only with its TOKEN")
             }
             Error::NotOwner(NotOwner::OtherToken) => {
                 f.write_str("NOTOWNER the owner's present hold has another token")

@@ -14,6 +14,7 @@ use super::wait::{client_id, may_block, wait_in_line};
 use crate::command::{
     Access, Binding, Command, Counters, Error, Holder, Line, LineOf, Reply, Store,
 };
+use crate::grace;
 use crate::lock::{self, Change, Grant, Millis, Now, Tokens, View};
 use crate::settings::Settings;
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
@@ -107,6 +108,10 @@ impl Store for Call<'_> {
 
     fn settings<R>(&self, read: impl FnOnce(&Settings) -> R) -> R {
         STATE.with(|state| read(&state.settings))
+    }
+
+    fn grace(&self) -> Option<grace::Left> {
+        super::grace::left()
     }
 
     fn view(&mut self, owner: &[u8]) -> Result<View, lock::Error> {

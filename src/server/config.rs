@@ -1,9 +1,11 @@
 //! `CONFIG SET lock.*`, where the server lets modules have settings (7.0 and newer).
 
+use super::grace;
 use super::guard::guard;
 use super::log;
 use super::state::STATE;
 use super::string::{OwnedStr, Str};
+use super::timer;
 use super::write::can_publish_sharded;
 use crate::settings::{Choice, Notify, Number, CHANNEL_PREFIX, CHOICES, NUMBERS};
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
@@ -121,6 +123,8 @@ extern "C" fn set_number(
 ) -> c_int {
     // The server has checked the range; `apply` checks the settings against one another.
     let set = || {
+        // A grace period that is over stays so: a longer one begins no new one.
+        grace::note_end();
         STATE.with(|state| (number(data).set)(&mut state.settings, value));
         Ok(())
     };
@@ -132,7 +136,15 @@ extern "C" fn apply(
     _data: *mut c_void,
     error: *mut *mut RedisModuleString,
 ) -> c_int {
-    let check = || STATE.with(|state| state.settings.check());
+    let check = || {
+        STATE.with(|state| state.settings.check())?;
+        if let Some(warning) = STATE.with(|state| state.settings.warning()) {
+            log::warning(ctx, warning);
+        }
+        // It may end earlier or later than before.
+        timer::set(ctx);
+        Ok(())
+    };
     result(guard(ctx, "CONFIG SET", check), error)
 }
 

@@ -1,6 +1,7 @@
 //! What others do to locks that are waited for. Here it is only noted: a write made in such a
 //! callback would reach replicas before the command that caused it.
 
+use super::grace;
 use super::guard::guard;
 use super::serve;
 use super::sessions;
@@ -124,6 +125,9 @@ extern "C" fn server_event(
                     "UNBLOCKED force unblock from waiting in line, the server's role has changed",
                 );
                 sessions::lose_all(ctx);
+                if sub == raw::REDISMODULE_EVENT_REPLROLECHANGED_NOW_MASTER.into() {
+                    grace::begin(ctx);
+                }
                 return;
             }
             raw::REDISMODULE_EVENT_FLUSHDB if sub == raw::REDISMODULE_SUBEVENT_FLUSHDB_END => {

@@ -1,5 +1,6 @@
 //! The section `lock` of `INFO`.
 
+use super::clock;
 use super::guard::guard;
 use super::state::STATE;
 use redis_module::raw::RedisModuleInfoCtx;
@@ -19,10 +20,13 @@ pub extern "C" fn report(ctx: *mut RedisModuleInfoCtx, _crashed: c_int) {
                     .map_or(0, |times| times.within(share).0)
             };
             let times = [0.5, 0.99, 0.999, 1.0].map(|share| within(share) as u64);
-            let gauges = (lines.waiters(), lines.lines(), state.sessions.len());
+            let grace = state.grace.left(clock::tick(), state.settings.grace_period);
+            let grace = grace.map_or(0, |grace| grace.end.0 as u64);
+            let gauges = (lines.waiters(), lines.lines(), state.sessions.len(), grace);
             (state.counters, gauges, times)
         });
-        let Some((counters, (waiters, lines, sessions), [p50, p99, p999, max])) = counted else {
+        let Some((counters, (waiters, lines, sessions, grace), [p50, p99, p999, max])) = counted
+        else {
             return;
         };
         let section = api!(RedisModule_InfoAddSection);
@@ -30,7 +34,7 @@ pub extern "C" fn report(ctx: *mut RedisModuleInfoCtx, _crashed: c_int) {
         if unsafe { section(ctx, c"".as_ptr()) } != 0 {
             return; // not asked for
         }
-        let fields: [(&CStr, u64); 23] = [
+        let fields: [(&CStr, u64); 24] = [
             (c"acquired", counters.acquired),
             (c"reentered", counters.reentered),
             (c"busy", counters.busy),
@@ -53,6 +57,7 @@ pub extern "C" fn report(ctx: *mut RedisModuleInfoCtx, _crashed: c_int) {
             (c"sessions", sessions as u64),
             (c"waiters", waiters as u64),
             (c"lines", lines as u64),
+            (c"grace_ms_left", grace),
             (c"wait_ms_p50", p50),
             (c"wait_ms_p99", p99),
             (c"wait_ms_p999", p999),

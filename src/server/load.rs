@@ -3,8 +3,9 @@
 use super::state::{Words, STATE};
 use super::string::Str;
 use super::wait::Waiting;
-use super::{api, config, describe, events, guard::guard, info, log, timer};
+use super::{api, config, describe, events, grace, guard::guard, health, info, log, timer};
 use crate::command::{Acquire, Assert, Counters, ForceRelease, Info, Lines, Release, Renew};
+use crate::grace::Grace;
 use crate::queue::Times;
 use crate::session::Sessions;
 use crate::settings::Settings;
@@ -73,6 +74,7 @@ fn start(ctx: *mut RedisModuleCtx, arguments: &[&[u8]]) -> bool {
         state.times = Times::new();
         state.waiting = Waiting::new();
         state.sessions = Sessions::new();
+        state.grace = Grace::new();
         state.cluster = flags & raw::REDISMODULE_CTX_FLAGS_CLUSTER as c_int != 0;
         state.words = Some(Words::new());
     });
@@ -95,11 +97,24 @@ fn start(ctx: *mut RedisModuleCtx, arguments: &[&[u8]]) -> bool {
         log::warning(ctx, &why);
         return false;
     }
+    if let Some(warning) = STATE.with(|state| state.settings.warning()) {
+        log::warning(ctx, warning);
+    }
+    if is_starting() {
+        grace::begin(ctx);
+    }
     let register_info = api!(RedisModule_RegisterInfoFunc);
     // SAFETY: a callback for the life of the module.
     unsafe { register_info(ctx, Some(info::report)) };
     warn_of_eviction(ctx);
     true
+}
+
+/// Whether the server loads the module while it starts, and not later by command: nobody has
+/// connected yet.
+fn is_starting() -> bool {
+    let connections = health::info("stats", "total_connections_received");
+    connections.is_some_and(|count| count == "0")
 }
 
 fn set_options(ctx: *mut RedisModuleCtx) {

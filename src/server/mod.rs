@@ -13,6 +13,7 @@ mod config;
 mod describe;
 mod events;
 mod gil;
+mod grace;
 mod guard;
 mod health;
 mod info;

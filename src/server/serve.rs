@@ -3,6 +3,7 @@
 use super::api;
 use super::circles::refuse_circles_of;
 use super::clock;
+use super::grace;
 use super::open::Lock;
 use super::permit::{self, Permit};
 use super::sessions;
@@ -23,6 +24,10 @@ pub fn pass_on(lock: &Lock) -> bool {
         return false;
     }
     let (db, now) = (lock.db(), clock::now());
+    if grace::left().is_some() {
+        // Nobody gets it yet. Where someone waits it is kept for them.
+        return STATE.with(|state| state.waiting.lines.is_waited_for(db, lock.name.bytes()));
+    }
     loop {
         let first = STATE.with(|state| state.waiting.lines.take_first(db, lock.name.bytes()));
         let Some((_, Waiter { owner, place, .. })) = first.first().cloned() else {
@@ -129,8 +134,11 @@ pub fn settle(lock: &Lock) -> bool {
             if lease.is_some_and(|end| end.has_passed(now)) {
                 STATE.with(|state| state.counters.expired_while_waited_for += 1);
             }
-            pass_on(lock)
+            // In a grace period it may be kept for them, but it is nobody's yet.
+            grace::left().is_none() && pass_on(lock)
         }
+        // The data may be old, and what it asks for is a new hold.
+        Ok(View::Mine(_)) if grace::left().is_some() => false,
         // It took the lock elsewhere, by Redisson's script: its waits are reentries.
         Ok(view @ View::Mine(_)) => {
             let waits = STATE.with(|state| state.waiting.lines.take_first(db, name));
@@ -154,6 +162,13 @@ pub fn settle(lock: &Lock) -> bool {
 /// told of, and waits whose time is up.
 pub fn work(ctx: *mut RedisModuleCtx) {
     let tick = clock::tick();
+    if grace::note_end() {
+        // Now everyone is served.
+        STATE.with(|state| {
+            let places = state.waiting.lines.places(None);
+            state.waiting.touched.extend(places);
+        });
+    }
     slots::look(ctx, tick);
     let due = writes_are_due(tick);
     let refused = due && !permit::may_write(ctx);

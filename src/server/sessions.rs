@@ -3,6 +3,7 @@
 
 use super::clock;
 use super::events;
+use super::grace;
 use super::key::Kind;
 use super::log;
 use super::open::Lock;
@@ -117,6 +118,11 @@ pub fn keep(lock: &Lock) -> bool {
             STATE.with(|state| state.sessions.seen(db, name, holds));
             false
         }
+        // The old master may have granted it meanwhile.
+        (Found::Lapsed, _) if grace::left().is_some() => {
+            lose(lock.ctx, &place);
+            false
+        }
         (Found::Lapsed, Some(claim)) if !ended => {
             restore(lock, &session, claim);
             true
@@ -172,7 +178,10 @@ fn begin_anew(place: &Place, deadline: Option<crate::lock::Deadline>) {
 pub fn work(ctx: *mut RedisModuleCtx, tick: Tick) {
     let (ended, due, cluster) = STATE.with(|state| {
         let sessions = &state.sessions;
-        let due = sessions.due(Tick(tick.0 + SLACK), BATCH);
+        let due = match state.grace.left(tick, state.settings.grace_period) {
+            Some(grace) if grace.held_back.0 > 0 => Vec::new(),
+            _ => sessions.due(Tick(tick.0 + SLACK), BATCH),
+        };
         (sessions.ended(), due, state.cluster)
     });
     let steps = ended
@@ -215,7 +224,11 @@ fn end(lock: &Lock) {
     match (found, claim.linger) {
         (Found::Held(_), Millis(0)) => lock.apply(owner.lend(), &Change::Free),
         (Found::Held(_), linger) => {
-            let deadline = Some(clock::now().plus(linger));
+            let now = clock::now();
+            let held = lock.key.deadline().map_or(linger, |end| end.left(now));
+            let held_back = grace::left().is_some_and(|grace| grace.held_back.0 > 0);
+            let linger = if held_back { linger.min(held) } else { linger };
+            let deadline = Some(now.plus(linger));
             let update = Update {
                 deadline,
                 ..Update::default()
@@ -236,7 +249,9 @@ fn renew(lock: &Lock) {
         keep(lock);
         return;
     }
-    let deadline = Some(clock::now().plus(claim.ttl));
+    // The bound may have become shorter since.
+    let longest = STATE.with(|state| state.settings.longest_ttl());
+    let deadline = Some(clock::now().plus(claim.ttl.min(longest)));
     let update = Update {
         deadline,
         ..Update::default()

@@ -4,6 +4,7 @@ use super::gil::Gil;
 use super::string::{OwnedStr, Str};
 use super::wait::Waiting;
 use crate::command::Counters;
+use crate::grace::Grace;
 use crate::lock::{Tokens, MODE_FIELD, TOKEN_FIELD};
 use crate::queue::Times;
 use crate::session::Sessions;
@@ -25,6 +26,8 @@ pub struct State {
     pub times: Option<Times>,
     /// Who waits.
     pub waiting: Waiting,
+    /// Whether no free lock is granted for now.
+    pub grace: Grace,
     /// Holds that are bound to connections.
     pub sessions: Sessions,
     /// The text that `CONFIG GET` last showed of the channel prefix: the server borrows it.
@@ -47,6 +50,7 @@ pub static STATE: Gil<State> = Gil::new(State {
     words: None,
     times: None,
     waiting: Waiting::new(),
+    grace: Grace::new(),
     sessions: Sessions::new(),
     prefix_shown: None,
 });

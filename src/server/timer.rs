@@ -6,6 +6,7 @@ use super::guard::guard;
 use super::serve;
 use super::state::STATE;
 use super::wait;
+use crate::lock::Millis;
 use crate::queue::Tick;
 use redis_module::raw::{RedisModuleCtx, RedisModuleTimerID};
 use std::ffi::c_void;
@@ -66,12 +67,18 @@ pub fn set(ctx: *mut RedisModuleCtx) {
             .map(|(end, _)| Tick(tick.0 + end.left(now).0));
         let work =
             !waiting.touched.is_empty() || waiting.pending.has_undo() || state.sessions.any_ended();
-        let renewal = state.sessions.next_due();
+        let grace = state.grace.left(tick, state.settings.grace_period);
+        let from_now = |span: Millis| Tick(tick.0.saturating_add(span.0));
+        let held_back = grace.map_or(tick, |grace| from_now(grace.held_back));
+        let renewal = state.sessions.next_due().map(|at| at.max(held_back));
+        let grace_end = grace
+            .filter(|_| !waiting.lines.is_empty())
+            .map(|grace| from_now(grace.end));
         let writes = [lease, renewal, work.then_some(tick)];
         let writes = writes.into_iter().flatten().min();
         let writes = writes.map(|at| waiting.timer.not_before.map_or(at, |not| at.max(not)));
         let slots = state.waiting.timer.slots_at;
-        let next = [writes, slots, waiting.lines.next_timeout()]
+        let next = [writes, slots, grace_end, waiting.lines.next_timeout()]
             .into_iter()
             .flatten()
             .min()

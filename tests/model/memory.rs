@@ -130,6 +130,10 @@ impl Store for Key<'_> {
         false
     }
 
+    fn grace(&self) -> Option<redis_reentrant_lock::grace::Left> {
+        None
+    }
+
     fn check_connection(&self) -> Result<(), Error> {
         Err(Error::NoConnection)
     }

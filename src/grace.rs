@@ -1,0 +1,215 @@
+//! The grace period: how long a server that may know less than it ought to grants no free lock.
+//!
+//! A promoted replica may never have heard of a lock that its old master granted, and a server that
+//! has started again may have lost its last writes. As NFSv4 does for file locks (RFC 7530, section
+//! 9.6.2), it waits until every lease that it does not know of is over, and lets those go on who can
+//! name the hold that they have.
+
+use crate::lock::{Error, Hold, Millis, NotOwner, Now, Token, View};
+use crate::queue::Tick;
+
+/// How long a cut-off master may go on granting after it was found to be short of replicas, in ms:
+/// the server looks once a second.
+const UNNOTICED: i64 = 2000;
+
+/// Whether there is a grace period now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grace {
+    /// When it began, and how long from then on the old master may still grant.
+    begun: Option<(Tick, Millis)>,
+}
+
+/// What is left of a grace period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// Until it ends.
+    pub end: Millis,
+    /// Until a lease may be extended: the old master can no longer grant then.
+    pub held_back: Millis,
+}
+
+impl Grace {
+    /// None.
+    pub const fn new() -> Grace {
+        Grace { begun: None }
+    }
+
+    /// It begins: the server was promoted, or its process has started. `held_back` is for how long
+    /// the old master may still grant.
+    pub fn begin(&mut self, now: Tick, held_back: Millis) {
+        self.begun = Some((now, held_back));
+    }
+
+    /// Whether it has begun, and its end was not noted yet.
+    pub fn has_begun(&self) -> bool {
+        self.begun.is_some()
+    }
+
+    /// What is left of it, where it lasts so long from its beginning.
+    pub fn left(&self, now: Tick, period: Millis) -> Option<Left> {
+        let (begin, held_back) = self.begun?;
+        let since = |span: Millis| Millis(begin.0.saturating_add(span.0) - now.0);
+        let end = since(period);
+        (end.0 > 0).then(|| Left {
+            end,
+            held_back: Millis(since(held_back).0.clamp(0, end.0)),
+        })
+    }
+
+    /// Takes note that it is over, where it is. True where it was not noted before.
+    pub fn end(&mut self, now: Tick, period: Millis) -> bool {
+        let over = self.begun.is_some() && self.left(now, period).is_none();
+        if over {
+            self.begun = None;
+        }
+        over
+    }
+}
+
+/// For how long a cut-off master may still grant: until it takes note that it has lost its replicas,
+/// or, in a cluster, the other masters.
+pub fn held_back(cluster_timeout: Option<i64>, min_replicas: i64, max_lag_seconds: i64) -> Millis {
+    match cluster_timeout {
+        Some(timeout) => Millis(timeout),
+        None if min_replicas == 0 => Millis(0),
+        None => Millis(
+            max_lag_seconds
+                .saturating_mul(1000)
+                .saturating_add(UNNOTICED),
+        ),
+    }
+}
+
+impl Left {
+    /// The lock as an acquire sees it: nobody's hold counts as its own unless it names the token,
+    /// and no lock is free.
+    pub fn seen(self, view: View, token: Option<Token>, now: Now) -> View {
+        let end = now.plus(self.end);
+        match view {
+            View::Mine(_) if token.is_some() => view,
+            View::Mine(Hold { deadline, .. }) | View::Theirs(deadline) if token.is_none() => {
+                View::Theirs(deadline.max(end))
+            }
+            View::Free { .. } if token.is_none() => View::Theirs(end),
+            _ => view,
+        }
+    }
+
+    /// Checks that one who has a hold in the data names its token.
+    ///
+    /// # Errors
+    /// [`NotOwner::InGrace`] where it does not: it may have released it in a write that was lost.
+    pub fn check(self, view: &View, token: Option<Token>) -> Result<(), Error> {
+        match (view, token) {
+            (View::Mine(_), None) => Err(Error::NotOwner(NotOwner::InGrace)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The lease that a call may have: while the old master may still grant, no hold is extended.
+    pub fn lease(self, ttl: Millis, view: &View, now: Now) -> Millis {
+        match view {
+            View::Mine(hold) if self.held_back.0 > 0 => ttl.min(hold.deadline.left(now)),
+            _ => ttl,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lock::Deadline;
+
+    const PERIOD: Millis = Millis(10_000);
+    const NOW: Now = Now(5_000_000);
+
+    fn begun() -> Grace {
+        let mut grace = Grace::new();
+        grace.begin(Tick(100), Millis(3000));
+        grace
+    }
+
+    fn mine(deadline: i64) -> View {
+        View::Mine(Hold {
+            holds: 1,
+            token: Token::new(7),
+            deadline: Deadline(deadline),
+        })
+    }
+
+    #[test]
+    fn it_lasts_from_its_beginning_for_as_long_as_is_configured_at_present() {
+        let left = |now, period| {
+            begun()
+                .left(Tick(now), Millis(period))
+                .map(|left| left.end.0)
+        };
+        assert_eq!(left(100, 10_000), Some(10_000));
+        assert_eq!(left(10_099, 10_000), Some(1));
+        assert_eq!(left(10_100, 10_000), None);
+        assert_eq!(left(10_100, 20_000), Some(10_000));
+        assert_eq!(left(600, 0), None);
+        assert_eq!(Grace::new().left(Tick(0), PERIOD), None);
+    }
+
+    #[test]
+    fn it_ends_once_and_a_longer_period_does_not_bring_it_back() {
+        let mut grace = begun();
+        assert!(!grace.end(Tick(10_099), PERIOD));
+        assert!(grace.end(Tick(10_100), PERIOD));
+        assert!(!grace.end(Tick(10_100), PERIOD));
+        assert_eq!(grace.left(Tick(10_100), Millis(90_000)), None);
+    }
+
+    #[test]
+    fn leases_are_held_back_in_its_first_part_only() {
+        let held_back = |now| begun().left(Tick(now), PERIOD).map(|left| left.held_back.0);
+        assert_eq!(held_back(100), Some(3000));
+        assert_eq!(held_back(3099), Some(1));
+        assert_eq!(held_back(3100), Some(0));
+        let left = begun().left(Tick(2100), PERIOD).unwrap();
+        assert_eq!(left.lease(Millis(60_000), &mine(5700), NOW), Millis(700));
+        assert_eq!(left.lease(Millis(500), &mine(5700), NOW), Millis(500));
+        let later = begun().left(Tick(3100), PERIOD).unwrap();
+        assert_eq!(
+            later.lease(Millis(60_000), &mine(5700), NOW),
+            Millis(60_000)
+        );
+    }
+
+    #[test]
+    fn an_acquire_without_a_token_finds_every_lock_taken() {
+        let left = begun().left(Tick(9100), PERIOD).unwrap();
+        let theirs = |deadline| View::Theirs(Deadline(deadline));
+        let seen = |view| left.seen(view, None, NOW);
+        assert_eq!(seen(View::Free { lapsed: false }), theirs(6000));
+        assert_eq!(seen(View::Free { lapsed: true }), theirs(6000));
+        assert_eq!(seen(mine(5500)), theirs(6000));
+        assert_eq!(seen(mine(6500)), theirs(6500));
+        assert_eq!(seen(theirs(5500)), theirs(6000));
+    }
+
+    #[test]
+    fn with_a_token_the_lock_is_seen_as_it_is() {
+        let left = begun().left(Tick(9100), PERIOD).unwrap();
+        for view in [
+            View::Free { lapsed: true },
+            mine(5500),
+            View::Theirs(Deadline(5500)),
+        ] {
+            assert_eq!(left.seen(view, Token::new(7), NOW), view);
+            assert_eq!(left.check(&view, Token::new(7)), Ok(()));
+        }
+        let refused = Err(Error::NotOwner(NotOwner::InGrace));
+        assert_eq!(left.check(&mine(5500), None), refused);
+        assert_eq!(left.check(&View::Free { lapsed: false }, None), Ok(()));
+    }
+
+    #[test]
+    fn a_cut_off_master_may_grant_until_it_misses_its_replicas_or_the_cluster() {
+        assert_eq!(held_back(None, 0, 10), Millis(0));
+        assert_eq!(held_back(None, 1, 10), Millis(12_000));
+        assert_eq!(held_back(Some(15_000), 1, 10), Millis(15_000));
+        assert_eq!(held_back(None, 1, i64::MAX), Millis(i64::MAX));
+    }
+}

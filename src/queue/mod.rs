@@ -5,11 +5,13 @@ mod deadlock;
 mod hand_over;
 mod lines;
 mod pending;
+mod turned;
 
 pub use deadlock::{Search, Step};
 pub use hand_over::hand_over;
 pub use lines::{Lines, Place, Waiter, WaiterId};
 pub use pending::Pending;
+pub use turned::{turned, Turned};
 
 /// A moment of a clock that never steps: milliseconds since some start. Waits are measured by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -43,8 +43,9 @@ pub extern "C" fn disconnect(ctx: *mut RedisModuleCtx, handle: *mut RedisModuleB
         let Some((id, Left::Told)) = let_go(handle) else {
             return;
         };
-        // The server was just about to tell it. With `io-threads-do-reads` commands are run even
-        // then, and up to 7.0 CLIENT UNBLOCK … TIMEOUT sends nothing. Nobody can say whether the
+        // The server was just about to tell it. Up to 7.0 it was asked to a turn before where the
+        // lock came from one who had just stopped waiting, and with `io-threads-do-reads` commands
+        // are run even then. There CLIENT UNBLOCK … TIMEOUT sends nothing. Nobody can say whether the
         // client is still there, and whether it has a reply: so it gets the end of the connection.
         // Not here, where the server may be freeing it.
         STATE.with(|state| {

@@ -7,6 +7,7 @@ mod lines;
 mod pending;
 mod slot;
 mod times;
+mod turned;
 
 pub use deadlock::{Search, Step};
 pub use hand_over::hand_over;
@@ -14,6 +15,7 @@ pub use lines::{Lines, Place, Waiter, WaiterId};
 pub use pending::{Level, Pending};
 pub use slot::slot_of;
 pub use times::Times;
+pub use turned::{turned, Turned};
 
 /// A moment of a clock that never steps: milliseconds since some start. Waits are measured by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

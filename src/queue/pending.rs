@@ -56,11 +56,9 @@ impl Pending {
 
     /// A call that did not wait was answered that its owner has so many holds.
     pub fn answered(&mut self, token: Token, holds: u32) {
-        let level = Level { token, holds };
-        if let Some(stand) = self.levels.get_mut(&level) {
+        if let Some(stand) = self.levels.get_mut(&Level { token, holds }) {
             stand.answered = true;
         }
-        self.undo.retain(|(_, undone)| *undone != level);
     }
 
     /// The waiter was told. Gives the lock that it was granted, and the token of the hold.
@@ -70,17 +68,13 @@ impl Pending {
         Some((place, level.token))
     }
 
-    /// What a waiter was granted that was not told yet.
-    pub fn of(&self, id: WaiterId) -> Option<(Place, Token)> {
-        let (place, level) = self.grants.get(&id)?;
-        Some((place.clone(), level.token))
-    }
-
     /// The waiter is gone and was not told. Where nobody else stands for the hold it was granted,
-    /// that hold is to be undone, unless a call is answered that stands for it before that is done.
-    pub fn gone(&mut self, id: WaiterId) {
+    /// that hold is to be undone. Gives the lock that it was granted, and the token of the hold.
+    pub fn gone(&mut self, id: WaiterId) -> Option<(Place, Token)> {
+        let (place, level) = self.grants.get(&id).cloned()?;
         let undo = self.end(id, false);
         self.undo.extend(undo);
+        Some((place, level.token))
     }
 
     /// Whether a hold is to be undone.

@@ -11,9 +11,9 @@ use redis_module::raw::RedisModuleCtx;
 
 /// Whether a client is marked. `was_default` is what [`is_default_user`] said when it began to wait.
 pub fn is_closing(ctx: *mut RedisModuleCtx, client: u64, was_default: bool) -> bool {
-    // A client whose user is deleted becomes the default user before it is closed. One whose socket
-    // has ended is closed at once, but on 6.2 it is marked as well.
-    let may_be = !checks_calls() || is_default_user(ctx, client) != was_default;
+    // A client whose user is deleted becomes the default user, which cannot be deleted, before it is
+    // closed. One whose socket has ended is closed at once, but on 6.2 it is marked as well.
+    let may_be = !checks_calls() || (!was_default && is_default_user(ctx, client));
     may_be && flags(ctx, client).is_some_and(|flags| flags.contains('A'))
 }
 

@@ -5,7 +5,7 @@ use super::reply::{send, send_error};
 use super::serve;
 use super::state::STATE;
 use super::timer;
-use super::wait::{busy, id_of, tell, unblock_client, INTERNAL};
+use super::wait::{busy, id_of, take_back, tell, unblock_client, INTERNAL};
 use crate::command::Reply;
 use crate::queue::{Place, WaiterId};
 use redis_module::raw::{self, RedisModuleBlockedClient, RedisModuleCtx, RedisModuleString};
@@ -36,15 +36,17 @@ pub extern "C" fn time_out(
     OK
 }
 
-/// The client is gone, or `CLIENT UNBLOCK … ERROR` let it go. What it was granted is taken back when
-/// the server frees its handle.
+/// The client is gone, or `CLIENT UNBLOCK … ERROR` let it go. What it was granted is taken back.
 pub extern "C" fn disconnect(ctx: *mut RedisModuleCtx, handle: *mut RedisModuleBlockedClient) {
     guard(ctx, "a disconnect", || {
-        let Some((id, Left::Told)) = let_go(handle) else {
-            return;
+        let id = match let_go(handle) {
+            Some((id, Left::Told)) => id,
+            Some((id, Left::Answered)) => return take_back(ctx, id),
+            Some((_, Left::Line(_))) | None => return,
         };
-        // The server was just about to tell it. With `io-threads-do-reads` commands are run even
-        // then, and up to 7.0 CLIENT UNBLOCK … TIMEOUT sends nothing. Nobody can say whether the
+        // The server was just about to tell it. Up to 7.0 it was asked to a turn before where the
+        // lock came from one who had just stopped waiting, and with `io-threads-do-reads` commands
+        // are run even then. There CLIENT UNBLOCK … TIMEOUT sends nothing. Nobody can say whether the
         // client is still there, and whether it has a reply: so it gets the end of the connection.
         // Not here, where the server may be freeing it.
         STATE.with(|state| {

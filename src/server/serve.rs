@@ -13,7 +13,7 @@ use super::string::{OwnedStr, Str};
 use super::timer::{self, RETRY};
 use super::wait::{answer, busy, Answer};
 use crate::lock::{release, Change, Deadline, Millis, Now, Release, Token, View};
-use crate::queue::{hand_over, Place, Tick, Waiter, WaiterId};
+use crate::queue::{hand_over, turned, Place, Tick, Turned, Waiter, WaiterId};
 use redis_module::raw::RedisModuleCtx;
 use std::rc::Rc;
 
@@ -145,12 +145,17 @@ pub fn settle(lock: &Lock) -> bool {
             grant(lock, &owner, &place, &waits, view, now)
         }
         Err(refusal) => {
-            // It turned into something else. Its lease is kept to until it would have ended.
             let lease = STATE.with(|state| state.waiting.lines.lease(&place));
-            if lease.is_none_or(|lease| lease.has_passed(now)) {
-                let waits = STATE.with(|state| state.waiting.lines.take_all(db, name));
-                for (id, _) in waits {
-                    answer(lock.ctx, id, Answer::Error(refusal.to_string()));
+            match turned(lease, lock.key.deadline(), now) {
+                Turned::Keep => (),
+                Turned::LookAt(then) => {
+                    STATE.with(|state| state.waiting.lines.set_lease(&place, Some(then)));
+                }
+                Turned::Refuse => {
+                    let waits = STATE.with(|state| state.waiting.lines.take_all(db, name));
+                    for (id, _) in waits {
+                        answer(lock.ctx, id, Answer::Error(refusal.to_string()));
+                    }
                 }
             }
             false
@@ -235,7 +240,7 @@ fn look_at_due(ctx: *mut RedisModuleCtx) {
 }
 
 /// Undoes holds that were granted to clients who went away before they were told.
-fn undo(ctx: *mut RedisModuleCtx) {
+pub fn undo(ctx: *mut RedisModuleCtx) {
     let mut later = Vec::new();
     while let Some((place, level)) = STATE.with(|state| state.waiting.pending.take_undo()) {
         match permit::may_write_to(ctx, &place) {

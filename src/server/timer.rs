@@ -108,6 +108,13 @@ pub fn tell_at_end(ctx: *mut RedisModuleCtx) {
     }
 }
 
+/// Whether the server sleeps too long where a timer is set on its way to sleep: after it has told
+/// those who waited, it runs what they have sent meanwhile. Up to 7.0 it has reckoned before how
+/// long it may sleep. (7.2, which does not, brought this function.)
+pub fn oversleeps() -> bool {
+    api_if_any!(RedisModule_AddPostNotificationJob).is_none()
+}
+
 type Ring = extern "C" fn(*mut RedisModuleCtx, *mut c_void);
 
 fn create(ctx: *mut RedisModuleCtx, after: i64, ring: Ring) -> RedisModuleTimerID {

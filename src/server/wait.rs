@@ -18,6 +18,8 @@ use std::ffi::{c_int, c_void};
 use std::rc::Rc;
 
 const OK: c_int = raw::REDISMODULE_OK as c_int;
+/// How many are remembered of those who just stopped waiting.
+const MOST_JUST_TOLD: usize = 1000;
 /// What is replied where an answer is missing.
 pub const INTERNAL: &str = "ERR internal error";
 
@@ -30,11 +32,11 @@ pub struct Waiting {
     /// The client of each that waits or is to be answered.
     pub clients: BTreeMap<WaiterId, Client>,
     ids: BTreeMap<*mut RedisModuleBlockedClient, WaiterId>,
-    /// What those who left the line are to be answered. They are told at the end of this turn of
-    /// the server's event loop.
-    answers: BTreeMap<WaiterId, Answer>,
-    /// Whom of them the server has not been asked to tell yet.
+    /// Those who were answered, and whom the server has not been asked to tell yet. It is at the
+    /// end of this turn of its event loop.
     pub to_tell: BTreeSet<WaiterId>,
+    /// Clients that stopped waiting since the last timer rang, on a server that oversleeps.
+    pub just_told: BTreeSet<u64>,
     /// Clients that nobody can say of whether they were told. They are to be closed.
     pub doubtful: Vec<u64>,
     /// Locks that someone else changed, and are to be looked at.
@@ -46,12 +48,13 @@ pub struct Waiting {
 }
 
 /// A client that waits.
-#[derive(Clone, Copy)]
 pub struct Client {
     handle: *mut RedisModuleBlockedClient,
     /// Its id.
     pub id: u64,
     was_default: bool,
+    /// What it is to be answered, once it has left the line.
+    answer: Option<Answer>,
 }
 
 /// What a waiter is answered.
@@ -70,8 +73,8 @@ impl Waiting {
             pending: Pending::new(),
             clients: BTreeMap::new(),
             ids: BTreeMap::new(),
-            answers: BTreeMap::new(),
             to_tell: BTreeSet::new(),
+            just_told: BTreeSet::new(),
             doubtful: Vec::new(),
             touched: Vec::new(),
             watches_keys: false,
@@ -136,6 +139,7 @@ pub fn wait_in_line(
         handle,
         id: client,
         was_default: is_default_user(ctx, client),
+        answer: None,
     };
     STATE.with(|state| {
         let id = state.waiting.lines.join(waiter);
@@ -155,18 +159,34 @@ pub fn wait_in_line(
 /// a timeout or a disconnect like any other. (Once `RM_UnblockClient` was called, servers up to 7.2
 /// let the client go and tell it nothing, and 7.2 itself even stops.)
 pub fn answer(ctx: *mut RedisModuleCtx, id: WaiterId, answer: Answer) {
-    STATE.with(|state| {
-        state.waiting.answers.insert(id, answer);
-        state.waiting.to_tell.insert(id);
+    let by = client_id(ctx);
+    let now = STATE.with(|state| {
+        let waiting = &mut state.waiting;
+        let client = waiting.clients.get_mut(&id)?;
+        client.answer = Some(answer);
+        if waiting.just_told.remove(&by) {
+            return Some(client.handle);
+        }
+        waiting.to_tell.insert(id);
+        None
     });
-    timer::tell_at_end(ctx);
+    match now {
+        // Only this wakes the server, should it be on its way to sleep.
+        Some(handle) => unblock_client(handle, id),
+        None => timer::tell_at_end(ctx),
+    }
 }
 
 /// Has the server tell those who were answered: it does so before it sleeps.
 pub fn tell_all(ctx: *mut RedisModuleCtx) {
-    for id in STATE.with(|state| std::mem::take(&mut state.waiting.to_tell)) {
-        if let Some(client) = STATE.with(|state| state.waiting.clients.get(&id).copied()) {
-            unblock_client(client.handle, id);
+    let to_tell = STATE.with(|state| {
+        state.waiting.just_told.clear();
+        std::mem::take(&mut state.waiting.to_tell)
+    });
+    for id in to_tell {
+        let handle = STATE.with(|state| Some(state.waiting.clients.get(&id)?.handle));
+        if let Some(handle) = handle {
+            unblock_client(handle, id);
         }
     }
     for client in STATE.with(|state| std::mem::take(&mut state.waiting.doubtful)) {
@@ -195,10 +215,16 @@ pub fn unblock_client(handle: *mut RedisModuleBlockedClient, id: WaiterId) {
 fn forget(id: WaiterId) -> Option<Answer> {
     STATE.with(|state| {
         let waiting = &mut state.waiting;
-        if let Some(client) = waiting.clients.remove(&id) {
-            waiting.ids.remove(&client.handle);
+        let client = waiting.clients.remove(&id)?;
+        waiting.ids.remove(&client.handle);
+        // What it has sent already is run next.
+        if timer::oversleeps() {
+            if waiting.just_told.len() == MOST_JUST_TOLD {
+                waiting.just_told.clear();
+            }
+            waiting.just_told.insert(client.id);
         }
-        waiting.answers.remove(&id)
+        client.answer
     })
 }
 
@@ -217,9 +243,12 @@ extern "C" fn reply(
         let data = api!(RedisModule_GetBlockedClientPrivateData);
         // SAFETY: the context is that of a reply.
         let id = WaiterId(unsafe { data(ctx) } as u64);
-        let client = STATE.with(|state| state.waiting.clients.get(&id).copied());
+        let client = STATE.with(|state| {
+            let client = state.waiting.clients.get(&id)?;
+            Some((client.id, client.was_default))
+        });
         // It would hear nothing. As it was not told, `free` takes back what it was granted.
-        if client.is_some_and(|client| is_closing(ctx, client.id, client.was_default)) {
+        if client.is_some_and(|(client, was_default)| is_closing(ctx, client, was_default)) {
             return;
         }
         tell(ctx, id);
@@ -232,12 +261,12 @@ pub fn tell(ctx: *mut RedisModuleCtx, id: WaiterId) {
     let answer = STATE.with(|state| {
         let waiting = &mut state.waiting;
         let granted = waiting.pending.told(id);
-        let client = waiting.clients.get(&id);
-        if let (Some((place, token)), Some(client)) = (granted, client) {
+        let client = waiting.clients.get_mut(&id)?;
+        if let Some((place, token)) = granted {
             let tick = clock::tick();
             state.sessions.told(&place, token, client.id, tick);
         }
-        waiting.answers.remove(&id)
+        client.answer.take()
     });
     match answer {
         Some(Answer::Grant(grant)) => send(ctx, &Reply::Grant(grant)),
@@ -246,27 +275,31 @@ pub fn tell(ctx: *mut RedisModuleCtx, id: WaiterId) {
     }
 }
 
-/// The server is done with a client that was answered. If it was not told, it is gone: what it was
-/// granted is taken back, in a while, since this may be no time to write.
+/// The server is done with a client that was answered. If it was not told, it is gone.
 extern "C" fn free(ctx: *mut RedisModuleCtx, data: *mut c_void) {
     guard(ctx, "an end of a wait", || {
         let id = WaiterId(data as u64);
-        let client = STATE.with(|state| state.waiting.clients.get(&id).copied());
+        take_back(ctx, id);
         if forget(id).is_some() {
-            let undo = STATE.with(|state| {
-                state.counters.waits_cancelled += 1;
-                let granted = state.waiting.pending.of(id);
-                if let (Some((place, token)), Some(client)) = (granted, client) {
-                    state.sessions.untold(&place, token, client.id);
-                }
-                state.waiting.pending.gone(id);
-                state.waiting.pending.has_undo()
-            });
-            if undo {
-                timer::set(ctx);
-            }
+            STATE.with(|state| state.counters.waits_cancelled += 1);
         }
     });
+}
+
+/// A client is gone. What it was granted, and was not told, is taken back: not here, since this may
+/// be no time to write.
+pub fn take_back(ctx: *mut RedisModuleCtx, id: WaiterId) {
+    let undo = STATE.with(|state| {
+        let client = state.waiting.clients.get(&id).map(|client| client.id);
+        let granted = state.waiting.pending.gone(id);
+        if let (Some((place, token)), Some(client)) = (granted, client) {
+            state.sessions.untold(&place, token, client);
+        }
+        state.waiting.pending.has_undo()
+    });
+    if undo {
+        timer::set(ctx);
+    }
 }
 
 /// The answer to one who did not get the lock.

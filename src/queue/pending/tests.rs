@@ -86,18 +86,6 @@ fn a_hold_stays_that_a_repeat_was_answered_meanwhile() {
 }
 
 #[test]
-fn a_hold_stays_that_a_repeat_was_answered_before_it_was_undone() {
-    let mut pending = granted(&[(FIRST, 1)]);
-    pending.gone(FIRST);
-    assert!(pending.has_undo());
-    pending.answered(token(7), 2);
-    assert!(pending.has_undo());
-    pending.answered(token(7), 1);
-    assert!(!pending.has_undo());
-    assert_eq!(pending.take_undo(), None);
-}
-
-#[test]
 fn what_cannot_be_undone_for_now_is_undone_later() {
     let mut pending = granted(&[(FIRST, 1)]);
     pending.gone(FIRST);

@@ -1,0 +1,61 @@
+//! What becomes of those who wait for a lock that turned into something else.
+
+use crate::lock::{Deadline, Millis, Now};
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turned {
+    /// Nothing yet: the lease that they know of is kept to.
+    Keep,
+    /// To look again then: the value ends, too, and the lock is free after it.
+    LookAt(Deadline),
+    /// To refuse them.
+    Refuse,
+}
+
+/// `lease` is the one that they wait for, `end` when the value is to end that stands there now.
+///
+/// Where both end at once, as after an `HSET` into the lock, the lock is free from then on. But the
+/// server keeps a value for a millisecond more, and only locks are ours to end at the very moment.
+pub fn turned(lease: Option<Deadline>, end: Option<Deadline>, now: Now) -> Turned {
+    if lease.is_some_and(|lease| !lease.has_passed(now)) {
+        return Turned::Keep;
+    }
+    match end {
+        Some(end) if end.has_passed(now) => Turned::LookAt(now.plus(Millis(1))),
+        _ => Turned::Refuse,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Now = Now(5_000_999);
+    const NEXT: Turned = Turned::LookAt(Deadline(5001));
+
+    fn at(lease: i64, end: Option<i64>) -> Turned {
+        turned(Some(Deadline(lease)), end.map(Deadline), NOW)
+    }
+
+    #[test]
+    fn nobody_is_refused_before_the_old_lease_would_have_ended() {
+        for end in [None, Some(4000), Some(5000), Some(9000)] {
+            assert_eq!(at(5001, end), Turned::Keep);
+        }
+    }
+
+    #[test]
+    fn a_value_that_stays_refuses_them_at_the_end_of_the_old_lease() {
+        assert_eq!(at(5000, None), Turned::Refuse);
+        assert_eq!(at(5000, Some(5001)), Turned::Refuse);
+        assert_eq!(turned(None, Some(Deadline(5001)), NOW), Turned::Refuse);
+    }
+
+    #[test]
+    fn a_value_whose_time_is_over_is_looked_at_again_when_the_server_lets_it_go() {
+        assert_eq!(at(5000, Some(5000)), NEXT);
+        assert_eq!(at(4000, Some(4000)), NEXT);
+        assert_eq!(turned(None, Some(Deadline(5000)), NOW), NEXT);
+    }
+}

@@ -17,6 +17,7 @@ mod troublemaker;
 mod worker;
 
 use registry::Registry;
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 use support::{eventually, Client, Server, Setup};
@@ -90,9 +91,12 @@ fn soak(server: &Server, registry: &Registry, seed: u64, time: Duration) {
     std::thread::scope(|scope| {
         for (number, id) in ids.iter().enumerate() {
             let dice = Dice::new(seed, number);
-            scope.spawn(move || Worker::new(server, registry, number, id, dice).run());
+            let work = move || Worker::new(server, registry, number, id, dice).run();
+            scope.spawn(move || till_the_end(registry, work));
         }
-        scope.spawn(|| troublemaker::run(server, registry, &ids, Dice::new(seed, CLIENTS)));
+        let dice = Dice::new(seed, CLIENTS);
+        let trouble = || troublemaker::run(server, registry, &ids, dice);
+        scope.spawn(|| till_the_end(registry, trouble));
         let start = Instant::now();
         while start.elapsed() < time && !registry.is_stopped() {
             std::thread::sleep(Duration::from_millis(10));
@@ -100,7 +104,11 @@ fn soak(server: &Server, registry: &Registry, seed: u64, time: Duration) {
         registry.stop();
     });
     if let Err(wrong) = registry.resume() {
-        panic!("{wrong}; the seed was {seed}");
+        let log = server.log();
+        let crash = log.find("BUG REPORT").map(|start| &log[start..]);
+        let last = log.lines().count().saturating_sub(10);
+        let last = log.lines().skip(last).collect::<Vec<_>>().join("\n");
+        panic!("{wrong}\nthe server's log:\n{}", crash.unwrap_or(&last));
     }
     let mut client = server.client();
     let locks: Vec<String> = (0..LOCKS).map(|lock| format!("k{lock}")).collect();
@@ -115,6 +123,13 @@ fn soak(server: &Server, registry: &Registry, seed: u64, time: Duration) {
 fn memory(client: &mut Client) -> u64 {
     let used = client.info("memory", "used_memory").unwrap();
     used.parse().unwrap()
+}
+
+/// Ends the soak for all when one of them panics: the server is gone, most likely.
+fn till_the_end(registry: &Registry, work: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(work)).is_err() {
+        registry.fail("", "a client of the soak panicked".to_owned());
+    }
 }
 
 /// The memory that the server takes, once that does not fall any more, to speak of.

@@ -121,7 +121,9 @@ impl<'a> Line<'a> {
 
     /// Ends the soak: that was no right answer.
     pub fn wrong(&self, line: &str, reply: &str) {
-        self.registry
-            .fail(None, format!("{line} was answered {reply}"));
+        self.registry.fail(
+            &format!(" {}: ", self.owner),
+            format!("{line} was answered {reply}"),
+        );
     }
 }

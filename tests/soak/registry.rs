@@ -86,8 +86,8 @@ impl Registry {
             };
             match wrong {
                 // Not so, perhaps, once it is known what was taken from whom.
-                Some(_) if entry.forcing > 0 => entry = self.look_again(lock, entry),
-                Some(wrong) => return self.fail(Some(lock), wrong),
+                Some(_) if self.is_forced(&entry) => entry = self.look_again(lock, entry),
+                Some(wrong) => return self.fail(&format!(" k{lock} "), wrong),
                 None => break,
             }
         }
@@ -107,13 +107,13 @@ impl Registry {
     /// An owner was told that it does not hold the lock any more. Fails where nobody took it.
     pub fn is_lost(&self, lock: usize, owner: &str, token: i64, reply: &str) {
         let mut entry = self.entry(lock);
-        while entry.forcing > 0 {
+        while self.is_forced(&entry) {
             entry = self.look_again(lock, entry);
         }
         if token >= entry.void_below {
             drop(entry);
             let wrong = format!("{owner} lost its hold {token} of k{lock}: {reply}");
-            self.fail(Some(lock), wrong);
+            self.fail(&format!(" k{lock} "), wrong);
         }
     }
 
@@ -142,14 +142,14 @@ impl Registry {
         journal.push_back(format!("{at:>10} us  {who}: {what}"));
     }
 
-    /// Ends the soak, the first time with this failure: about this lock, or about none.
-    pub fn fail(&self, lock: Option<usize>, what: String) {
+    /// Ends the soak, the first time with this failure. Told with it is what the journal has of a
+    /// lock or an owner.
+    pub fn fail(&self, about: &str, what: String) {
         let mut failure = self.failure.lock().unwrap();
         if failure.is_none() {
-            let name = lock.map_or(String::new(), |lock| format!(" k{lock} "));
             let journal = self.journal.lock().unwrap();
-            let about = journal.iter().filter(|line| line.contains(&name));
-            let mut last: Vec<&str> = about.rev().take(100).map(String::as_str).collect();
+            let about = journal.iter().filter(|line| line.contains(about));
+            let mut last: Vec<&str> = about.rev().take(60).map(String::as_str).collect();
             last.reverse();
             *failure = Some(format!("{what}\n{}", last.join("\n")));
         }
@@ -170,6 +170,11 @@ impl Registry {
     pub fn resume(&self) -> Result<(), String> {
         self.stopped.store(false, SeqCst);
         self.failure.lock().unwrap().take().map_or(Ok(()), Err)
+    }
+
+    /// Whether it is not known yet which holds were taken away; nor will it be, after a failure.
+    fn is_forced(&self, entry: &Entry) -> bool {
+        entry.forcing > 0 && self.failure.lock().unwrap().is_none()
     }
 
     fn entry(&self, lock: usize) -> MutexGuard<'_, Entry> {

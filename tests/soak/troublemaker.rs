@@ -12,6 +12,10 @@ pub fn run(server: &Server, registry: &Registry, clients: &[AtomicI64], mut dice
     let mut client = server.client();
     while !registry.is_stopped() {
         let id = clients[dice.below(clients.len())].load(SeqCst);
+        // Not known yet; and to kill the client 0 is to kill everyone.
+        if id == 0 {
+            continue;
+        }
         match dice.below(10) {
             0..=2 => client.run(&format!("CLIENT UNBLOCK {id} TIMEOUT")),
             3..=4 => client.run(&format!("CLIENT UNBLOCK {id} ERROR")),
@@ -52,7 +56,7 @@ fn take_away(client: &mut Client, registry: &Registry, id: i64, dice: &mut Dice)
         _ => None,
     };
     let Some([1, 1, token, _]): Option<[i64; 4]> = token else {
-        registry.fail(None, format!("EXEC replied {}", show(&replies)));
+        registry.fail("troublemaker", format!("EXEC replied {}", show(&replies)));
         return String::new();
     };
     registry.forced(lock, token);

@@ -173,7 +173,12 @@ impl<'a> Worker<'a> {
             say(&format!("LOCK.FORCERELEASE {lock}"))?;
             say(&format!("LOCK.ACQUIRE {lock} {} {LONG}", self.owner))?;
             dying.forget(&format!("LOCK.ACQUIRE {lock} {ghost} {LONG} WAIT 0"));
-            while !say(&info)?.contains(&ghost) {}
+            let start = Instant::now();
+            while !say(&info)?.contains(&ghost) {
+                if start.elapsed() > PATIENCE {
+                    return Some(format!("{ghost} does not wait"));
+                }
+            }
             say("MULTI")?;
             say(&format!("LOCK.RELEASE {lock} {}", self.owner))?;
             say(&format!("CLIENT KILL ID {id}"))?;

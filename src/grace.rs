@@ -13,7 +13,7 @@ use crate::queue::Tick;
 const UNNOTICED: i64 = 2000;
 
 /// Whether there is a grace period now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Grace {
     /// When it began, and how long from then on the old master may still grant.
     begun: Option<(Tick, Millis)>,

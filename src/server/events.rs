@@ -125,7 +125,7 @@ extern "C" fn server_event(
                     "UNBLOCKED force unblock from waiting in line, the server's role has changed",
                 );
                 sessions::lose_all(ctx);
-                if sub == raw::REDISMODULE_EVENT_REPLROLECHANGED_NOW_MASTER.into() {
+                if sub == raw::REDISMODULE_EVENT_REPLROLECHANGED_NOW_MASTER {
                     grace::begin(ctx);
                 }
                 return;

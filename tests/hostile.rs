@@ -255,7 +255,14 @@ fn random_settings_never_stop_the_server() {
     let mut client = server.client();
     let mut dice = Dice(5);
     for _ in 0..300 {
-        let names = ["default-ttl", "max-ttl", "notify", "channel-prefix"];
+        let names = [
+            "default-ttl",
+            "max-ttl",
+            "grace-period",
+            "session-loss",
+            "notify",
+            "channel-prefix",
+        ];
         let name = format!("lock.{}", names[dice.roll(names.len())]);
         let value = dice.word();
         client.send(&[b"CONFIG", b"SET", name.as_bytes(), &value]);

@@ -26,7 +26,8 @@ fn get(client: &mut Client, name: &str) -> String {
 }
 
 /// Every setting.
-const SETTINGS: [&str; 5] = [
+const SETTINGS: [&str; 6] = [
+    "grace-period",
     "default-ttl",
     "max-ttl",
     "session-loss",
@@ -46,9 +47,9 @@ fn nothing_configured_means_the_documented_defaults() {
     let Some((_server, mut client)) = configurable(Setup::new()) else {
         return;
     };
-    let defaults = ["30000", "0", "close", "auto", "redisson_lock__channel"];
+    let defaults = ["0", "30000", "0", "close", "auto", "redisson_lock__channel"];
     assert_eq!(SETTINGS.map(|name| get(&mut client, name)), defaults);
-    assert_eq!(client.run("CONFIG GET lock.*").matches("lock.").count(), 6);
+    assert_eq!(client.run("CONFIG GET lock.*").matches("lock.").count(), 7);
 }
 
 #[test]
@@ -224,13 +225,14 @@ fn config_rewrite_writes_a_file_that_brings_the_settings_back() {
     let Some((server, mut client)) = configurable(setup) else {
         return;
     };
-    let set = "CONFIG SET lock.default-ttl 4000 lock.max-ttl 0 lock.notify off";
+    let set = "CONFIG SET lock.default-ttl 4000 lock.max-ttl 0 lock.notify off \
+               lock.grace-period 7 lock.session-loss ignore";
     assert_eq!(client.run(set), "OK");
     let prefix = b"two words \"quoted\" \xff";
     let words: [&[u8]; 4] = [b"CONFIG", b"SET", b"lock.channel-prefix", prefix];
     assert_eq!(client.say(&words), "OK");
     let before = SETTINGS.map(|name| get(&mut client, name));
-    assert_eq!(before[0], "4000");
+    assert_eq!(before[..4], ["7", "4000", "0", "ignore"]);
     assert_eq!(client.run("CONFIG REWRITE"), "OK");
 
     let file = std::fs::read_to_string(server.dir().join("server.conf")).unwrap();

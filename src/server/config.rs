@@ -141,7 +141,8 @@ extern "C" fn apply(
         if let Some(warning) = STATE.with(|state| state.settings.warning()) {
             log::warning(ctx, warning);
         }
-        // It may end earlier or later than before.
+        // The grace period may end earlier or later than before.
+        grace::note_end();
         timer::set(ctx);
         Ok(())
     };

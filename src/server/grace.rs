@@ -30,8 +30,13 @@ pub fn left() -> Option<Left> {
     })
 }
 
-/// Takes note that it is over, where it is. True where it was not noted before.
-pub fn note_end() -> bool {
+/// Takes note that it is over, where it is: those who wait are to be served.
+pub fn note_end() {
     let tick = clock::tick();
-    STATE.with(|state| state.grace.end(tick, state.settings.grace_period))
+    STATE.with(|state| {
+        if state.grace.end(tick, state.settings.grace_period) {
+            let places = state.waiting.lines.places(None);
+            state.waiting.touched.extend(places);
+        }
+    });
 }

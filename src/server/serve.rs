@@ -167,13 +167,7 @@ pub fn settle(lock: &Lock) -> bool {
 /// told of, and waits whose time is up.
 pub fn work(ctx: *mut RedisModuleCtx) {
     let tick = clock::tick();
-    if grace::note_end() {
-        // Now everyone is served.
-        STATE.with(|state| {
-            let places = state.waiting.lines.places(None);
-            state.waiting.touched.extend(places);
-        });
-    }
+    grace::note_end();
     slots::look(ctx, tick);
     let due = writes_are_due(tick);
     let refused = due && !permit::may_write(ctx);

@@ -14,9 +14,14 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use support::{eventually, show, Server, Setup, PATIENCE};
 
+/// A server that keeps the connection open of one that forces the release of its own session.
+fn open() -> Server {
+    Setup::new().module_args("session-loss ignore").start()
+}
+
 #[test]
 fn random_arguments_get_readable_replies_and_never_stop_the_server() {
-    let server = Server::start();
+    let server = open();
     let mut client = server.client();
     for seed in 1..=20 {
         let mut dice = Dice(0x9e37_79b9_7f4a_7c15u64.wrapping_mul(seed));
@@ -34,7 +39,7 @@ fn random_arguments_get_readable_replies_and_never_stop_the_server() {
 
 #[test]
 fn random_arguments_in_transactions_and_scripts_never_stop_the_server() {
-    let server = Server::start();
+    let server = open();
     let mut client = server.client();
     let mut dice = Dice(77);
     let script = b"return {redis.pcall(unpack(ARGV))}".to_vec();
@@ -62,7 +67,7 @@ fn random_arguments_in_transactions_and_scripts_never_stop_the_server() {
 
 #[test]
 fn random_waits_on_many_connections_get_one_reply_each() {
-    let server = Server::start();
+    let server = open();
     let mut clients: Vec<_> = (0..8).map(|_| server.client()).collect();
     let mut dice = Dice(31);
     for _ in 0..20 {
@@ -174,7 +179,7 @@ fn any_bytes_are_the_name_of_a_lock() {
 
 #[test]
 fn a_client_that_leaves_in_the_middle_of_its_calls_harms_nobody() {
-    let server = Server::start();
+    let server = open();
     let mut dice = Dice(99);
     for _ in 0..50 {
         let packed: Vec<u8> = (0..50).flat_map(|_| pack(&dice.call())).collect();

@@ -226,13 +226,13 @@ fn config_rewrite_writes_a_file_that_brings_the_settings_back() {
         return;
     };
     let set = "CONFIG SET lock.default-ttl 4000 lock.max-ttl 0 lock.notify off \
-               lock.grace-period 7 lock.session-loss ignore";
+               lock.grace-period 1 lock.session-loss ignore";
     assert_eq!(client.run(set), "OK");
     let prefix = b"two words \"quoted\" \xff";
     let words: [&[u8]; 4] = [b"CONFIG", b"SET", b"lock.channel-prefix", prefix];
     assert_eq!(client.say(&words), "OK");
     let before = SETTINGS.map(|name| get(&mut client, name));
-    assert_eq!(before[..4], ["7", "4000", "0", "ignore"]);
+    assert_eq!(before[..4], ["1", "4000", "0", "ignore"]);
     assert_eq!(client.run("CONFIG REWRITE"), "OK");
 
     let file = std::fs::read_to_string(server.dir().join("server.conf")).unwrap();

@@ -1,18 +1,19 @@
 //! Random calls, the same each time.
 
 /// Every command of the module.
-pub const COMMANDS: [&str; 6] = [
+pub const COMMANDS: [&str; 7] = [
     "LOCK.ACQUIRE",
     "LOCK.RELEASE",
     "LOCK.RENEW",
     "LOCK.ASSERT",
     "LOCK.INFO",
+    "LOCK.LINES",
     "LOCK.FORCERELEASE",
 ];
 
 /// Words that mean something to some command, or nearly. `WAIT` is not among them: it may keep the
 /// connection, where waiting is allowed.
-pub const WORDS: [&[u8]; 33] = [
+pub const WORDS: [&[u8]; 34] = [
     b"orders",
     b"me",
     b"you",
@@ -21,6 +22,7 @@ pub const WORDS: [&[u8]; 33] = [
     b"TOKEN",
     b"tOkEn",
     b"SESSION",
+    b"LINGER",
     b"COUNT",
     b"0",
     b"1",
@@ -77,6 +79,9 @@ impl Dice {
         let mut words = vec![COMMANDS[self.roll(COMMANDS.len())].as_bytes().to_vec()];
         if self.roll(2) == 0 {
             words.push(b"orders".to_vec());
+            if self.roll(8) == 0 {
+                return words;
+            }
             words.push([b"me".as_slice(), b"you"][self.roll(2)].to_vec());
             words.extend((0..self.roll(6)).map(|_| self.word()));
         } else {

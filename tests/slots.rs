@@ -186,6 +186,35 @@ fn whoever_waits_for_a_slot_that_has_moved_is_sent_after_it_and_gets_the_lock_th
     assert_eq!(waiter.grant()[..2], [1, 1]);
 }
 
+#[test]
+fn a_session_whose_slot_has_moved_is_lost_and_the_hold_goes_on_there_without_it() {
+    let (cluster, mut client) = held();
+    let bound = client.grant("LOCK.ACQUIRE orders me 600000 SESSION HOLDS 1");
+    assert_eq!(bound[..2], [1, 1]);
+    cluster.begin_to_move();
+    cluster.end_the_move();
+    let mut probe = cluster.nodes[0].client();
+    eventually("it is lost", || probe.counter("sessions_lost") == 1);
+    drop(client);
+    assert_eq!(probe.counter("sessions_ended"), 0);
+    assert_eq!(cluster.run("LOCK.ASSERT orders me"), "OK");
+}
+
+#[test]
+fn a_session_whose_slot_another_node_claims_with_the_keys_left_behind_is_lost() {
+    let (cluster, mut client) = held();
+    client.grant("LOCK.ACQUIRE orders me 600000 SESSION HOLDS 1");
+    // The old node deletes its keys then, of which no server up to 7.0 tells.
+    let mut claims = cluster.nodes[1].client();
+    let importing = format!("CLUSTER SETSLOT {SLOT} IMPORTING {}", cluster.ids[0]);
+    assert_eq!(claims.run(&importing), "OK");
+    let mine = format!("CLUSTER SETSLOT {SLOT} NODE {}", cluster.ids[1]);
+    assert_eq!(claims.run(&mine), "OK");
+    let mut probe = cluster.nodes[0].client();
+    eventually("it is lost", || probe.counter("sessions_lost") == 1);
+    assert_eq!(cluster.keys(), [0, 0]);
+}
+
 /// A lock ends at the source while its slot is on the move: a newcomer is sent to the target from
 /// then on, so a waiter at the source must not have it too.
 fn assert_one_owner(end: &str) {

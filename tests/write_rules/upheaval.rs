@@ -24,7 +24,12 @@ impl Crowd {
             let (lock, kind) = ((seed >> 33) % 5, (seed >> 40) % 10);
             let owner = format!("o{}", (seed >> 50) % 200);
             let wait = 1 + (seed >> 45) % 60;
-            let line = format!("LOCK.ACQUIRE k{lock} {owner} 600000 WAIT {wait}");
+            let session = if matches!(kind, 2 | 3) {
+                " SESSION"
+            } else {
+                ""
+            };
+            let line = format!("LOCK.ACQUIRE k{lock} {owner} 600000 WAIT {wait}{session}");
             let mut waiter = Waiter::begin(server, &[], &line);
             if kind == 0 {
                 waiter.close();
@@ -50,6 +55,10 @@ impl Crowd {
                 continue;
             }
             self.granted.fetch_add(1, Relaxed);
+            if kind == 2 {
+                waiter.close();
+                continue; // the session ends with the connection
+            }
             // Some keep it, and an operator comes.
             let release = match kind {
                 1 => format!("LOCK.FORCERELEASE k{lock}"),
@@ -103,6 +112,7 @@ fn assert_settled(mut server: Server, copies: &[&Server]) {
     let mut client = server.client();
     assert_eq!(client.counter("waiters"), 0);
     assert_eq!(client.counter("lines"), 0);
+    eventually("no session is left", || client.counter("sessions") == 0);
     eventually("no client is blocked", || {
         client.info("clients", "blocked_clients") == Some("0".to_owned())
     });

@@ -1,5 +1,6 @@
-//! A module that does nothing but block a client: what the server takes for that is no cost of
-//! waiting in line. Built by the bench `handoff`.
+//! Another module. It does nothing but block a client: what the server takes for that is no cost of
+//! waiting in line. And it calls commands as modules do, who cannot be made to wait. Built by the
+//! bench `handoff`, and by cargo for the tests.
 #![allow(unsafe_code, clippy::missing_safety_doc)]
 
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
@@ -27,7 +28,43 @@ pub unsafe extern "C" fn RedisModule_OnLoad(
     };
     let (name, flags) = (c"bare.block".as_ptr(), c"".as_ptr());
     // SAFETY: constants, and a callback for the life of the module.
-    unsafe { create(ctx, name, Some(block), flags, 0, 0, 0) }
+    let status = unsafe { create(ctx, name, Some(block), flags, 0, 0, 0) };
+    let name = c"bare.call".as_ptr();
+    // SAFETY: as above.
+    status | unsafe { create(ctx, name, Some(call), flags, 0, 0, 0) }
+}
+
+/// `BARE.CALL command key …`: calls a command, and hands its reply on.
+extern "C" fn call(
+    ctx: *mut RedisModuleCtx,
+    argv: *mut *mut RedisModuleString,
+    argc: c_int,
+) -> c_int {
+    // SAFETY: written once, while the module loads.
+    let call = unsafe { raw::RedisModule_Call };
+    // SAFETY: as above.
+    let hand_on = unsafe { raw::RedisModule_ReplyWithCallReply };
+    // SAFETY: as above.
+    let text = unsafe { raw::RedisModule_StringPtrLen };
+    let (Some(call), Some(hand_on), Some(text)) = (call, hand_on, text) else {
+        return ERR;
+    };
+    if argc < 3 {
+        return ERR;
+    }
+    // SAFETY: the server passes `argc` strings.
+    let args = unsafe { std::slice::from_raw_parts(argv, argc as usize) };
+    let mut len = 0;
+    // SAFETY: the string lives as long as the call, and ends with a NUL.
+    let command = unsafe { text(args[1], &mut len) };
+    let (rest, count) = (args[2..].as_ptr(), args.len() - 2);
+    // SAFETY: an array of strings and its length, as the format says.
+    let reply = unsafe { call(ctx, command, c"v".as_ptr(), rest, count) };
+    if reply.is_null() {
+        return ERR;
+    }
+    // SAFETY: the reply is what the call gave. It is freed with the context.
+    unsafe { hand_on(ctx, reply) }
 }
 
 /// `BARE.BLOCK …`: takes any arguments, and never replies.

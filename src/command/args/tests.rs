@@ -1,0 +1,111 @@
+use super::*;
+
+const ALL: Accepts = Accepts {
+    ttl: true,
+    holds: Some(1),
+    token: true,
+    wait: false,
+    session: false,
+};
+
+fn read(words: &[&str]) -> Result<Options, String> {
+    let args: Vec<&[u8]> = ["LOCK.X", "key", "me"]
+        .iter()
+        .chain(words)
+        .map(|word| word.as_bytes())
+        .collect();
+    let (_, options) = parse("lock.x", &args, &ALL).map_err(|error| error.to_string())?;
+    Ok(options)
+}
+
+#[test]
+fn options_come_in_any_order_and_case() {
+    for words in [
+        ["500", "HOLDS", "2", "TOKEN", "9"],
+        ["500", "token", "9", "Holds", "2"],
+    ] {
+        let options = read(&words).unwrap();
+        assert_eq!(options.ttl, Some(Millis(500)));
+        assert_eq!(options.holds, Some(2));
+        assert_eq!(options.token, Token::new(9));
+    }
+    assert_eq!(read(&["holds", "2"]).unwrap().ttl, None);
+}
+
+#[test]
+fn a_refusal_names_the_argument_and_what_it_may_be() {
+    for (words, refusal) in [
+        (
+            &["0"][..],
+            "ERR ttl must be a whole number from 1 to 9007199254740991, not \"0\"",
+        ),
+        (
+            &["5", "HOLDS", "x\n"],
+            "ERR HOLDS must be a whole number from 1 to 2147483647, not \"x\\n\"",
+        ),
+        (
+            &["TOKEN", "9007199254740991"],
+            "ERR TOKEN must be a whole number from 1 to 9007199254740990, not \"9007199254740991\"",
+        ),
+        (&["HOLDS"], "ERR HOLDS needs a value"),
+        (&["5", "TOKEN"], "ERR TOKEN needs a value"),
+        (
+            &["HOLDS", "1", "holds", "1"],
+            "ERR HOLDS may be given only once",
+        ),
+        (
+            &["TOKEN", "1", "TOKEN", "1"],
+            "ERR TOKEN may be given only once",
+        ),
+        (
+            &["soon"],
+            "ERR unknown option \"soon\", expected a ttl in ms or HOLDS or TOKEN",
+        ),
+        (
+            &["5", "5"],
+            "ERR unknown option \"5\", expected HOLDS or TOKEN",
+        ),
+        (
+            &["HOLDS", "1", "5"],
+            "ERR unknown option \"5\", expected HOLDS or TOKEN",
+        ),
+    ] {
+        assert_eq!(read(words).unwrap_err(), refusal);
+    }
+}
+
+#[test]
+fn numbers_are_plain_decimals() {
+    for word in [
+        "-1",
+        "+1",
+        "01",
+        "1e3",
+        "0x10",
+        "1.0",
+        " 1",
+        "1 ",
+        "",
+        "\u{661}",
+        "99999999999999999999",
+    ] {
+        assert!(read(&[word]).is_err(), "{word}");
+        assert!(read(&["HOLDS", word]).is_err(), "{word}");
+    }
+    assert!(read(&["9007199254740991"]).is_ok());
+    assert!(read(&["9007199254740992"]).is_err());
+}
+
+#[test]
+fn an_owner_is_1_to_1024_bytes_and_no_reserved_name() {
+    let owner = |owner: &[u8]| {
+        let args = [b"LOCK.X".as_slice(), b"key", owner];
+        parse("lock.x", &args, &ALL).map(|_| ())
+    };
+    assert!(owner(b"\0\xff%s").is_ok());
+    assert!(owner(b"Mode").is_ok());
+    assert!(owner(&[b'x'; 1024]).is_ok());
+    for refused in [b"".as_slice(), &[b'x'; 1025], b"mode", b"fencing_token"] {
+        assert!(matches!(owner(refused), Err(Error::Owner(_))));
+    }
+}

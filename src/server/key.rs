@@ -118,8 +118,8 @@ impl Key {
 
     /// When the key expires.
     pub fn deadline(&self) -> Option<Deadline> {
-        if self.raw.is_null() {
-            return None; // the server would follow the pointer
+        if matches!(self.kind(), Kind::Empty) {
+            return None; // servers follow the null of a key, or 8.2 of a value, that is not there
         }
         if let Some(expiry) = api_if_any!(RedisModule_GetAbsExpire) {
             // SAFETY: the key is open.

@@ -37,8 +37,10 @@ pub fn check_connection(ctx: *mut RedisModuleCtx) -> Result<(), Error> {
     if flags & raw::REDISMODULE_CTX_FLAGS_MASTER == 0 {
         return Err(Error::OnReplica);
     }
-    // Scripts, functions and other modules have clients of their own, which the server finds by no
-    // number.
+    if flags & raw::REDISMODULE_CTX_FLAGS_LUA != 0 {
+        return Err(Error::NoConnection);
+    }
+    // What other modules call has a client of its own, which the server finds by no number.
     let find = api!(RedisModule_GetClientInfoById);
     // SAFETY: without a place for it nothing is told of the client.
     let found = unsafe { find(null_mut(), client_id(ctx)) } == raw::REDISMODULE_OK as i32;

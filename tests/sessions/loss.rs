@@ -17,7 +17,6 @@ fn a_holder_that_loses_its_lock_finds_its_connection_closed() {
         "MOVE orders 1",
         "SET orders text",
         "PERSIST orders",
-        "PEXPIRE orders 0",
         "HSET orders fencing_token 7",
     ] {
         let server = Server::start();
@@ -96,6 +95,19 @@ fn changes_that_leave_the_hold_are_no_loss() {
     }
     assert_eq!(other.counter("sessions_lost"), 0);
     assert_eq!(told(&mut other, "session"), "1");
+}
+
+#[test]
+fn a_lease_that_someone_cuts_short_is_written_again_at_its_end() {
+    let server = Server::start();
+    let mut client = holder(&server, 60_000);
+    let token = told(&mut client, "token");
+    let mut other = server.client();
+    other.run("PEXPIRE orders 20");
+    eventually("it is written again", || other.int("PTTL orders") > 1000);
+    assert_eq!(told(&mut client, "token"), token);
+    assert_eq!(client.run("LOCK.ASSERT orders me"), "OK");
+    assert_eq!(other.counter("sessions_lost"), 0);
 }
 
 #[test]

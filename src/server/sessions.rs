@@ -145,11 +145,8 @@ pub fn keep(lock: &Lock) -> bool {
 }
 
 fn found(lock: &Lock, session: &Session) -> Found {
-    let holder = lock.holder(clock::now());
-    let holder = holder
-        .as_ref()
-        .map(|holder| holder.as_ref().map(|h| (h.owner.as_slice(), h.hold)));
-    compare(session, holder)
+    let owner = OwnedStr::new(&session.owner);
+    compare(session, lock.view(owner.lend(), clock::now()))
 }
 
 /// Writes a lease again that ran out while its connection was open: same token, same count.
@@ -214,6 +211,9 @@ fn end(lock: &Lock) {
     let session = STATE.with(|state| state.sessions.get(place.db, &place.name).cloned());
     let Some(session) = session else { return };
     let Some(claim) = session.bound() else { return };
+    if session.is_asked() {
+        return; // a younger connection of its owner takes over at the end of this turn
+    }
     let found = found(lock, &session);
     if let Found::Lost = found {
         return lose(lock.ctx, &place);

@@ -40,6 +40,11 @@ impl Session {
         self.bound
     }
 
+    /// Whether someone is about to be told that it holds the lock.
+    pub fn is_asked(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
     /// Every client that this session stands for.
     pub fn clients(&self) -> impl Iterator<Item = u64> + '_ {
         self.bound

@@ -1,7 +1,7 @@
 //! What has become of a session's hold.
 
 use super::Session;
-use crate::lock::Hold;
+use crate::lock::View;
 
 /// What the data says of a session's hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,16 +14,11 @@ pub enum Found {
     Lost,
 }
 
-/// Compares a session with who holds the lock: `None` where nobody does, an error where the key is
-/// no lock.
-pub fn compare<E>(session: &Session, holder: Result<Option<(&[u8], Hold)>, E>) -> Found {
-    match holder {
-        Ok(Some((owner, hold)))
-            if *owner == *session.owner && hold.token == Some(session.token) =>
-        {
-            Found::Held(hold.holds)
-        }
-        Ok(None) if !session.changed => Found::Lapsed,
+/// Compares a session with the lock as its owner sees it.
+pub fn compare<E>(session: &Session, view: Result<View, E>) -> Found {
+    match view {
+        Ok(View::Mine(hold)) if hold.token == Some(session.token) => Found::Held(hold.holds),
+        Ok(View::Free { .. }) if !session.changed => Found::Lapsed,
         _ => Found::Lost,
     }
 }

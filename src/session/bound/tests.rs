@@ -1,5 +1,5 @@
 use super::*;
-use crate::lock::{Deadline, Hold};
+use crate::lock::{Deadline, Hold, View};
 use crate::session::{compare, Found};
 
 fn place(name: &str) -> Place {
@@ -142,26 +142,27 @@ fn the_locks_of_one_database_or_of_all_are_told() {
 fn a_hold_is_lost_by_deletion_and_by_another_hold_and_lapses_otherwise() {
     let (mut sessions, a) = (Sessions::new(), place("a"));
     bind(&mut sessions, &a, 5, 7, 0);
-    let hold = |holds, number| Hold {
-        holds,
-        token: Token::new(number),
-        deadline: Deadline(1),
+    let mine = |holds, number| {
+        Ok(View::Mine(Hold {
+            holds,
+            token: Token::new(number),
+            deadline: Deadline(1),
+        }))
     };
-    let look = |sessions: &Sessions, holder: Result<Option<(&[u8], Hold)>, ()>| {
-        compare(sessions.get(0, b"a").unwrap(), holder)
-    };
-    let me = b"me".as_slice();
-    assert_eq!(look(&sessions, Ok(Some((me, hold(3, 5))))), Found::Held(3));
-    assert_eq!(look(&sessions, Ok(None)), Found::Lapsed);
-    assert_eq!(look(&sessions, Ok(Some((me, hold(1, 6))))), Found::Lost);
-    assert_eq!(look(&sessions, Ok(Some((me, hold(1, 0))))), Found::Lost);
-    assert_eq!(look(&sessions, Ok(Some((b"you", hold(1, 5))))), Found::Lost);
+    let free = || Ok(View::Free { lapsed: false });
+    let look =
+        |sessions: &Sessions, view: Result<View, ()>| compare(sessions.get(0, b"a").unwrap(), view);
+    assert_eq!(look(&sessions, mine(3, 5)), Found::Held(3));
+    assert_eq!(look(&sessions, free()), Found::Lapsed);
+    assert_eq!(look(&sessions, mine(1, 6)), Found::Lost);
+    assert_eq!(look(&sessions, mine(1, 0)), Found::Lost);
+    assert_eq!(look(&sessions, Ok(View::Theirs(Deadline(1)))), Found::Lost);
     assert_eq!(look(&sessions, Err(())), Found::Lost);
     assert!(sessions.note_change(0, b"a"));
     assert!(!sessions.note_change(1, b"a"));
-    assert_eq!(look(&sessions, Ok(Some((me, hold(3, 5))))), Found::Held(3));
-    assert_eq!(look(&sessions, Ok(None)), Found::Lost);
+    assert_eq!(look(&sessions, mine(3, 5)), Found::Held(3));
+    assert_eq!(look(&sessions, free()), Found::Lost);
     sessions.seen(0, b"a", 3);
-    assert_eq!(look(&sessions, Ok(None)), Found::Lapsed);
+    assert_eq!(look(&sessions, free()), Found::Lapsed);
     assert_eq!(sessions.get(0, b"a").unwrap().holds, 3);
 }

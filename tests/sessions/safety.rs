@@ -268,3 +268,35 @@ fn master_replica_and_aof_hold_the_same_after_sessions_of_every_fate() {
     let server = setup.data_of(&server).start();
     assert_eq!(lasting(&mut server.client()), here);
 }
+
+#[test]
+fn the_module_is_not_unloaded_from_under_a_session_or_its_lease_lapses_at_its_ttl() {
+    let mut setup = Setup::new();
+    if crate::support::version() >= (7, 0) {
+        setup = setup.config("enable-module-command yes");
+    }
+    let server = setup.start();
+    let mut client = holder(&server, TTL);
+    let unloaded = client.run("MODULE UNLOAD lock");
+    if crate::support::version() >= (7, 0) {
+        // The session's renewal is a timer of the module's.
+        assert!(unloaded.contains("the module holds timer"), "{unloaded}");
+        assert_eq!(client.run("LOCK.ASSERT orders me"), "OK");
+        assert_eq!(client.int("LOCK.RELEASE orders me"), 0);
+        eventually("it is unloaded without one", || {
+            client.run("MODULE UNLOAD lock") == "OK"
+        });
+        return;
+    }
+    assert_eq!(unloaded, "OK");
+    let left = client.int("PTTL orders");
+    assert!((1..=i64::from(TTL)).contains(&left), "{left}");
+    assert_eq!(client.run("PING"), "PONG");
+    eventually("it lapses", || client.int("EXISTS orders") == 0);
+    // Loaded again, it knows of no session.
+    let path = crate::support::module().display().to_string();
+    assert_eq!(client.run(&format!("MODULE LOAD {path}")), "OK");
+    assert_eq!(client.grant("LOCK.ACQUIRE orders me 60000")[..2], [1, 1]);
+    drop(client);
+    assert_eq!(server.client().run("LOCK.ASSERT orders me"), "OK");
+}

@@ -25,7 +25,7 @@ pub const SLOTS: i64 = 1000;
 
 /// The timer, and when it rings.
 pub struct Timer {
-    set: Option<(RedisModuleTimerID, Tick)>,
+    set: Option<Set>,
     /// It rings now. When it is done, it is set anew, and who was answered is told.
     rings: bool,
     /// The one for the end of the turn.
@@ -34,6 +34,14 @@ pub struct Timer {
     pub slots_at: Option<Tick>,
     /// What is due has to wait until then: the server refuses writes for now.
     pub not_before: Option<Tick>,
+}
+
+#[derive(Clone, Copy)]
+struct Set {
+    id: RedisModuleTimerID,
+    at: Tick,
+    /// It rings in this turn of the event loop. Any other may ring more than a millisecond late.
+    this_turn: bool,
 }
 
 impl Timer {
@@ -51,9 +59,14 @@ impl Timer {
 
 /// Sets the timer for what comes next.
 pub fn set(ctx: *mut RedisModuleCtx) {
-    if STATE.with(|state| state.waiting.timer.rings) {
-        return;
+    if !STATE.with(|state| state.waiting.timer.rings) {
+        set_for_next(ctx, true);
     }
+}
+
+/// While a timer rings, the server starts a new one a millisecond late at the least: then what is due
+/// at once does not come in this turn.
+fn set_for_next(ctx: *mut RedisModuleCtx, may_be_at_once: bool) {
     let (now, tick) = (clock::now(), clock::tick());
     let (set, next) = STATE.with(|state| {
         if state.has_slots_to_look_at() {
@@ -85,13 +98,22 @@ pub fn set(ctx: *mut RedisModuleCtx) {
             .map(|at| at.min(Tick(tick.0 + FARTHEST)));
         (waiting.timer.set, next)
     });
-    if set.map(|(_, at)| at) == next || matches!((set, next), (Some((_, at)), Some(n)) if at <= n) {
-        return; // it rings early enough, and is set anew then
+    let early_enough = match (set, next) {
+        (Some(set), Some(next)) => set.at <= next && (set.this_turn || next > tick),
+        (None, None) => true,
+        _ => false,
+    };
+    if early_enough {
+        return; // it is set anew when it has rung
     }
-    if let Some((id, _)) = set {
-        stop_one(ctx, id);
+    if let Some(set) = set {
+        stop_one(ctx, set.id);
     }
-    let set = next.map(|at| (create(ctx, at.0 - tick.0, ring), at));
+    let set = next.map(|at| Set {
+        id: create(ctx, at.0 - tick.0, ring),
+        at,
+        this_turn: may_be_at_once && at <= tick,
+    });
     STATE.with(|state| state.waiting.timer.set = set);
 }
 
@@ -135,7 +157,7 @@ pub fn stop(ctx: *mut RedisModuleCtx) {
         let timer = &mut state.waiting.timer;
         (timer.set.take(), timer.at_end.take())
     });
-    for id in set.map(|(id, _)| id).into_iter().chain(at_end) {
+    for id in set.map(|set| set.id).into_iter().chain(at_end) {
         stop_one(ctx, id);
     }
 }
@@ -150,7 +172,7 @@ extern "C" fn ring(ctx: *mut RedisModuleCtx, _data: *mut c_void) {
     guard(ctx, "a timer", || wait::tell_all(ctx));
     guard(ctx, "a timer", || {
         rings(false);
-        set(ctx);
+        set_for_next(ctx, false);
     });
 }
 

@@ -11,9 +11,9 @@ use super::state::STATE;
 use super::{clock, timer};
 use crate::command::{Binding, Error, Reply};
 use crate::lock::{Acquire, Grant, Millis};
-use crate::queue::{Lines, Pending, Place, Tick, Waiter, WaiterId};
+use crate::queue::{by_number, take, ByNumber, Lines, Pending, Place, Tick, Waiter, WaiterId};
 use redis_module::raw::{self, RedisModuleBlockedClient, RedisModuleCtx, RedisModuleString};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::{c_int, c_void};
 use std::rc::Rc;
 
@@ -30,8 +30,8 @@ pub struct Waiting {
     /// Grants that their clients were not told of yet.
     pub pending: Pending,
     /// The client of each that waits or is to be answered.
-    pub clients: BTreeMap<WaiterId, Client>,
-    ids: BTreeMap<*mut RedisModuleBlockedClient, WaiterId>,
+    pub clients: ByNumber<WaiterId, Client>,
+    ids: ByNumber<*mut RedisModuleBlockedClient, WaiterId>,
     /// Those who were answered, and whom the server has not been asked to tell yet. It is at the
     /// end of this turn of its event loop.
     pub to_tell: BTreeSet<WaiterId>,
@@ -71,8 +71,8 @@ impl Waiting {
         Waiting {
             lines: Lines::new(),
             pending: Pending::new(),
-            clients: BTreeMap::new(),
-            ids: BTreeMap::new(),
+            clients: by_number(),
+            ids: by_number(),
             to_tell: BTreeSet::new(),
             just_told: BTreeSet::new(),
             doubtful: Vec::new(),
@@ -215,8 +215,8 @@ pub fn unblock_client(handle: *mut RedisModuleBlockedClient, id: WaiterId) {
 fn forget(id: WaiterId) -> Option<Answer> {
     STATE.with(|state| {
         let waiting = &mut state.waiting;
-        let client = waiting.clients.remove(&id)?;
-        waiting.ids.remove(&client.handle);
+        let client = take(&mut waiting.clients, &id)?;
+        take(&mut waiting.ids, &client.handle);
         // What it has sent already is run next.
         if timer::oversleeps() {
             if waiting.just_told.len() == MOST_JUST_TOLD {

@@ -8,6 +8,7 @@ use super::sessions;
 use super::state::STATE;
 use super::string::Str;
 use super::timer;
+use super::turn;
 use super::write::OURS;
 use crate::queue::Place;
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleEvent, RedisModuleString};
@@ -23,6 +24,7 @@ pub fn watch_keys(ctx: *mut RedisModuleCtx) {
     if STATE.with(|state| std::mem::replace(&mut state.waiting.watches_keys, true)) {
         return;
     }
+    turn::watch(ctx);
     let subscribe = api!(RedisModule_SubscribeToKeyspaceEvents);
     let all = raw::REDISMODULE_NOTIFY_ALL;
     // SAFETY: a callback for the life of the module.

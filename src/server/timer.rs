@@ -5,6 +5,7 @@ use super::clock;
 use super::guard::guard;
 use super::serve;
 use super::state::STATE;
+use super::turn;
 use super::wait;
 use crate::lock::Millis;
 use crate::queue::Tick;
@@ -54,6 +55,11 @@ impl Timer {
             slots_at: None,
             not_before: None,
         }
+    }
+
+    /// Whether it is set to ring in this turn of the event loop, and has not rung yet.
+    pub fn is_for_this_turn(&self) -> bool {
+        self.set.is_some_and(|set| set.this_turn)
     }
 }
 
@@ -119,11 +125,11 @@ fn set_for_next(ctx: *mut RedisModuleCtx, may_be_at_once: bool) {
 
 /// Has those who were answered told when the commands of this turn of the event loop are over.
 pub fn tell_at_end(ctx: *mut RedisModuleCtx) {
-    let timer = STATE.with(|state| {
+    let will_ring = STATE.with(|state| {
         let timer = &state.waiting.timer;
         timer.rings || timer.at_end.is_some()
     });
-    if !timer {
+    if !will_ring && !turn::is_told() {
         // It is looked at in this turn still, after the commands.
         let timer = create(ctx, 0, ring_at_end);
         STATE.with(|state| state.waiting.timer.at_end = Some(timer));
@@ -142,7 +148,9 @@ type Ring = extern "C" fn(*mut RedisModuleCtx, *mut c_void);
 fn create(ctx: *mut RedisModuleCtx, after: i64, ring: Ring) -> RedisModuleTimerID {
     let create = api!(RedisModule_CreateTimer);
     // SAFETY: a callback for as long as the timer is set.
-    unsafe { create(ctx, after.max(0), Some(ring), null_mut()) }
+    let id = unsafe { create(ctx, after.max(0), Some(ring), null_mut()) };
+    turn::timer_was_set();
+    id
 }
 
 fn stop_one(ctx: *mut RedisModuleCtx, id: RedisModuleTimerID) {

@@ -35,7 +35,8 @@ pub struct Waiting {
     /// Those who were answered, and whom the server has not been asked to tell yet. It is at the
     /// end of this turn of its event loop.
     pub to_tell: BTreeSet<WaiterId>,
-    /// Clients that stopped waiting since the last timer rang, on a server that oversleeps.
+    /// Clients that stopped waiting since the last timer rang, where nobody
+    /// knows whether the server is on its way to sleep.
     pub just_told: BTreeSet<u64>,
     /// Clients that nobody can say of whether they were told. They are to be closed.
     pub doubtful: Vec<u64>,
@@ -80,6 +81,11 @@ impl Waiting {
             watches_keys: false,
             timer: timer::Timer::new(),
         }
+    }
+
+    /// Whether the end of a turn has to be acted on.
+    pub fn has_to_tell(&self) -> bool {
+        !(self.to_tell.is_empty() && self.doubtful.is_empty())
     }
 }
 
@@ -159,12 +165,11 @@ pub fn wait_in_line(
 /// a timeout or a disconnect like any other. (Once `RM_UnblockClient` was called, servers up to 7.2
 /// let the client go and tell it nothing, and 7.2 itself even stops.)
 pub fn answer(ctx: *mut RedisModuleCtx, id: WaiterId, answer: Answer) {
-    let by = client_id(ctx);
     let now = STATE.with(|state| {
         let waiting = &mut state.waiting;
         let client = waiting.clients.get_mut(&id)?;
         client.answer = Some(answer);
-        if waiting.just_told.remove(&by) {
+        if !waiting.just_told.is_empty() && waiting.just_told.remove(&client_id(ctx)) {
             return Some(client.handle);
         }
         waiting.to_tell.insert(id);
@@ -218,7 +223,7 @@ fn forget(id: WaiterId) -> Option<Answer> {
         let client = take(&mut waiting.clients, &id)?;
         take(&mut waiting.ids, &client.handle);
         // What it has sent already is run next.
-        if timer::oversleeps() {
+        if state.turn.is_unknown() {
             if waiting.just_told.len() == MOST_JUST_TOLD {
                 waiting.just_told.clear();
             }

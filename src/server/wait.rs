@@ -42,8 +42,8 @@ pub struct Waiting {
     pub doubtful: Vec<u64>,
     /// Locks that someone else changed, and are to be looked at.
     pub touched: Vec<Place>,
-    /// Whether the server tells of every change of a key.
-    pub watches_keys: bool,
+    /// The classes of events by which the server tells of changes of keys.
+    pub watched: c_int,
     /// The timer.
     pub timer: timer::Timer,
 }
@@ -78,7 +78,7 @@ impl Waiting {
             just_told: BTreeSet::new(),
             doubtful: Vec::new(),
             touched: Vec::new(),
-            watches_keys: false,
+            watched: 0,
             timer: timer::Timer::new(),
         }
     }
@@ -119,7 +119,7 @@ pub fn wait_in_line(
     }
     let owner: Rc<[u8]> = owner.into();
     refuse_circle(ctx, &owner, &place)?;
-    events::watch_keys(ctx);
+    events::watch_keys(ctx, events::FREES);
     let since = clock::tick();
     let client = client_id(ctx);
     let waiter = Waiter {

@@ -1,11 +1,13 @@
 //! Waiting in line: first come, first served, and nobody overtakes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "waiting/going_to_sleep.rs"]
+mod going_to_sleep;
 mod support;
 #[path = "waiting/together.rs"]
 mod together;
-use std::time::{Duration, Instant};
-use support::{eventually, Client, Server, Setup, Waiter};
+use std::time::Duration;
+use support::{eventually, Client, Server, Waiter};
 
 /// How many the server blocks, and how many wait in line: they are the same.
 fn waiting(client: &mut Client) -> u64 {
@@ -268,26 +270,4 @@ fn waiting_for_a_lease_of_hours_keeps_no_server_busy() {
     std::thread::sleep(Duration::from_millis(300));
     let took = used() - before;
     assert!(took < 0.1, "{took} s of processor time in 0.3 s");
-}
-
-#[test]
-fn a_release_that_was_sent_with_the_wait_passes_on_without_delay() {
-    let server = Setup::new().config("hz 1").start();
-    let mut client = server.client();
-    for _ in 0..3 {
-        client.grant("LOCK.ACQUIRE orders me 600000");
-        let mut first = Waiter::start(&server, "LOCK.ACQUIRE orders a 600000 WAIT 0");
-        // It is run when the wait is over, on the server's way to sleep.
-        first.send("LOCK.RELEASE orders a");
-        let mut next = Waiter::start(&server, "LOCK.ACQUIRE orders b 600000 WAIT 0");
-        let start = Instant::now();
-        client.run("LOCK.RELEASE orders me");
-        let (reply, at) = next.reply_at();
-        assert!(reply.starts_with("[1 1 "), "{reply}");
-        let took = at - start;
-        assert!(took < Duration::from_millis(300), "{took:?}");
-        assert_eq!(first.grant()[..2], [1, 1]);
-        assert_eq!(first.reply(), "0");
-        assert_eq!(next.run("LOCK.RELEASE orders b"), "0");
-    }
 }

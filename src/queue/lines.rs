@@ -1,6 +1,6 @@
 //! The lines: one for each lock that is waited for, first in, first out.
 
-use super::Tick;
+use super::{by_number, take, ByNumber, Tick};
 use crate::lock::{Acquire, Deadline};
 use crate::session::Claim;
 use std::cmp::Reverse;
@@ -41,8 +41,6 @@ pub struct Waiter {
 #[derive(Debug, Default)]
 struct Line {
     waiters: BTreeSet<WaiterId>,
-    /// The waits of each owner, which are granted together.
-    by_owner: BTreeMap<Rc<[u8]>, BTreeSet<WaiterId>>,
     /// When the lease that they wait for ends, as far as is known.
     lease: Option<Deadline>,
 }
@@ -51,12 +49,12 @@ struct Line {
 #[derive(Debug, Default)]
 pub struct Lines {
     last: u64,
-    waiters: BTreeMap<WaiterId, Waiter>,
+    waiters: ByNumber<WaiterId, Waiter>,
     /// By database, then by name: so a lock is looked up without making a [`Place`].
     lines: BTreeMap<i32, BTreeMap<Rc<[u8]>, Line>>,
     timeouts: BTreeSet<(Tick, WaiterId)>,
     leases: BTreeSet<(Deadline, Place)>,
-    by_owner: BTreeMap<Rc<[u8]>, BTreeSet<WaiterId>>,
+    by_owner: BTreeSet<(Rc<[u8]>, WaiterId)>,
 }
 
 impl Lines {
@@ -64,11 +62,11 @@ impl Lines {
     pub const fn new() -> Lines {
         Lines {
             last: 0,
-            waiters: BTreeMap::new(),
+            waiters: by_number(),
             lines: BTreeMap::new(),
             timeouts: BTreeSet::new(),
             leases: BTreeSet::new(),
-            by_owner: BTreeMap::new(),
+            by_owner: BTreeSet::new(),
         }
     }
 
@@ -99,14 +97,7 @@ impl Lines {
         let Place { db, name } = waiter.place.clone();
         let line = self.lines.entry(db).or_default().entry(name).or_default();
         line.waiters.insert(id);
-        line.by_owner
-            .entry(waiter.owner.clone())
-            .or_default()
-            .insert(id);
-        self.by_owner
-            .entry(waiter.owner.clone())
-            .or_default()
-            .insert(id);
+        self.by_owner.insert((waiter.owner.clone(), id));
         self.timeouts.extend(waiter.until.map(|until| (until, id)));
         self.waiters.insert(id, waiter);
         id
@@ -114,24 +105,20 @@ impl Lines {
 
     /// Takes a waiter out of its line.
     pub fn leave(&mut self, id: WaiterId) -> Option<Waiter> {
-        let waiter = self.waiters.remove(&id)?;
+        let waiter = take(&mut self.waiters, &id)?;
         if let Some(until) = waiter.until {
             self.timeouts.remove(&(until, id));
         }
-        remove_from(&mut self.by_owner, &waiter.owner, id);
+        self.by_owner.remove(&(waiter.owner.clone(), id));
         let Place { db, name } = &waiter.place;
         let lines = self.lines.get_mut(db)?;
         let line = lines.get_mut(name)?;
         line.waiters.remove(&id);
-        remove_from(&mut line.by_owner, &waiter.owner, id);
         if line.waiters.is_empty() {
             if let Some(lease) = line.lease {
                 self.leases.remove(&(lease, waiter.place.clone()));
             }
             lines.remove(name);
-            if lines.is_empty() {
-                self.lines.remove(db);
-            }
         }
         Some(waiter)
     }
@@ -139,18 +126,16 @@ impl Lines {
     /// Takes out of the line whoever is first, with every other wait of the same owner in it, in
     /// the order in which they came.
     pub fn take_first(&mut self, db: i32, name: &[u8]) -> Vec<(WaiterId, Waiter)> {
-        let Some(line) = self.line(db, name) else {
+        let first = self.in_line(db, name).next();
+        let Some(owner) = first.map(|(_, waiter)| waiter.owner.clone()) else {
             return Vec::new();
         };
-        let owner = line
-            .waiters
-            .first()
-            .and_then(|first| self.waiters.get(first))
-            .map(|w| &w.owner);
-        let ids = owner
-            .and_then(|owner| line.by_owner.get(owner))
-            .cloned()
-            .unwrap_or_default();
+        let here = |waiter: &Waiter| waiter.place.db == db && *waiter.place.name == *name;
+        let ids: Vec<_> = self
+            .waits_of(&owner)
+            .filter(|(_, waiter)| here(waiter))
+            .map(|(id, _)| id)
+            .collect();
         ids.into_iter()
             .filter_map(|id| Some((id, self.leave(id)?)))
             .collect()
@@ -260,27 +245,21 @@ impl Lines {
     }
 
     /// All waits of an owner, whatever they wait for, the oldest first.
-    pub fn waits_of(&self, owner: &[u8]) -> impl DoubleEndedIterator<Item = (WaiterId, &Waiter)> {
-        let ids = self.by_owner.get(owner).into_iter().flatten();
-        ids.filter_map(|id| Some((*id, self.waiters.get(id)?)))
+    pub fn waits_of(&self, owner: &Rc<[u8]>) -> impl Iterator<Item = (WaiterId, &Waiter)> {
+        let of = |id| (owner.clone(), WaiterId(id));
+        let ids = self.by_owner.range(of(0)..=of(u64::MAX));
+        ids.filter_map(|(_, id)| Some((*id, self.waiters.get(id)?)))
     }
 
     /// Every waiter's number, the oldest first.
     pub fn everyone(&self) -> Vec<WaiterId> {
-        self.waiters.keys().copied().collect()
+        let mut ids: Vec<_> = self.waiters.keys().copied().collect();
+        ids.sort_unstable();
+        ids
     }
 
     fn line(&self, db: i32, name: &[u8]) -> Option<&Line> {
         self.lines.get(&db)?.get(name)
-    }
-}
-
-fn remove_from(index: &mut BTreeMap<Rc<[u8]>, BTreeSet<WaiterId>>, owner: &Rc<[u8]>, id: WaiterId) {
-    if let Some(ids) = index.get_mut(owner) {
-        ids.remove(&id);
-        if ids.is_empty() {
-            index.remove(owner);
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who waits: lines, deadlines, and the search for deadlocks. Pure, as the rules of a lock are: no
 //! server, no clock of its own.
 
+mod by_number;
 mod deadlock;
 mod hand_over;
 mod lines;
@@ -9,6 +10,7 @@ mod slot;
 mod times;
 mod turned;
 
+pub use by_number::{by_number, take, ByNumber};
 pub use deadlock::{Search, Step};
 pub use hand_over::hand_over;
 pub use lines::{Lines, Place, Waiter, WaiterId};

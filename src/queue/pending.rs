@@ -4,12 +4,11 @@
 //! undone, but not a hold that another call stands for as well: a repeat with `HOLDS`, which was
 //! answered or may still be.
 
-use super::{Place, WaiterId};
+use super::{by_number, take, ByNumber, Place, WaiterId};
 use crate::lock::Token;
-use std::collections::BTreeMap;
 
 /// One hold that was granted to waiters: it stands for all of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Level {
     /// The token of the hold.
     pub token: Token,
@@ -26,8 +25,8 @@ struct Stand {
 /// The grants that are under way.
 #[derive(Debug, Default)]
 pub struct Pending {
-    grants: BTreeMap<WaiterId, (Place, Level)>,
-    levels: BTreeMap<Level, Stand>,
+    grants: ByNumber<WaiterId, (Place, Level)>,
+    levels: ByNumber<Level, Stand>,
     /// What nobody stands for, until it has been undone.
     undo: Vec<(Place, Level)>,
 }
@@ -36,8 +35,8 @@ impl Pending {
     /// No grants.
     pub const fn new() -> Pending {
         Pending {
-            grants: BTreeMap::new(),
-            levels: BTreeMap::new(),
+            grants: by_number(),
+            levels: by_number(),
             undo: Vec::new(),
         }
     }
@@ -63,17 +62,17 @@ impl Pending {
 
     /// The waiter was told. Gives the lock that it was granted, and the token of the hold.
     pub fn told(&mut self, id: WaiterId) -> Option<(Place, Token)> {
-        let (place, level) = self.grants.get(&id).cloned()?;
-        self.end(id, true);
+        let (place, level, _) = self.end(id, true)?;
         Some((place, level.token))
     }
 
     /// The waiter is gone and was not told. Where nobody else stands for the hold it was granted,
     /// that hold is to be undone. Gives the lock that it was granted, and the token of the hold.
     pub fn gone(&mut self, id: WaiterId) -> Option<(Place, Token)> {
-        let (place, level) = self.grants.get(&id).cloned()?;
-        let undo = self.end(id, false);
-        self.undo.extend(undo);
+        let (place, level, stands) = self.end(id, false)?;
+        if !stands {
+            self.undo.push((place.clone(), level));
+        }
         Some((place, level.token))
     }
 
@@ -92,16 +91,17 @@ impl Pending {
         self.undo.extend(undo);
     }
 
-    fn end(&mut self, id: WaiterId, told: bool) -> Option<(Place, Level)> {
-        let (place, level) = self.grants.remove(&id)?;
+    /// Gives what it was granted, and whether that hold stands: for others, or as it was told.
+    fn end(&mut self, id: WaiterId, told: bool) -> Option<(Place, Level, bool)> {
+        let (place, level) = take(&mut self.grants, &id)?;
         let stand = self.levels.get_mut(&level)?;
         stand.untold -= 1;
         stand.answered |= told;
         let (last, answered) = (stand.untold == 0, stand.answered);
         if last {
-            self.levels.remove(&level);
+            take(&mut self.levels, &level);
         }
-        (last && !answered).then_some((place, level))
+        Some((place, level, answered || !last))
     }
 }
 

@@ -8,6 +8,7 @@ use super::sessions;
 use super::state::STATE;
 use super::string::Str;
 use super::timer;
+use super::turn;
 use super::write::OURS;
 use crate::queue::Place;
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleEvent, RedisModuleString};
@@ -17,16 +18,32 @@ use std::sync::atomic::Ordering::Relaxed;
 
 const OK: c_int = raw::REDISMODULE_OK as c_int;
 
-/// Has the server tell of every change of a key from now on. It costs every write of the server a
-/// little, so it begins with the first wait; it cannot be ended on the older servers.
-pub fn watch_keys(ctx: *mut RedisModuleCtx) {
-    if STATE.with(|state| std::mem::replace(&mut state.waiting.watches_keys, true)) {
+/// The events by which a lock becomes free, or is another's. What overwrites it with a value of
+/// another type frees nobody before its lease would have ended.
+pub const FREES: c_int = (raw::REDISMODULE_NOTIFY_GENERIC
+    | raw::REDISMODULE_NOTIFY_EXPIRED
+    | raw::REDISMODULE_NOTIFY_EVICTED) as c_int;
+
+/// The events of every change.
+pub const CHANGES: c_int = raw::REDISMODULE_NOTIFY_ALL as c_int;
+
+/// Has the server tell of these changes of keys from now on. It costs every such write of the server
+/// a little, so it begins with the first wait or session; it cannot be ended on the older servers.
+pub fn watch_keys(ctx: *mut RedisModuleCtx, classes: c_int) {
+    let watched = STATE.with(|state| {
+        let watched = &mut state.waiting.watched;
+        std::mem::replace(watched, *watched | classes)
+    });
+    let new = classes & !watched;
+    if new == 0 {
         return;
     }
+    if watched == 0 {
+        turn::watch(ctx);
+    }
     let subscribe = api!(RedisModule_SubscribeToKeyspaceEvents);
-    let all = raw::REDISMODULE_NOTIFY_ALL;
     // SAFETY: a callback for the life of the module.
-    unsafe { subscribe(ctx, all, Some(key_event)) };
+    unsafe { subscribe(ctx, new, Some(key_event)) };
 }
 
 /// Has the server tell of what changes many keys at once. It costs nothing.

@@ -44,7 +44,7 @@ pub extern "C" fn disconnect(ctx: *mut RedisModuleCtx, handle: *mut RedisModuleB
             Some((id, Left::Answered)) => return take_back(ctx, id),
             Some((_, Left::Line(_))) | None => return,
         };
-        // The server was just about to tell it. Up to 7.0 it was asked to a turn before where the
+        // The server was just about to tell it. On 6.2 it was asked to a turn before where the
         // lock came from one who had just stopped waiting, and with `io-threads-do-reads` commands
         // are run even then. There CLIENT UNBLOCK … TIMEOUT sends nothing. Nobody can say whether the
         // client is still there, and whether it has a reply: so it gets the end of the connection.

@@ -3,7 +3,7 @@
 use super::state::{Words, STATE};
 use super::string::Str;
 use super::wait::Waiting;
-use super::{api, config, describe, events, grace, guard::guard, health, info, log, timer};
+use super::{api, config, describe, events, grace, guard::guard, health, info, log, timer, turn};
 use crate::command::{Acquire, Assert, Counters, ForceRelease, Info, Lines, Release, Renew};
 use crate::grace::Grace;
 use crate::queue::Times;
@@ -160,6 +160,9 @@ fn warn_of_eviction(ctx: *mut RedisModuleCtx) {
 #[no_mangle]
 #[allow(non_snake_case)]
 pub extern "C" fn RedisModule_OnUnload(ctx: *mut RedisModuleCtx) -> c_int {
+    if turn::is_woken() {
+        return raw::REDISMODULE_ERR as c_int;
+    }
     guard(ctx, "unloading", || {
         timer::stop(ctx);
         let (words, shown) = STATE.with(|state| (state.words.take(), state.prefix_shown.take()));

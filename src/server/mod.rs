@@ -30,6 +30,7 @@ mod slots;
 mod state;
 mod string;
 mod timer;
+mod turn;
 mod user;
 mod wait;
 mod write;

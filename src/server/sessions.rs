@@ -59,7 +59,7 @@ pub fn bind(ctx: *mut RedisModuleCtx, place: &Place, owner: &[u8], grant: &Grant
 /// Will bind a hold to the connection of a client once it is told of its grant.
 pub fn ask(ctx: *mut RedisModuleCtx, place: &Place, owner: &Rc<[u8]>, grant: &Grant, claim: Claim) {
     let Some(token) = grant.token else { return };
-    events::watch_keys(ctx);
+    events::watch_keys(ctx, events::CHANGES);
     let lost = STATE.with(|state| {
         let sessions = &mut state.sessions;
         sessions.ask(place, owner, token, grant.holds, claim)

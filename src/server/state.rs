@@ -2,6 +2,7 @@
 
 use super::gil::Gil;
 use super::string::{OwnedStr, Str};
+use super::turn::Turn;
 use super::wait::Waiting;
 use crate::command::Counters;
 use crate::grace::Grace;
@@ -26,6 +27,8 @@ pub struct State {
     pub times: Option<Times>,
     /// Who waits.
     pub waiting: Waiting,
+    /// The turns of the server's event loop.
+    pub turn: Turn,
     /// Whether no free lock is granted for now.
     pub grace: Grace,
     /// Holds that are bound to connections.
@@ -50,6 +53,7 @@ pub static STATE: Gil<State> = Gil::new(State {
     words: None,
     times: None,
     waiting: Waiting::new(),
+    turn: Turn::new(),
     grace: Grace::new(),
     sessions: Sessions::new(),
     prefix_shown: None,

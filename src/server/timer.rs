@@ -5,6 +5,7 @@ use super::clock;
 use super::guard::guard;
 use super::serve;
 use super::state::STATE;
+use super::turn;
 use super::wait;
 use crate::lock::Millis;
 use crate::queue::Tick;
@@ -25,7 +26,7 @@ pub const SLOTS: i64 = 1000;
 
 /// The timer, and when it rings.
 pub struct Timer {
-    set: Option<(RedisModuleTimerID, Tick)>,
+    set: Option<Set>,
     /// It rings now. When it is done, it is set anew, and who was answered is told.
     rings: bool,
     /// The one for the end of the turn.
@@ -34,6 +35,14 @@ pub struct Timer {
     pub slots_at: Option<Tick>,
     /// What is due has to wait until then: the server refuses writes for now.
     pub not_before: Option<Tick>,
+}
+
+#[derive(Clone, Copy)]
+struct Set {
+    id: RedisModuleTimerID,
+    at: Tick,
+    /// It rings in this turn of the event loop. Any other may ring more than a millisecond late.
+    this_turn: bool,
 }
 
 impl Timer {
@@ -47,13 +56,23 @@ impl Timer {
             not_before: None,
         }
     }
+
+    /// Whether it is set to ring in this turn of the event loop, and has not rung yet.
+    pub fn is_for_this_turn(&self) -> bool {
+        self.set.is_some_and(|set| set.this_turn)
+    }
 }
 
 /// Sets the timer for what comes next.
 pub fn set(ctx: *mut RedisModuleCtx) {
-    if STATE.with(|state| state.waiting.timer.rings) {
-        return;
+    if !STATE.with(|state| state.waiting.timer.rings) {
+        set_for_next(ctx, true);
     }
+}
+
+/// While a timer rings, the server starts a new one a millisecond late at the least: then what is due
+/// at once does not come in this turn.
+fn set_for_next(ctx: *mut RedisModuleCtx, may_be_at_once: bool) {
     let (now, tick) = (clock::now(), clock::tick());
     let (set, next) = STATE.with(|state| {
         if state.has_slots_to_look_at() {
@@ -85,23 +104,32 @@ pub fn set(ctx: *mut RedisModuleCtx) {
             .map(|at| at.min(Tick(tick.0 + FARTHEST)));
         (waiting.timer.set, next)
     });
-    if set.map(|(_, at)| at) == next || matches!((set, next), (Some((_, at)), Some(n)) if at <= n) {
-        return; // it rings early enough, and is set anew then
+    let early_enough = match (set, next) {
+        (Some(set), Some(next)) => set.at <= next && (set.this_turn || next > tick),
+        (None, None) => true,
+        _ => false,
+    };
+    if early_enough {
+        return; // it is set anew when it has rung
     }
-    if let Some((id, _)) = set {
-        stop_one(ctx, id);
+    if let Some(set) = set {
+        stop_one(ctx, set.id);
     }
-    let set = next.map(|at| (create(ctx, at.0 - tick.0, ring), at));
+    let set = next.map(|at| Set {
+        id: create(ctx, at.0 - tick.0, ring),
+        at,
+        this_turn: may_be_at_once && at <= tick,
+    });
     STATE.with(|state| state.waiting.timer.set = set);
 }
 
 /// Has those who were answered told when the commands of this turn of the event loop are over.
 pub fn tell_at_end(ctx: *mut RedisModuleCtx) {
-    let timer = STATE.with(|state| {
+    let will_ring = STATE.with(|state| {
         let timer = &state.waiting.timer;
         timer.rings || timer.at_end.is_some()
     });
-    if !timer {
+    if !will_ring && !turn::is_told() {
         // It is looked at in this turn still, after the commands.
         let timer = create(ctx, 0, ring_at_end);
         STATE.with(|state| state.waiting.timer.at_end = Some(timer));
@@ -120,7 +148,9 @@ type Ring = extern "C" fn(*mut RedisModuleCtx, *mut c_void);
 fn create(ctx: *mut RedisModuleCtx, after: i64, ring: Ring) -> RedisModuleTimerID {
     let create = api!(RedisModule_CreateTimer);
     // SAFETY: a callback for as long as the timer is set.
-    unsafe { create(ctx, after.max(0), Some(ring), null_mut()) }
+    let id = unsafe { create(ctx, after.max(0), Some(ring), null_mut()) };
+    turn::timer_was_set();
+    id
 }
 
 fn stop_one(ctx: *mut RedisModuleCtx, id: RedisModuleTimerID) {
@@ -135,7 +165,7 @@ pub fn stop(ctx: *mut RedisModuleCtx) {
         let timer = &mut state.waiting.timer;
         (timer.set.take(), timer.at_end.take())
     });
-    for id in set.map(|(id, _)| id).into_iter().chain(at_end) {
+    for id in set.map(|set| set.id).into_iter().chain(at_end) {
         stop_one(ctx, id);
     }
 }
@@ -150,7 +180,7 @@ extern "C" fn ring(ctx: *mut RedisModuleCtx, _data: *mut c_void) {
     guard(ctx, "a timer", || wait::tell_all(ctx));
     guard(ctx, "a timer", || {
         rings(false);
-        set(ctx);
+        set_for_next(ctx, false);
     });
 }
 

@@ -11,9 +11,9 @@ use super::state::STATE;
 use super::{clock, timer};
 use crate::command::{Binding, Error, Reply};
 use crate::lock::{Acquire, Grant, Millis};
-use crate::queue::{Lines, Pending, Place, Tick, Waiter, WaiterId};
+use crate::queue::{by_number, take, ByNumber, Lines, Pending, Place, Tick, Waiter, WaiterId};
 use redis_module::raw::{self, RedisModuleBlockedClient, RedisModuleCtx, RedisModuleString};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::{c_int, c_void};
 use std::rc::Rc;
 
@@ -30,19 +30,20 @@ pub struct Waiting {
     /// Grants that their clients were not told of yet.
     pub pending: Pending,
     /// The client of each that waits or is to be answered.
-    pub clients: BTreeMap<WaiterId, Client>,
-    ids: BTreeMap<*mut RedisModuleBlockedClient, WaiterId>,
+    pub clients: ByNumber<WaiterId, Client>,
+    ids: ByNumber<*mut RedisModuleBlockedClient, WaiterId>,
     /// Those who were answered, and whom the server has not been asked to tell yet. It is at the
     /// end of this turn of its event loop.
     pub to_tell: BTreeSet<WaiterId>,
-    /// Clients that stopped waiting since the last timer rang, on a server that oversleeps.
+    /// Clients that stopped waiting since the last timer rang, where nobody
+    /// knows whether the server is on its way to sleep.
     pub just_told: BTreeSet<u64>,
     /// Clients that nobody can say of whether they were told. They are to be closed.
     pub doubtful: Vec<u64>,
     /// Locks that someone else changed, and are to be looked at.
     pub touched: Vec<Place>,
-    /// Whether the server tells of every change of a key.
-    pub watches_keys: bool,
+    /// The classes of events by which the server tells of changes of keys.
+    pub watched: c_int,
     /// The timer.
     pub timer: timer::Timer,
 }
@@ -71,15 +72,20 @@ impl Waiting {
         Waiting {
             lines: Lines::new(),
             pending: Pending::new(),
-            clients: BTreeMap::new(),
-            ids: BTreeMap::new(),
+            clients: by_number(),
+            ids: by_number(),
             to_tell: BTreeSet::new(),
             just_told: BTreeSet::new(),
             doubtful: Vec::new(),
             touched: Vec::new(),
-            watches_keys: false,
+            watched: 0,
             timer: timer::Timer::new(),
         }
+    }
+
+    /// Whether the end of a turn has to be acted on.
+    pub fn has_to_tell(&self) -> bool {
+        !(self.to_tell.is_empty() && self.doubtful.is_empty())
     }
 }
 
@@ -113,7 +119,7 @@ pub fn wait_in_line(
     }
     let owner: Rc<[u8]> = owner.into();
     refuse_circle(ctx, &owner, &place)?;
-    events::watch_keys(ctx);
+    events::watch_keys(ctx, events::FREES);
     let since = clock::tick();
     let client = client_id(ctx);
     let waiter = Waiter {
@@ -159,12 +165,11 @@ pub fn wait_in_line(
 /// a timeout or a disconnect like any other. (Once `RM_UnblockClient` was called, servers up to 7.2
 /// let the client go and tell it nothing, and 7.2 itself even stops.)
 pub fn answer(ctx: *mut RedisModuleCtx, id: WaiterId, answer: Answer) {
-    let by = client_id(ctx);
     let now = STATE.with(|state| {
         let waiting = &mut state.waiting;
         let client = waiting.clients.get_mut(&id)?;
         client.answer = Some(answer);
-        if waiting.just_told.remove(&by) {
+        if !waiting.just_told.is_empty() && waiting.just_told.remove(&client_id(ctx)) {
             return Some(client.handle);
         }
         waiting.to_tell.insert(id);
@@ -215,10 +220,10 @@ pub fn unblock_client(handle: *mut RedisModuleBlockedClient, id: WaiterId) {
 fn forget(id: WaiterId) -> Option<Answer> {
     STATE.with(|state| {
         let waiting = &mut state.waiting;
-        let client = waiting.clients.remove(&id)?;
-        waiting.ids.remove(&client.handle);
+        let client = take(&mut waiting.clients, &id)?;
+        take(&mut waiting.ids, &client.handle);
         // What it has sent already is run next.
-        if timer::oversleeps() {
+        if state.turn.is_unknown() {
             if waiting.just_told.len() == MOST_JUST_TOLD {
                 waiting.just_told.clear();
             }

@@ -88,7 +88,10 @@ fn the_same_owner_in_another_line_goes_on_waiting() {
         lines.join(waiter("a", place, None));
     }
     assert_eq!(take_first(&mut lines, &first), ["a"]);
-    let waits: Vec<&Place> = lines.waits_of(b"a").map(|(_, w)| &w.place).collect();
+    let waits: Vec<&Place> = lines
+        .waits_of(&b"a".as_slice().into())
+        .map(|(_, w)| &w.place)
+        .collect();
     assert_eq!(waits, [&other_name, &other_db]);
     assert_eq!(take_first(&mut lines, &other_db), ["a"]);
     assert!(lines.is_waited_for(0, b"other"));

@@ -1,0 +1,121 @@
+//! The turns of the server's event loop, where the server tells of them early enough.
+//!
+//! Redis 7.0 reckons how long it may sleep, then does much that may run commands, and only then
+//! sleeps. A timer that is set in between rings late. But it also tells when it is about to let those
+//! go who were answered: this is the end of a turn, for which no timer has to be made. 7.2, which
+//! reckons last, tells of it too late for that; 6.2 does not tell.
+
+use super::guard::guard;
+use super::health::config;
+use super::state::STATE;
+use super::timer;
+use super::wait;
+use redis_module::raw::{self, RedisModuleCtx, RedisModuleEvent};
+use std::ffi::c_void;
+use std::ptr::null_mut;
+
+/// What is known of the present turn.
+pub struct Turn {
+    /// The server tells of the end of each.
+    is_told: bool,
+    /// It has told of the end of this one, and does not sleep yet.
+    is_over: bool,
+    /// It runs commands on its way to sleep before it tells.
+    reads_late: bool,
+    /// It will not sleep.
+    is_woken: bool,
+}
+
+impl Turn {
+    /// Nothing is told.
+    pub const fn new() -> Turn {
+        Turn {
+            is_told: false,
+            is_over: false,
+            reads_late: false,
+            is_woken: false,
+        }
+    }
+
+    /// Whether the server may sleep too long, and can neither be asked when nor be woken: 6.2.
+    pub fn is_unknown(&self) -> bool {
+        timer::oversleeps() && !self.is_told
+    }
+}
+
+/// Has the server tell of the end of its turns from now on, where that is of use.
+pub fn watch(ctx: *mut RedisModuleCtx) {
+    if !timer::oversleeps() || api_if_any!(RedisModule_EventLoopAddOneShot).is_none() {
+        return;
+    }
+    let subscribe = api!(RedisModule_SubscribeToServerEvent);
+    let event = RedisModuleEvent {
+        id: raw::REDISMODULE_EVENT_EVENTLOOP,
+        dataver: 1,
+    };
+    // SAFETY: a callback for the life of the module.
+    let is_told = unsafe { subscribe(ctx, event, Some(turn)) == raw::REDISMODULE_OK as i32 };
+    let is = |name, value| config(ctx, name).is_some_and(|is| is == value);
+    let reads_late = is("io-threads-do-reads", "yes") || !is("tls-port", "0");
+    STATE.with(|state| {
+        state.turn.is_told = is_told;
+        state.turn.reads_late = reads_late;
+    });
+}
+
+/// Whether those who were answered are told at the end of the turn without a timer.
+pub fn is_told() -> bool {
+    if !STATE.with(|state| state.turn.is_told) {
+        return false;
+    }
+    if STATE.with(|state| state.turn.is_over) {
+        wake(); // the next turn comes at once
+    }
+    true
+}
+
+/// A timer was set: sees to it that the server does not oversleep.
+pub fn timer_was_set() {
+    let late = |turn: &Turn| turn.is_told && (turn.is_over || turn.reads_late);
+    if STATE.with(|state| late(&state.turn)) {
+        wake();
+    }
+}
+
+/// Whether the server still has to call back: the module must not go yet.
+pub fn is_woken() -> bool {
+    STATE.with(|state| state.turn.is_woken)
+}
+
+fn wake() {
+    if STATE.with(|state| std::mem::replace(&mut state.turn.is_woken, true)) {
+        return;
+    }
+    let add = api!(RedisModule_EventLoopAddOneShot);
+    // SAFETY: a callback that needs no data. Until it was called, the module is not unloaded.
+    unsafe { add(Some(woken), null_mut()) };
+}
+
+extern "C" fn woken(_data: *mut c_void) {
+    guard(null_mut(), "a wake", || {
+        STATE.with(|state| state.turn.is_woken = false);
+    });
+}
+
+extern "C" fn turn(ctx: *mut RedisModuleCtx, _: RedisModuleEvent, sub: u64, _: *mut c_void) {
+    guard(ctx, "a turn", || {
+        let is_over = sub == raw::REDISMODULE_SUBEVENT_EVENTLOOP_BEFORE_SLEEP;
+        let (tell, late) = STATE.with(|state| {
+            state.turn.is_over = is_over;
+            let tell = is_over && state.waiting.has_to_tell();
+            // It was set after the timers of this turn.
+            (tell, is_over && state.waiting.timer.is_for_this_turn())
+        });
+        if tell {
+            wait::tell_all(ctx);
+        }
+        if late {
+            wake();
+        }
+    });
+}

@@ -11,6 +11,8 @@ mod dice;
 mod pair;
 #[path = "failover/proxy.rs"]
 mod proxy;
+#[path = "failover/restart.rs"]
+mod restart;
 mod support;
 #[path = "failover/trial.rs"]
 mod trial;

@@ -9,6 +9,8 @@ mod beliefs;
 mod dice;
 #[path = "failover/pair.rs"]
 mod pair;
+#[path = "failover/pause.rs"]
+mod pause;
 #[path = "failover/proxy.rs"]
 mod proxy;
 #[path = "failover/restart.rs"]

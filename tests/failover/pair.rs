@@ -62,7 +62,22 @@ pub struct Pair {
 impl Pair {
     /// Starts them, and waits until the master takes writes.
     pub fn start(times: Times) -> Pair {
-        let master = times.running().start();
+        Pair::of(times.running(), times)
+    }
+
+    /// The same with a master that may begin grace periods itself. That of its start is over.
+    pub fn start_alike(times: Times) -> Pair {
+        let pair = Pair::of(times.setup(), times);
+        let grant = pair
+            .master
+            .client()
+            .grant("LOCK.ACQUIRE started me 1 WAIT 0");
+        assert_eq!(grant[0], 1);
+        pair
+    }
+
+    fn of(master: Setup, times: Times) -> Pair {
+        let master = master.start();
         let proxy = Proxy::to(master.port());
         let link = format!("replicaof 127.0.0.1 {}", proxy.port());
         let replica = times.setup().config(&link).start();

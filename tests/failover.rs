@@ -4,6 +4,8 @@
 
 #[path = "failover/beliefs.rs"]
 mod beliefs;
+#[path = "failover/by_sentinel.rs"]
+mod by_sentinel;
 #[allow(dead_code)]
 #[path = "hostile/dice.rs"]
 mod dice;

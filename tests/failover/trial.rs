@@ -6,7 +6,6 @@ use super::proxy::Cut;
 use super::support;
 use super::worker::{run, Life, Task};
 use crate::dice::Dice;
-use std::fmt::Write;
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
@@ -116,7 +115,7 @@ impl Plan {
         }
         self.act(&pair, start);
         let lives = workers.into_iter().map(|worker| worker.join().unwrap());
-        self.judge(lives.collect(), start)
+        self.judge(&lives.collect::<Vec<Life>>(), start)
     }
 
     fn act(&self, pair: &Pair, start: Instant) {
@@ -140,38 +139,49 @@ impl Plan {
         }
     }
 
-    fn judge(&self, lives: Vec<Life>, start: Instant) -> Outcome {
-        let since = |at: Instant| at.duration_since(start).as_micros();
-        let beliefs: Vec<Belief> = lives.iter().flat_map(|l| l.beliefs.clone()).collect();
-        let mut journal: Vec<_> = lives.iter().flat_map(|life| &life.journal).collect();
-        journal.sort();
-        let wrong = contradictions(&beliefs).into_iter().map(|(a, b, what)| {
-            let mut text = format!("{what} of {}, {self:?}\n", a.lock);
-            for it in [&a, &b] {
-                let (from, until) = (since(it.from), since(it.until));
-                let (owner, token, side) = (&it.owner, it.token, it.side);
-                let _ = writeln!(text, "  {owner} by {token} of {side}: {from} to {until} us");
-            }
-            let about = [format!(" {} ", a.owner), format!(" {} ", b.owner)];
-            for (at, line) in &journal {
-                if about.iter().any(|owner| line.contains(owner)) {
-                    let _ = writeln!(text, "  {:>9} {line}", since(*at));
-                }
-            }
-            text
-        });
-        let (cut, promote) = (self.cut as u128 * 1000, self.promote as u128 * 1000);
-        let count = |wanted: &dyn Fn(&&Belief) -> bool| beliefs.iter().filter(wanted).count();
-        let confirmed = journal.iter().filter(|(_, line)| {
-            let old = beliefs.iter().filter(|belief| belief.side == 0);
-            let mut tokens = old.map(|belief| belief.token.to_string());
-            line.starts_with("new > ") && tokens.any(|token| line.contains(&token))
+    fn judge(&self, lives: &[Life], start: Instant) -> Outcome {
+        let since = |at: Instant| at.duration_since(start).as_millis() as usize;
+        let beliefs: Vec<&Belief> = lives.iter().flat_map(|life| &life.beliefs).collect();
+        let granted_by = |side, after| {
+            let new = beliefs.iter().filter(|it| it.side == side);
+            new.filter(|it| since(it.from) > after).count()
+        };
+        let old = beliefs.iter().filter(|it| it.side == 0);
+        let tokens: Vec<String> = old.map(|it| it.token.to_string()).collect();
+        let journal = lives.iter().flat_map(|life| &life.journal);
+        let confirmed = journal.filter(|(_, line)| {
+            line.starts_with("new > ") && tokens.iter().any(|token| line.contains(token))
         });
         Outcome {
-            wrong: wrong.collect(),
-            after_cut: count(&|it| it.side == 0 && since(it.from) > cut),
-            on_new: count(&|it| it.side == 1 && since(it.from) > promote),
+            wrong: wrong(lives, start, &format!("{self:?}")),
+            after_cut: granted_by(0, self.cut),
+            on_new: granted_by(1, self.promote),
             confirmed: confirmed.count(),
         }
     }
+}
+
+/// What contradicts itself in what the clients believed, and what they sent and were answered.
+pub fn wrong(lives: &[Life], start: Instant, story: &str) -> Vec<String> {
+    let since = |at: Instant| at.duration_since(start).as_micros();
+    let beliefs: Vec<Belief> = lives.iter().flat_map(|l| l.beliefs.clone()).collect();
+    let mut journal: Vec<_> = lives.iter().flat_map(|life| &life.journal).collect();
+    journal.sort();
+    let wrong = contradictions(&beliefs).into_iter().map(|(a, b, what)| {
+        let mut text = format!("{what} of {}, {story}\n", a.lock);
+        for it in [&a, &b] {
+            let (from, until) = (since(it.from), since(it.until));
+            let (owner, token, side) = (&it.owner, it.token, it.side);
+            let line = format!("  {owner} by {token} of {side}: {from} to {until} us\n");
+            text.push_str(&line);
+        }
+        let about = [format!(" {} ", a.owner), format!(" {} ", b.owner)];
+        for (at, line) in &journal {
+            if about.iter().any(|owner| line.contains(owner)) {
+                text.push_str(&format!("  {:>9} {line}\n", since(*at)));
+            }
+        }
+        text
+    });
+    wrong.collect()
 }

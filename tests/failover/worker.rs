@@ -108,6 +108,8 @@ impl Worker {
 
     fn connect(&mut self) {
         let Ok(stream) = TcpStream::connect(("127.0.0.1", self.task.ports[self.side])) else {
+            // It is dead.
+            self.side = 1;
             return sleep(ms(20));
         };
         stream.set_nodelay(true).unwrap();

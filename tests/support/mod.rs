@@ -13,6 +13,7 @@ mod client;
 mod cluster;
 mod journal;
 mod listener;
+mod sentinel;
 mod stored;
 mod waiter;
 mod walk;
@@ -25,6 +26,8 @@ pub use cluster::{cluster, cluster_replica};
 pub use journal::Journal;
 #[allow(unused_imports)]
 pub use listener::Listener;
+#[allow(unused_imports)]
+pub use sentinel::Sentinels;
 #[allow(unused_imports)]
 pub use stored::Stored;
 #[allow(unused_imports)]

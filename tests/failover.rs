@@ -4,8 +4,12 @@
 
 #[path = "failover/beliefs.rs"]
 mod beliefs;
+#[path = "failover/by_cluster.rs"]
+mod by_cluster;
 #[path = "failover/by_sentinel.rs"]
 mod by_sentinel;
+#[path = "failover/crowd.rs"]
+mod crowd;
 #[allow(dead_code)]
 #[path = "hostile/dice.rs"]
 mod dice;

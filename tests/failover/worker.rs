@@ -147,7 +147,7 @@ impl Worker {
             return;
         };
         let Some((holds, token, left)) = granted(&reply) else {
-            if reply.starts_with("READONLY") {
+            if is_elsewhere(&reply) {
                 self.turn();
             }
             return sleep(ms(5 + self.roll(40)));
@@ -244,7 +244,7 @@ impl Worker {
             }
             None if reply == "OK" => sent,
             None if reply.starts_with("NOTOWNER") => return self.forget(),
-            None if reply.starts_with("READONLY") => return self.turn(),
+            None if is_elsewhere(&reply) => return self.turn(),
             None => return,
         };
         hold.belief.until = hold.belief.until.max(until);
@@ -335,6 +335,11 @@ impl Worker {
     fn roll(&mut self, sides: usize) -> usize {
         self.task.dice.roll(sides)
     }
+}
+
+/// Whether the server says that another one is the master.
+fn is_elsewhere(reply: &str) -> bool {
+    reply.starts_with("READONLY") || reply.starts_with("MOVED")
 }
 
 /// The count, the token and the ttl of a reply that grants or confirms a hold.

@@ -21,7 +21,7 @@ mod walk;
 #[allow(unused_imports)]
 pub use client::{show, Client};
 #[allow(unused_imports)]
-pub use cluster::{cluster, cluster_replica};
+pub use cluster::{cluster, cluster_replica, shard_replica, three_masters};
 #[allow(unused_imports)]
 pub use journal::Journal;
 #[allow(unused_imports)]

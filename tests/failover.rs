@@ -115,7 +115,8 @@ fn no_client_ever_sees_a_second_owner_across_a_failover() {
     assert!(after_cut > 0, "no old master granted a lock after the cut");
 }
 
-/// Failovers in which the old master does not notice the cut, and the replica is promoted at once.
+/// How often two clients believed in one lock where the old master did not notice the cut, and the
+/// replica was promoted at once.
 fn wrong_with_grace(grace: u64) -> usize {
     let times = Times {
         grace,
@@ -138,11 +139,9 @@ fn wrong_with_grace(grace: u64) -> usize {
 }
 
 #[test]
-fn the_same_failovers_show_two_owners_without_a_grace_period() {
-    assert!(wrong_with_grace(0) > 0);
-}
-
-#[test]
-fn a_grace_period_that_forgets_how_long_a_cut_off_master_goes_on_is_too_short() {
-    assert!(wrong_with_grace(1500) > 0);
+fn the_same_clients_do_see_second_owners_where_the_grace_period_is_too_short() {
+    // The second one forgets how long a master that is cut off goes on.
+    let found = [0, 1500].map(|grace| spawn(move || wrong_with_grace(grace)));
+    let found = found.map(|found| found.join().unwrap());
+    assert!(!found.contains(&0), "{found:?}");
 }

@@ -12,11 +12,20 @@ use crate::queue::Tick;
 /// the server looks once a second.
 const UNNOTICED: i64 = 2000;
 
+/// A server whose event loop did not turn for longer, in ms, may have been replaced meanwhile. It
+/// turns once a second at the least (`hz 1`).
+const STOOD_STILL: i64 = 1500;
+
 /// Whether there is a grace period now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Grace {
     /// When it began, and how long from then on the old master may still grant.
     begun: Option<(Tick, Millis)>,
+    /// When the server went on that had stood still, and how long from then on it may believe that
+    /// it has replicas that it has lost.
+    went_on: Option<(Tick, Millis)>,
+    /// When the event loop last turned.
+    turned: Option<Tick>,
 }
 
 /// What is left of a grace period.
@@ -26,12 +35,19 @@ pub struct Left {
     pub end: Millis,
     /// Until a lease may be extended: the old master can no longer grant then.
     pub held_back: Millis,
+    /// Whether the data has all that was granted: the server has only stood still. Then a hold needs
+    /// no token.
+    pub complete: bool,
 }
 
 impl Grace {
     /// None.
     pub const fn new() -> Grace {
-        Grace { begun: None }
+        Grace {
+            begun: None,
+            went_on: None,
+            turned: None,
+        }
     }
 
     /// It begins: the server was promoted, or its process has started. `held_back` is for how long
@@ -40,30 +56,76 @@ impl Grace {
         self.begun = Some((now, held_back));
     }
 
+    /// The event loop turns.
+    pub fn turns(&mut self, now: Tick) {
+        self.turned = Some(now);
+    }
+
+    /// For how long the event loop did not turn, where that is so long that the server may have been
+    /// replaced meanwhile.
+    pub fn stood_still(&self, now: Tick) -> Option<Millis> {
+        let still = now.0 - self.turned?.0;
+        (still > STOOD_STILL).then_some(Millis(still))
+    }
+
+    /// The server goes on after it stood still. For `held_back` it may not know that it has lost its
+    /// replicas: that is as if it had just been cut off.
+    pub fn go_on(&mut self, now: Tick, held_back: Millis) {
+        self.went_on = Some((now, held_back));
+    }
+
     /// Whether it has begun, and its end was not noted yet.
     pub fn has_begun(&self) -> bool {
-        self.begun.is_some()
+        self.begun.is_some() || self.went_on.is_some()
     }
 
     /// What is left of it, where it lasts so long from its beginning.
     pub fn left(&self, now: Tick, period: Millis) -> Option<Left> {
+        match (self.left_of_period(now, period), self.left_of_doubt(now)) {
+            (Some(a), Some(b)) => Some(Left {
+                end: a.end.max(b.end),
+                held_back: a.held_back.max(b.held_back),
+                complete: false,
+            }),
+            (a, b) => a.or(b).filter(|_| period.0 > 0),
+        }
+    }
+
+    fn left_of_period(&self, now: Tick, period: Millis) -> Option<Left> {
         let (begin, held_back) = self.begun?;
-        let since = |span: Millis| Millis(begin.0.saturating_add(span.0) - now.0);
-        let end = since(period);
+        let end = left_of(begin, period, now);
         (end.0 > 0).then(|| Left {
             end,
-            held_back: Millis(since(held_back).0.clamp(0, end.0)),
+            held_back: Millis(left_of(begin, held_back, now).0.clamp(0, end.0)),
+            complete: false,
+        })
+    }
+
+    fn left_of_doubt(&self, now: Tick) -> Option<Left> {
+        let (begin, held_back) = self.went_on?;
+        let end = left_of(begin, held_back, now);
+        (end.0 > 0).then_some(Left {
+            end,
+            held_back: end,
+            complete: true,
         })
     }
 
     /// Takes note that it is over, where it is. True where it was not noted before.
     pub fn end(&mut self, now: Tick, period: Millis) -> bool {
-        let over = self.begun.is_some() && self.left(now, period).is_none();
-        if over {
+        let had_begun = self.has_begun();
+        if self.left_of_period(now, period).is_none() {
             self.begun = None;
         }
-        over
+        if self.left_of_doubt(now).is_none() {
+            self.went_on = None;
+        }
+        had_begun && self.left(now, period).is_none()
     }
+}
+
+fn left_of(begin: Tick, span: Millis, now: Tick) -> Millis {
+    Millis(begin.0.saturating_add(span.0) - now.0)
 }
 
 /// For how long a cut-off master may still grant: until it takes note that it has lost its replicas,
@@ -86,6 +148,7 @@ impl Left {
     pub fn seen(self, view: View, token: Option<Token>, now: Now) -> View {
         let end = now.plus(self.end);
         match view {
+            View::Mine(_) if self.complete => view,
             View::Mine(_) if token.is_some() => view,
             View::Mine(Hold { deadline, .. }) | View::Theirs(deadline) if token.is_none() => {
                 View::Theirs(deadline.max(end))
@@ -101,7 +164,7 @@ impl Left {
     /// [`NotOwner::InGrace`] where it does not: it may have released it in a write that was lost.
     pub fn check(self, view: &View, token: Option<Token>) -> Result<(), Error> {
         match (view, token) {
-            (View::Mine(_), None) => Err(Error::NotOwner(NotOwner::InGrace)),
+            (View::Mine(_), None) if !self.complete => Err(Error::NotOwner(NotOwner::InGrace)),
             _ => Ok(()),
         }
     }
@@ -159,6 +222,49 @@ mod tests {
         assert!(grace.end(Tick(10_100), PERIOD));
         assert!(!grace.end(Tick(10_100), PERIOD));
         assert_eq!(grace.left(Tick(10_100), Millis(90_000)), None);
+    }
+
+    #[test]
+    fn a_server_that_stood_still_is_found_by_the_turns_of_its_event_loop() {
+        let mut grace = Grace::new();
+        assert_eq!(grace.stood_still(Tick(900_000)), None);
+        grace.turns(Tick(5000));
+        assert_eq!(grace.stood_still(Tick(6500)), None);
+        assert_eq!(grace.stood_still(Tick(6501)), Some(Millis(1501)));
+    }
+
+    #[test]
+    fn a_server_that_stood_still_grants_and_extends_nothing_until_it_must_know_its_replicas() {
+        let mut grace = Grace::new();
+        grace.go_on(Tick(100), Millis(3000));
+        let left = grace.left(Tick(600), PERIOD).unwrap();
+        assert_eq!((left.end, left.held_back), (Millis(2500), Millis(2500)));
+        let free = View::Free { lapsed: false };
+        let taken = View::Theirs(Deadline(7500));
+        assert_eq!(left.seen(free, None, NOW), taken);
+        // It has forgotten nothing: a hold is a hold, with a token or without.
+        assert_eq!(left.seen(mine(5500), None, NOW), mine(5500));
+        assert_eq!(left.check(&mine(5500), None), Ok(()));
+        assert_eq!(left.lease(Millis(9000), &mine(5700), NOW), Millis(700));
+        assert_eq!(grace.left(Tick(600), Millis(0)), None);
+        assert!(!grace.end(Tick(3099), PERIOD));
+        assert!(grace.end(Tick(3100), PERIOD));
+        assert!(!grace.end(Tick(3100), PERIOD));
+    }
+
+    #[test]
+    fn a_server_that_stood_still_in_its_grace_period_is_bound_by_both() {
+        let mut grace = begun();
+        grace.go_on(Tick(9000), Millis(3000));
+        let left = |now| grace.left(Tick(now), PERIOD);
+        let both = Left {
+            end: Millis(3000),
+            held_back: Millis(3000),
+            complete: false,
+        };
+        assert_eq!(left(9000), Some(both));
+        assert!(left(10_100).unwrap().complete);
+        assert_eq!(left(12_000), None);
     }
 
     #[test]

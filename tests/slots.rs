@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
-use support::{eventually, Client, Server, Setup, Waiter};
+use support::{eventually, three_masters, Client, Server, Setup, Waiter};
 
 /// The slot of the lock `orders`.
 const SLOT: u32 = 105;
@@ -15,26 +15,10 @@ struct Cluster {
 
 impl Cluster {
     fn start() -> Cluster {
-        let nodes: Vec<Server> = (0..3).map(|_| node()).collect();
+        let setup = Setup::new().config("cluster-node-timeout 2000");
+        let nodes = three_masters(&setup);
         let mut clients: Vec<Client> = nodes.iter().map(Server::client).collect();
         assert_eq!(clients[0].run("CLUSTER KEYSLOT orders"), SLOT.to_string());
-        for (n, client) in clients.iter_mut().enumerate() {
-            let slots = (0..16384).filter(|slot| slot * 3 / 16384 == n);
-            let slots: Vec<String> = slots.map(|slot| slot.to_string()).collect();
-            let add = format!("CLUSTER ADDSLOTS {}", slots.join(" "));
-            assert_eq!(client.run(&add), "OK");
-            client.run(&format!("CLUSTER SET-CONFIG-EPOCH {}", n + 1));
-            for other in &nodes {
-                let meet = format!("CLUSTER MEET 127.0.0.1 {}", other.port());
-                assert_eq!(client.run(&meet), "OK");
-            }
-        }
-        for client in &mut clients {
-            eventually("the cluster is up", || {
-                let info = client.run("CLUSTER INFO");
-                info.contains("cluster_state:ok") && info.contains("cluster_size:3")
-            });
-        }
         let ids = clients.iter_mut().map(|client| client.run("CLUSTER MYID"));
         let ids = ids.collect();
         Cluster { nodes, ids }
@@ -98,15 +82,6 @@ impl Cluster {
         let port: u16 = words.next_back()?.rsplit(':').next()?.parse().ok()?;
         self.nodes.iter().position(|node| node.port() == port)
     }
-}
-
-fn node() -> Server {
-    let setup = Setup::new()
-        .config("cluster-enabled yes")
-        .config("cluster-node-timeout 2000");
-    // A node needs the port that is 10,000 above its own too, which may be taken or not exist.
-    let mut tries = (0..100).map(|_| setup.clone().try_start());
-    tries.find_map(Result::ok).expect("no node started")
 }
 
 fn wait(node: &Server, owner: &str) -> Waiter {

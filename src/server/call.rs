@@ -69,6 +69,7 @@ fn run<C: Command>(
             .unwrap_or_else(|| api::missing("loaded module")),
         now: clock::now(),
     };
+    super::grace::look(ctx);
     // A hold that nobody was told of is none, whether or not the timer has rung: commands that have
     // come in are run before it.
     if call.writes && STATE.with(|state| state.waiting.pending.has_undo()) {

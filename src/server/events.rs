@@ -56,6 +56,7 @@ pub fn watch_server(ctx: *mut RedisModuleCtx) -> bool {
         raw::REDISMODULE_EVENT_LOADING,
         raw::REDISMODULE_EVENT_SWAPDB,
         raw::REDISMODULE_EVENT_CLIENT_CHANGE,
+        raw::REDISMODULE_EVENT_CRON_LOOP,
     ]
     .into_iter()
     // SAFETY: a callback for the life of the module.
@@ -136,6 +137,7 @@ extern "C" fn server_event(
                 }
                 return;
             }
+            raw::REDISMODULE_EVENT_CRON_LOOP => return grace::turn(ctx),
             raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED => {
                 serve::answer_all(
                     ctx,

@@ -167,6 +167,7 @@ pub fn settle(lock: &Lock) -> bool {
 /// told of, and waits whose time is up.
 pub fn work(ctx: *mut RedisModuleCtx) {
     let tick = clock::tick();
+    grace::look(ctx);
     grace::note_end();
     slots::look(ctx, tick);
     let due = writes_are_due(tick);

@@ -120,6 +120,7 @@ pub fn keep(lock: &Lock) -> bool {
             STATE.with(|state| state.sessions.seen(db, name, holds));
             false
         }
+        (Found::Lapsed, _) if grace::left().is_some_and(|grace| grace.complete) => false,
         // The old master may have granted it meanwhile.
         (Found::Lapsed, _) if grace::left().is_some() => {
             lose(lock.ctx, &place);

@@ -1,6 +1,6 @@
-//! Clusters of one shard.
+//! Clusters of one shard, and of three.
 
-use super::{eventually, Server, Setup};
+use super::{eventually, Client, Server, Setup};
 
 /// A cluster of one node, which has every slot.
 pub fn cluster(setup: Setup) -> Server {
@@ -16,8 +16,45 @@ pub fn cluster(setup: Setup) -> Server {
     node
 }
 
-/// A replica of a cluster's node, known to it.
-pub fn cluster_replica(master: &Server, setup: Setup) -> Server {
+/// Three masters that share the slots evenly.
+pub fn three_masters(setup: &Setup) -> Vec<Server> {
+    let nodes: Vec<Server> = (0..3).map(|_| cluster_node(setup.clone())).collect();
+    let mut clients: Vec<Client> = nodes.iter().map(Server::client).collect();
+    for (n, client) in clients.iter_mut().enumerate() {
+        let slots = (0..16384).filter(|slot| slot * 3 / 16384 == n);
+        let slots: Vec<String> = slots.map(|slot| slot.to_string()).collect();
+        let add = format!("CLUSTER ADDSLOTS {}", slots.join(" "));
+        assert_eq!(client.run(&add), "OK");
+        client.run(&format!("CLUSTER SET-CONFIG-EPOCH {}", n + 1));
+        for other in &nodes {
+            let meet = format!("CLUSTER MEET 127.0.0.1 {}", other.port());
+            assert_eq!(client.run(&meet), "OK");
+        }
+    }
+    for client in &mut clients {
+        eventually("the cluster is up", || {
+            let info = client.run("CLUSTER INFO");
+            info.contains("cluster_state:ok") && info.contains("cluster_size:3")
+        });
+    }
+    nodes
+}
+
+/// A replica of a node of a cluster, which the other nodes know too.
+pub fn shard_replica(master: &Server, nodes: &[Server], setup: Setup) -> Server {
+    let replica = join(master, setup);
+    let id = replica.client().run("CLUSTER MYID");
+    for node in nodes {
+        eventually("every node knows the replica", || {
+            let shown = node.client().run("CLUSTER NODES");
+            let mut lines = shown.lines();
+            lines.any(|line| line.starts_with(&id) && line.contains(" slave "))
+        });
+    }
+    replica
+}
+
+fn join(master: &Server, setup: Setup) -> Server {
     let node = cluster_node(setup);
     let (mut here, mut there) = (master.client(), node.client());
     let id = here.run("CLUSTER MYID");
@@ -27,6 +64,13 @@ pub fn cluster_replica(master: &Server, setup: Setup) -> Server {
         there.run(&format!("CLUSTER REPLICATE {id}")) == "OK"
     });
     master.wait_for_replica(&node);
+    node
+}
+
+/// A replica of a cluster's only node, known to it.
+pub fn cluster_replica(master: &Server, setup: Setup) -> Server {
+    let node = join(master, setup);
+    let (mut here, mut there) = (master.client(), node.client());
     // Each kind of message must have found its way once.
     for publish in ["PUBLISH", "SPUBLISH"] {
         if here.has(publish) {
@@ -43,9 +87,11 @@ pub fn cluster_replica(master: &Server, setup: Setup) -> Server {
 
 /// A node that knows no other, and has no slot.
 fn cluster_node(setup: Setup) -> Server {
-    let setup = setup
-        .config("cluster-enabled yes")
-        .config("cluster-node-timeout 5000");
+    let mut setup = setup.config("cluster-enabled yes");
+    // The first of two lines loses.
+    setup
+        .config
+        .insert(0, "cluster-node-timeout 5000".to_owned());
     let mut log = String::new();
     // A node needs the port that is 10,000 above its own too, which may be taken or not exist.
     for _ in 0..100 {

@@ -13,6 +13,7 @@ mod client;
 mod cluster;
 mod journal;
 mod listener;
+mod sentinel;
 mod setup;
 mod stored;
 mod waiter;
@@ -21,11 +22,13 @@ mod walk;
 #[allow(unused_imports)]
 pub use client::{show, Client};
 #[allow(unused_imports)]
-pub use cluster::{cluster, cluster_replica};
+pub use cluster::{cluster, cluster_replica, shard_replica, three_masters};
 #[allow(unused_imports)]
 pub use journal::Journal;
 #[allow(unused_imports)]
 pub use listener::Listener;
+#[allow(unused_imports)]
+pub use sentinel::Sentinels;
 #[allow(unused_imports)]
 pub use setup::Setup;
 #[allow(unused_imports)]

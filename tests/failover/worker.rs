@@ -1,0 +1,352 @@
+//! A client that locks and unlocks through a failover, and takes note of what it may believe.
+
+use super::beliefs::Belief;
+use super::support::show;
+use crate::dice::Dice;
+use redis::{Cmd, Parser, ServerError, Value};
+use std::io::Write;
+use std::net::TcpStream;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How long a reply may take: no wait of a worker is as long.
+const REPLY: Duration = Duration::from_secs(10);
+
+/// What a worker is to do.
+pub struct Task {
+    /// The ports of the first master and of the one that is promoted.
+    pub ports: [u16; 2],
+    /// The lock it wants.
+    pub lock: String,
+    /// Its name.
+    pub owner: String,
+    /// The longest lease.
+    pub max_ttl: u64,
+    /// How long its sessions linger, 0 for none. Never shorter than a lease.
+    pub linger: u64,
+    /// When it begins.
+    pub begins: Instant,
+    /// When it turns to the second server.
+    pub moves: Instant,
+    /// When it stops.
+    pub ends: Instant,
+    /// Its choices.
+    pub dice: Dice,
+}
+
+/// What it believed, and what it sent and was answered.
+#[derive(Default)]
+pub struct Life {
+    /// Its beliefs.
+    pub beliefs: Vec<Belief>,
+    /// When, and what.
+    pub journal: Vec<(Instant, String)>,
+}
+
+struct Hold {
+    belief: Belief,
+    holds: usize,
+    ttl: u64,
+    session: bool,
+    /// When it has no connection: how long it may ask for its hold.
+    may_ask: Instant,
+}
+
+struct Worker {
+    task: Task,
+    side: usize,
+    line: Option<(TcpStream, Parser)>,
+    hold: Option<Hold>,
+    life: Life,
+}
+
+/// Goes on until the time is up.
+pub fn run(task: Task) -> Life {
+    sleep(task.begins.saturating_duration_since(Instant::now()));
+    let ends = task.ends;
+    let mut worker = Worker {
+        task,
+        side: 0,
+        line: None,
+        hold: None,
+        life: Life::default(),
+    };
+    while Instant::now() < ends {
+        worker.step();
+    }
+    worker.leave();
+    worker.forget();
+    worker.life
+}
+
+/// When a lease may be over that was asked for at that moment. The server reckons in whole
+/// milliseconds of its clock, one of which may have begun long ago.
+fn end(sent: Instant, ttl: u64) -> Instant {
+    sent + Duration::from_millis(ttl.saturating_sub(1))
+}
+
+fn ms(ms: usize) -> Duration {
+    Duration::from_millis(ms as u64)
+}
+
+impl Worker {
+    fn step(&mut self) {
+        if self.side == 0 && self.task.moves <= Instant::now() {
+            self.turn();
+        }
+        match (&self.line, &self.hold) {
+            (None, _) => self.connect(),
+            (Some(_), None) => self.take(),
+            (Some(_), Some(_)) => self.go_on(),
+        }
+    }
+
+    fn turn(&mut self) {
+        self.leave();
+        self.side = 1;
+    }
+
+    fn connect(&mut self) {
+        let Ok(stream) = TcpStream::connect(("127.0.0.1", self.task.ports[self.side])) else {
+            // It is dead.
+            self.side = 1;
+            return sleep(ms(20));
+        };
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(REPLY)).unwrap();
+        self.line = Some((stream, Parser::new()));
+        let Some(hold) = &self.hold else { return };
+        if hold.may_ask <= Instant::now() {
+            return self.forget();
+        }
+        let choice = if hold.session { 2 } else { self.roll(3) };
+        match choice {
+            0 => self.assert(),
+            1 => self.renew(),
+            _ => self.reenter(),
+        }
+    }
+
+    fn take(&mut self) {
+        let max = self.task.max_ttl as usize;
+        let ttl = (max - self.roll(2) * self.roll(max - 1000)) as u64;
+        let session = self.roll(3) == 0;
+        let wait = match self.roll(2) {
+            0 => String::new(),
+            _ => format!(" WAIT {}", 1 + self.roll(3000)),
+        };
+        let (lock, owner) = (self.task.lock.clone(), self.task.owner.clone());
+        let words = if session {
+            self.session()
+        } else {
+            String::new()
+        };
+        let line = format!("LOCK.ACQUIRE {lock} {owner} {ttl}{wait}{words}");
+        let (sent, side) = (Instant::now(), self.side);
+        let Some(reply) = self.call(&line) else {
+            return;
+        };
+        let Some((holds, token, left)) = granted(&reply) else {
+            if is_elsewhere(&reply) {
+                self.turn();
+            }
+            return sleep(ms(5 + self.roll(40)));
+        };
+        let until = end(sent, left);
+        let from = Instant::now();
+        self.hold = Some(Hold {
+            belief: Belief {
+                lock,
+                owner,
+                token,
+                side,
+                from,
+                until,
+            },
+            holds,
+            ttl,
+            session,
+            may_ask: until,
+        });
+        // After a wait it cannot know how much is left.
+        if !wait.is_empty() {
+            self.renew();
+        }
+    }
+
+    fn session(&self) -> String {
+        match self.task.linger {
+            0 => " SESSION".to_owned(),
+            linger => format!(" SESSION LINGER {linger}"),
+        }
+    }
+
+    fn go_on(&mut self) {
+        let pause = ms(1 + self.roll(60));
+        sleep(pause);
+        let over = |hold: &Hold| !hold.session && hold.belief.until <= Instant::now();
+        if self.hold.as_ref().is_some_and(over) {
+            return self.forget();
+        }
+        match self.roll(14) {
+            0 | 1 => self.renew(),
+            2..=4 => self.assert(),
+            5 => self.reenter(),
+            6 => self.release(),
+            7 if self.roll(2) == 0 => self.leave(),
+            8 => sleep(ms(self.roll(500))),
+            // To the end of its lease, if it is none that is renewed.
+            9 => {
+                let left = |hold: &Hold| hold.belief.until - Instant::now();
+                sleep(self.hold.as_ref().map_or(pause, left));
+            }
+            _ => (),
+        }
+    }
+
+    /// The lock, the owner, the ttl and the token of the hold.
+    fn words(&self) -> (String, u64, i64) {
+        let hold = self.hold.as_ref().unwrap();
+        let who = format!("{} {}", self.task.lock, self.task.owner);
+        (who, hold.ttl, hold.belief.token)
+    }
+
+    fn assert(&mut self) {
+        let (who, _, token) = self.words();
+        self.ask(&format!("LOCK.ASSERT {who} TOKEN {token}"));
+    }
+
+    fn renew(&mut self) {
+        let (who, ttl, token) = self.words();
+        self.ask(&format!("LOCK.RENEW {who} {ttl} TOKEN {token}"));
+    }
+
+    fn reenter(&mut self) {
+        let (who, ttl, token) = self.words();
+        let session = self.hold.as_ref().unwrap().session;
+        let words = if session {
+            self.session()
+        } else {
+            String::new()
+        };
+        self.ask(&format!("LOCK.ACQUIRE {who} {ttl} TOKEN {token}{words}"));
+    }
+
+    /// Asks something that proves the hold, and perhaps extends it.
+    fn ask(&mut self, line: &str) {
+        let sent = Instant::now();
+        let Some(reply) = self.call(line) else { return };
+        let hold = self.hold.as_mut().unwrap();
+        let until = match granted(&reply) {
+            Some((holds, _, left)) => {
+                hold.holds = holds;
+                end(sent, left)
+            }
+            None if reply == "OK" => sent,
+            None if reply.starts_with("NOTOWNER") => return self.forget(),
+            None if is_elsewhere(&reply) => return self.turn(),
+            None => return,
+        };
+        hold.belief.until = hold.belief.until.max(until);
+    }
+
+    fn release(&mut self) {
+        let (who, _, token) = self.words();
+        let sent = Instant::now();
+        let last = self.hold.as_ref().is_some_and(|hold| hold.holds == 1);
+        if last {
+            self.ends(sent);
+        }
+        let reply = self.call(&format!("LOCK.RELEASE {who} TOKEN {token}"));
+        let left = reply.and_then(|reply| reply.parse().ok());
+        match (left, &mut self.hold) {
+            (Some(left @ 1..), Some(hold)) => hold.holds = left,
+            // The server may know of fewer holds.
+            _ => self.ends(sent),
+        }
+    }
+
+    /// Closes the connection.
+    fn leave(&mut self) {
+        let now = Instant::now();
+        self.disconnected(now);
+        self.line = None;
+    }
+
+    fn disconnected(&mut self, now: Instant) {
+        let Some(hold) = &mut self.hold else { return };
+        match (hold.session, self.task.linger) {
+            (false, _) => hold.may_ask = hold.belief.until,
+            (true, 0) => {
+                // Who comes next is another one: the server may not have noticed yet.
+                self.ends(now);
+                self.task.owner.push('i');
+            }
+            (true, linger) => hold.may_ask = now + Duration::from_millis(linger),
+        }
+    }
+
+    /// The hold is given up at that moment.
+    fn ends(&mut self, at: Instant) {
+        if let Some(hold) = &mut self.hold {
+            hold.belief.until = hold.belief.until.min(at);
+        }
+        self.forget();
+    }
+
+    /// Does no more for the hold. What was told of it stays told.
+    fn forget(&mut self) {
+        self.life
+            .beliefs
+            .extend(self.hold.take().map(|hold| hold.belief));
+    }
+
+    /// Sends a line, and reads the reply; none where the connection ends instead.
+    fn call(&mut self, line: &str) -> Option<String> {
+        let (stream, parser) = self.line.as_mut()?;
+        let mut cmd = Cmd::new();
+        line.split_whitespace().for_each(|word| {
+            cmd.arg(word);
+        });
+        let sent = Instant::now();
+        let written = stream.write_all(&cmd.get_packed_command());
+        let reply = match parser.parse_value(stream) {
+            Ok(value) => Some(show(&value)),
+            Err(error) => ServerError::try_from(error)
+                .ok()
+                .map(|error| show(&Value::ServerError(error))),
+        };
+        let reply = written.ok().and(reply);
+        let side = ["old", "new"][self.side];
+        let told = reply.as_deref().unwrap_or("closed");
+        let journal = &mut self.life.journal;
+        journal.push((sent, format!("{side} < {line}")));
+        journal.push((
+            Instant::now(),
+            format!("{side} > {} {told}", self.task.owner),
+        ));
+        if reply.is_none() {
+            self.line = None;
+            self.disconnected(Instant::now());
+        }
+        reply
+    }
+
+    fn roll(&mut self, sides: usize) -> usize {
+        self.task.dice.roll(sides)
+    }
+}
+
+/// Whether the server says that another one is the master.
+fn is_elsewhere(reply: &str) -> bool {
+    reply.starts_with("READONLY") || reply.starts_with("MOVED")
+}
+
+/// The count, the token and the ttl of a reply that grants or confirms a hold.
+fn granted(reply: &str) -> Option<(usize, i64, u64)> {
+    let numbers = reply.strip_prefix("[1 ")?.strip_suffix(']')?;
+    let mut numbers = numbers.split(' ').map(|number| number.parse().ok());
+    let mut next = || numbers.next().flatten();
+    let (holds, token, ttl): (u64, u64, u64) = (next()?, next()?, next()?);
+    Some((holds as usize, token as i64, ttl))
+}

@@ -46,21 +46,25 @@ pub fn watch_keys(ctx: *mut RedisModuleCtx, classes: c_int) {
     unsafe { subscribe(ctx, new, Some(key_event)) };
 }
 
-/// Has the server tell of what changes many keys at once. It costs nothing.
+/// What the server tells of from the start.
+const SERVER_EVENTS: [u64; 6] = [
+    raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED,
+    raw::REDISMODULE_EVENT_FLUSHDB,
+    raw::REDISMODULE_EVENT_LOADING,
+    raw::REDISMODULE_EVENT_SWAPDB,
+    raw::REDISMODULE_EVENT_CLIENT_CHANGE,
+    raw::REDISMODULE_EVENT_CRON_LOOP,
+];
+
+/// Has the server tell of what changes many keys at once, of connections that close, and of time
+/// that passes.
 pub fn watch_server(ctx: *mut RedisModuleCtx) -> bool {
     let subscribe = api!(RedisModule_SubscribeToServerEvent);
-    let event = |id| RedisModuleEvent { id, dataver: 1 };
-    [
-        raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED,
-        raw::REDISMODULE_EVENT_FLUSHDB,
-        raw::REDISMODULE_EVENT_LOADING,
-        raw::REDISMODULE_EVENT_SWAPDB,
-        raw::REDISMODULE_EVENT_CLIENT_CHANGE,
-        raw::REDISMODULE_EVENT_CRON_LOOP,
-    ]
-    .into_iter()
+    let mut events = SERVER_EVENTS
+        .map(|id| RedisModuleEvent { id, dataver: 1 })
+        .into_iter();
     // SAFETY: a callback for the life of the module.
-    .all(|id| unsafe { subscribe(ctx, event(id), Some(server_event)) == OK })
+    events.all(|event| unsafe { subscribe(ctx, event, Some(server_event)) == OK })
 }
 
 extern "C" fn key_event(

@@ -87,7 +87,6 @@ fn start(ctx: *mut RedisModuleCtx, arguments: &[&[u8]]) -> bool {
         && describe::register::<Info>(ctx)
         && describe::register::<Lines>(ctx)
         && describe::register::<ForceRelease>(ctx)
-        && events::watch_server(ctx)
         && config::register(ctx);
     if !registered {
         return false;
@@ -95,6 +94,10 @@ fn start(ctx: *mut RedisModuleCtx, arguments: &[&[u8]]) -> bool {
     // The configuration file may contradict the arguments, or itself.
     if let Err(why) = STATE.with(|state| state.settings.check()) {
         log::warning(ctx, &why);
+        return false;
+    }
+    // After all that may fail: servers up to 7.0 would go on to call a module that was not loaded.
+    if !events::watch_server(ctx) {
         return false;
     }
     if let Some(warning) = STATE.with(|state| state.settings.warning()) {

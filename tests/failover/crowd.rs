@@ -26,7 +26,7 @@ impl Crowd {
             max_ttl: times.max_ttl,
             linger: 0,
             begins: start,
-            moves: if worker % 2 == 0 {
+            moves: if worker.is_multiple_of(2) {
                 start + 2 * work
             } else {
                 start

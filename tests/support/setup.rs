@@ -14,7 +14,7 @@ use tempfile::TempDir;
 pub struct Setup {
     module: bool,
     module_args: String,
-    config: Vec<String>,
+    pub(super) config: Vec<String>,
     dir: Option<Arc<TempDir>>,
 }
 

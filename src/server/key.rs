@@ -13,7 +13,7 @@ const NONE: c_int = raw::REDISMODULE_HASH_NONE as c_int;
 const EXISTS: c_int = raw::REDISMODULE_HASH_EXISTS as c_int;
 
 /// As the value of a field: the field goes.
-const DELETE: *mut RedisModuleString = 1 as *mut RedisModuleString;
+const DELETE: *mut RedisModuleString = std::ptr::without_provenance_mut(1);
 
 /// An open key, closed at the end. Where it was opened to read and is absent, there is none inside.
 pub struct Key {

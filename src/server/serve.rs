@@ -1,17 +1,16 @@
 //! Serves the lines: whoever is first gets the lock as soon as it is free.
 
-use super::api;
 use super::circles::refuse_circles_of;
 use super::clock;
 use super::grace;
-use super::open::Lock;
+use super::open::{read_lock, with_lock, Lock};
 use super::permit::{self, Permit};
 use super::sessions;
 use super::slots;
 use super::state::STATE;
 use super::string::{OwnedStr, Str};
+use super::tell::{answer, busy, Answer};
 use super::timer::{self, RETRY};
-use super::wait::{answer, busy, Answer};
 use crate::lock::{release, Deadline, Millis, Now, Release, Token, View};
 use crate::queue::{hand_over, turned, Place, Tick, Turned, Waiter, WaiterId};
 use redis_module::raw::RedisModuleCtx;
@@ -277,36 +276,4 @@ pub fn answer_all(ctx: *mut RedisModuleCtx, text: &str) {
 
 fn nobody_waits() -> bool {
     STATE.with(|state| state.waiting.lines.is_empty())
-}
-
-/// Works with a lock of any database, open to be written.
-pub fn with_lock<R>(ctx: *mut RedisModuleCtx, place: &Place, work: impl FnOnce(&Lock) -> R) -> R {
-    open_lock(ctx, place, true, work)
-}
-
-/// Works with a lock of any database, open to be read.
-pub fn read_lock<R>(ctx: *mut RedisModuleCtx, place: &Place, work: impl FnOnce(&Lock) -> R) -> R {
-    open_lock(ctx, place, false, work)
-}
-
-/// Opens a lock of any database, and selects the one that was selected again.
-fn open_lock<R>(
-    ctx: *mut RedisModuleCtx,
-    place: &Place,
-    write: bool,
-    work: impl FnOnce(&Lock) -> R,
-) -> R {
-    let words = STATE.with(|state| state.words);
-    let words = words.unwrap_or_else(|| api::missing("loaded module"));
-    let (selected, select) = (api!(RedisModule_GetSelectedDb), api!(RedisModule_SelectDb));
-    // SAFETY: the context is this call's.
-    let before = unsafe { selected(ctx) };
-    // SAFETY: the context is this call's, and the database exists: someone waits in it.
-    unsafe { select(ctx, place.db) };
-    let name = OwnedStr::new(&place.name);
-    let lent: Str = name.lend();
-    let result = work(&Lock::open(ctx, lent, write, words));
-    // SAFETY: as above.
-    unsafe { select(ctx, before) };
-    result
 }

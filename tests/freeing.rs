@@ -88,6 +88,21 @@ fn a_forced_release_serves_the_line() {
 }
 
 #[test]
+fn a_hold_that_redisson_made_is_passed_on_whole() {
+    each_serves(&[
+        "HDEL orders fencing_token ; LOCK.RELEASE orders me",
+        "HDEL orders fencing_token ; LOCK.FORCERELEASE orders",
+    ]);
+}
+
+#[test]
+fn an_owner_that_waits_for_what_it_came_to_hold_is_its_own_next_one() {
+    each_serves(&[
+        "LOCK.ACQUIRE other first 7200000 ; MULTI ; RENAME other orders ; LOCK.FORCERELEASE orders ; EXEC",
+    ]);
+}
+
+#[test]
 fn a_deletion_serves_the_line() {
     each_serves(&[
         "DEL orders",

@@ -3,7 +3,7 @@
 use super::api;
 use super::clock;
 use super::guard::guard;
-use super::open::Lock;
+use super::open::{read_lock, Lock};
 use super::reply::{send, send_error};
 use super::serve;
 use super::sessions;
@@ -204,7 +204,7 @@ impl Store for Call<'_> {
             .take(most)
             .map(|place| LineOf {
                 lock: place.name.to_vec(),
-                holder: serve::read_lock(ctx, &place, |lock| lock.holder(now).ok().flatten()),
+                holder: read_lock(ctx, &place, |lock| lock.holder(now).ok().flatten()),
                 session: has_session(db, &place.name),
                 line: line_of(db, &place.name),
             })

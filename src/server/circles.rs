@@ -2,9 +2,9 @@
 
 use super::clock;
 use super::log;
-use super::serve::read_lock;
+use super::open::read_lock;
 use super::state::STATE;
-use super::wait::{answer, Answer};
+use super::tell::{answer, Answer};
 use crate::command::Error;
 use crate::escape::Escaped;
 use crate::queue::{Place, Search, Step};

@@ -3,7 +3,7 @@
 use super::string::{OwnedStr, Str};
 use crate::command::Holder;
 use crate::lock::{parse_holds, parse_token, Deadline, Error, Hold, MODE_FIELD, TOKEN_FIELD};
-use redis_module::raw;
+use redis_module::raw::{self, RedisModuleString};
 use std::ffi::{c_int, c_void};
 use std::ptr::null_mut;
 
@@ -11,6 +11,9 @@ const READ: c_int = raw::REDISMODULE_READ as c_int;
 const WRITE: c_int = raw::REDISMODULE_WRITE as c_int;
 const NONE: c_int = raw::REDISMODULE_HASH_NONE as c_int;
 const EXISTS: c_int = raw::REDISMODULE_HASH_EXISTS as c_int;
+
+/// As the value of a field: the field goes.
+const DELETE: *mut RedisModuleString = std::ptr::without_provenance_mut(1);
 
 /// An open key, closed at the end. Where it was opened to read and is absent, there is none inside.
 pub struct Key {
@@ -81,32 +84,24 @@ impl Key {
     }
 
     /// Sets fields of the hash, which is created where the key is absent. A field that is `None`
-    /// stays as it is.
-    pub fn set(&self, first: Option<(Str, Str)>, second: Option<(Str, Str)>) {
+    /// stays as it is. Then the field `gone` is taken out.
+    pub fn set(&self, first: Option<(Str, Str)>, second: Option<(Str, Str)>, gone: Option<Str>) {
         let set = api!(RedisModule_HashSet);
-        let end: *mut c_void = null_mut();
-        let (one, two) = match (first, second) {
-            (Some(one), two) => (one, two),
-            (None, Some(two)) => (two, None),
-            (None, None) => return,
+        let end: *mut RedisModuleString = null_mut();
+        let pair = |(field, value): (Str, Str)| (field.raw(), value.raw());
+        let gone = gone.map(|field| (field.raw(), DELETE));
+        let mut pairs = [first.map(pair), second.map(pair), gone]
+            .into_iter()
+            .flatten();
+        let Some((field, value)) = pairs.next() else {
+            return;
         };
-        let ((field, value), key) = (one, self.raw);
-        match two {
-            // SAFETY: pairs of a field and its value, and a null, as the function wants.
-            Some((field2, value2)) => unsafe {
-                set(
-                    key,
-                    NONE,
-                    field.raw(),
-                    value.raw(),
-                    field2.raw(),
-                    value2.raw(),
-                    end,
-                )
-            },
-            // SAFETY: as above.
-            None => unsafe { set(key, NONE, field.raw(), value.raw(), end) },
-        };
+        // What follows the null is not looked at.
+        let (field2, value2) = pairs.next().unwrap_or((end, end));
+        let (field3, value3) = pairs.next().unwrap_or((end, end));
+        let key = self.raw;
+        // SAFETY: pairs of a field and its value, and a null, as the function wants.
+        unsafe { set(key, NONE, field, value, field2, value2, field3, value3, end) };
     }
 
     /// Deletes the key. It stays open, as an absent one.

@@ -29,6 +29,7 @@ mod sessions;
 mod slots;
 mod state;
 mod string;
+mod tell;
 mod timer;
 mod turn;
 mod user;

@@ -1,5 +1,6 @@
 //! One lock of the data set, open to be read or written.
 
+use super::api;
 use super::key::{Key, Kind};
 use super::state::{Words, STATE};
 use super::string::{OwnedStr, Str};
@@ -83,4 +84,36 @@ impl<'a> Lock<'a> {
         }
         Ok((!holder.hold.deadline.has_passed(now)).then_some(holder))
     }
+}
+
+/// Works with a lock of any database, open to be written.
+pub fn with_lock<R>(ctx: *mut RedisModuleCtx, place: &Place, work: impl FnOnce(&Lock) -> R) -> R {
+    open_lock(ctx, place, true, work)
+}
+
+/// Works with a lock of any database, open to be read.
+pub fn read_lock<R>(ctx: *mut RedisModuleCtx, place: &Place, work: impl FnOnce(&Lock) -> R) -> R {
+    open_lock(ctx, place, false, work)
+}
+
+/// Opens a lock of any database, and selects the one that was selected again.
+fn open_lock<R>(
+    ctx: *mut RedisModuleCtx,
+    place: &Place,
+    write: bool,
+    work: impl FnOnce(&Lock) -> R,
+) -> R {
+    let words = STATE.with(|state| state.words);
+    let words = words.unwrap_or_else(|| api::missing("loaded module"));
+    let (selected, select) = (api!(RedisModule_GetSelectedDb), api!(RedisModule_SelectDb));
+    // SAFETY: the context is this call's.
+    let before = unsafe { selected(ctx) };
+    // SAFETY: the context is this call's, and the database exists: someone waits in it.
+    unsafe { select(ctx, place.db) };
+    let name = OwnedStr::new(&place.name);
+    let lent: Str = name.lend();
+    let result = work(&Lock::open(ctx, lent, write, words));
+    // SAFETY: as above.
+    unsafe { select(ctx, before) };
+    result
 }

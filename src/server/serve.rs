@@ -1,57 +1,55 @@
 //! Serves the lines: whoever is first gets the lock as soon as it is free.
 
-use super::api;
 use super::circles::refuse_circles_of;
 use super::clock;
 use super::grace;
-use super::open::Lock;
+use super::open::{read_lock, with_lock, Lock};
 use super::permit::{self, Permit};
 use super::sessions;
 use super::slots;
 use super::state::STATE;
 use super::string::{OwnedStr, Str};
+use super::tell::{answer, busy, Answer};
 use super::timer::{self, RETRY};
-use super::wait::{answer, busy, Answer};
-use crate::lock::{release, Change, Deadline, Millis, Now, Release, Token, View};
+use crate::lock::{release, Deadline, Millis, Now, Release, Token, View};
 use crate::queue::{hand_over, turned, Place, Tick, Turned, Waiter, WaiterId};
 use redis_module::raw::RedisModuleCtx;
 use std::rc::Rc;
 
-/// Gives a lock that was just freed, and is deleted, to the first in line. False where nobody
-/// waits.
-pub fn pass_on(lock: &Lock) -> bool {
-    if nobody_waits() {
+/// Gives a lock that is being freed to the first in line: it still holds what is `from`'s, or is
+/// deleted already. False where it went to nobody.
+pub fn pass_on(lock: &Lock, from: Option<Str>) -> bool {
+    // In a grace period nobody gets it yet.
+    if nobody_waits() || grace::left().is_some() {
         return false;
     }
     let (db, now) = (lock.db(), clock::now());
-    if grace::left().is_some() {
-        // Nobody gets it yet. Where someone waits it is kept for them.
-        return STATE.with(|state| state.waiting.lines.is_waited_for(db, lock.name.bytes()));
-    }
     loop {
-        let first = STATE.with(|state| state.waiting.lines.take_first(db, lock.name.bytes()));
-        let Some((_, Waiter { owner, place, .. })) = first.first().cloned() else {
+        let waits = STATE.with(|state| state.waiting.lines.take_first(db, lock.name.bytes()));
+        let Some((_, first)) = waits.first() else {
             return false;
         };
-        if grant(
-            lock,
-            &owner,
-            &place,
-            &first,
-            View::Free { lapsed: false },
-            now,
-        ) {
+        let (owner, place) = (&first.owner, &first.place);
+        let free = View::Free { lapsed: false };
+        if grant(lock, from, owner, place, &waits, free, now) {
             STATE.with(|state| state.counters.handed_over += 1);
-            refuse_circles_of(lock.ctx, &owner);
+            refuse_circles_of(lock.ctx, owner);
             timer::set(lock.ctx);
             return true;
         }
     }
 }
 
+/// Whether someone waits for this lock.
+pub fn is_waited_for(lock: &Lock) -> bool {
+    let (db, name) = (lock.db(), lock.name.bytes());
+    STATE.with(|state| state.waiting.lines.is_waited_for(db, name))
+}
+
 /// Grants an owner's waits, which have left the line. False where none got the lock.
 fn grant(
     lock: &Lock,
+    from: Option<Str>,
     owner: &Rc<[u8]>,
     place: &Place,
     waits: &[(WaiterId, Waiter)],
@@ -67,16 +65,7 @@ fn grant(
         }
     }
     if let Some(hold) = hold {
-        let name = OwnedStr::new(owner);
-        if let Some(token) = hold.token {
-            let change = Change::Take {
-                lapsed: false,
-                holds: hold.holds,
-                token,
-                deadline: hold.deadline,
-            };
-            lock.apply(name.lend(), &change);
-        }
+        lock.hand_on(from, OwnedStr::new(owner).lend(), &hold);
         STATE.with(|state| state.waiting.lines.set_lease(place, Some(hold.deadline)));
     }
     for (id, outcome) in answers {
@@ -135,14 +124,14 @@ pub fn settle(lock: &Lock) -> bool {
                 STATE.with(|state| state.counters.expired_while_waited_for += 1);
             }
             // In a grace period it may be kept for them, but it is nobody's yet.
-            grace::left().is_none() && pass_on(lock)
+            grace::left().is_none() && pass_on(lock, None)
         }
         // The data may be old, and what it asks for is a new hold.
         Ok(View::Mine(_)) if grace::left().is_some() => false,
         // It took the lock elsewhere, by Redisson's script: its waits are reentries.
         Ok(view @ View::Mine(_)) => {
             let waits = STATE.with(|state| state.waiting.lines.take_first(db, name));
-            grant(lock, &owner, &place, &waits, view, now)
+            grant(lock, None, &owner, &place, &waits, view, now)
         }
         Err(refusal) => {
             let lease = STATE.with(|state| state.waiting.lines.lease(&place));
@@ -282,36 +271,4 @@ pub fn answer_all(ctx: *mut RedisModuleCtx, text: &str) {
 
 fn nobody_waits() -> bool {
     STATE.with(|state| state.waiting.lines.is_empty())
-}
-
-/// Works with a lock of any database, open to be written.
-pub fn with_lock<R>(ctx: *mut RedisModuleCtx, place: &Place, work: impl FnOnce(&Lock) -> R) -> R {
-    open_lock(ctx, place, true, work)
-}
-
-/// Works with a lock of any database, open to be read.
-pub fn read_lock<R>(ctx: *mut RedisModuleCtx, place: &Place, work: impl FnOnce(&Lock) -> R) -> R {
-    open_lock(ctx, place, false, work)
-}
-
-/// Opens a lock of any database, and selects the one that was selected again.
-fn open_lock<R>(
-    ctx: *mut RedisModuleCtx,
-    place: &Place,
-    write: bool,
-    work: impl FnOnce(&Lock) -> R,
-) -> R {
-    let words = STATE.with(|state| state.words);
-    let words = words.unwrap_or_else(|| api::missing("loaded module"));
-    let (selected, select) = (api!(RedisModule_GetSelectedDb), api!(RedisModule_SelectDb));
-    // SAFETY: the context is this call's.
-    let before = unsafe { selected(ctx) };
-    // SAFETY: the context is this call's, and the database exists: someone waits in it.
-    unsafe { select(ctx, place.db) };
-    let name = OwnedStr::new(&place.name);
-    let lent: Str = name.lend();
-    let result = work(&Lock::open(ctx, lent, write, words));
-    // SAFETY: as above.
-    unsafe { select(ctx, before) };
-    result
 }

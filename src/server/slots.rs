@@ -3,8 +3,8 @@
 use super::permit::{self, Permit};
 use super::sessions;
 use super::state::STATE;
+use super::tell::{answer, Answer};
 use super::timer;
-use super::wait::{answer, Answer};
 use crate::queue::{slot_of, Place, Tick};
 use redis_module::raw::RedisModuleCtx;
 use std::collections::BTreeMap;

@@ -5,8 +5,8 @@ use super::clock;
 use super::guard::guard;
 use super::serve;
 use super::state::STATE;
+use super::tell;
 use super::turn;
-use super::wait;
 use crate::lock::Millis;
 use crate::queue::Tick;
 use redis_module::raw::{RedisModuleCtx, RedisModuleTimerID};
@@ -177,7 +177,7 @@ extern "C" fn ring(ctx: *mut RedisModuleCtx, _data: *mut c_void) {
         rings(true);
         serve::work(ctx);
     });
-    guard(ctx, "a timer", || wait::tell_all(ctx));
+    guard(ctx, "a timer", || tell::tell_all(ctx));
     guard(ctx, "a timer", || {
         rings(false);
         set_for_next(ctx, false);
@@ -187,6 +187,6 @@ extern "C" fn ring(ctx: *mut RedisModuleCtx, _data: *mut c_void) {
 extern "C" fn ring_at_end(ctx: *mut RedisModuleCtx, _data: *mut c_void) {
     guard(ctx, "a timer", || {
         STATE.with(|state| state.waiting.timer.at_end = None);
-        wait::tell_all(ctx);
+        tell::tell_all(ctx);
     });
 }

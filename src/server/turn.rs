@@ -8,8 +8,8 @@
 use super::guard::guard;
 use super::health::config;
 use super::state::STATE;
+use super::tell;
 use super::timer;
-use super::wait;
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleEvent};
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -105,14 +105,17 @@ extern "C" fn woken(_data: *mut c_void) {
 extern "C" fn turn(ctx: *mut RedisModuleCtx, _: RedisModuleEvent, sub: u64, _: *mut c_void) {
     guard(ctx, "a turn", || {
         let is_over = sub == raw::REDISMODULE_SUBEVENT_EVENTLOOP_BEFORE_SLEEP;
-        let (tell, late) = STATE.with(|state| {
+        let (has_to_tell, late) = STATE.with(|state| {
             state.turn.is_over = is_over;
-            let tell = is_over && state.waiting.has_to_tell();
+            let has_to_tell = is_over && state.waiting.has_to_tell();
             // It was set after the timers of this turn.
-            (tell, is_over && state.waiting.timer.is_for_this_turn())
+            (
+                has_to_tell,
+                is_over && state.waiting.timer.is_for_this_turn(),
+            )
         });
-        if tell {
-            wait::tell_all(ctx);
+        if has_to_tell {
+            tell::tell_all(ctx);
         }
         if late {
             wake();

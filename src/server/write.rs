@@ -5,7 +5,7 @@ use super::serve;
 use super::sessions;
 use super::state::STATE;
 use super::string::{AnyStr, OwnedStr, Str};
-use crate::lock::{Change, Channel, Deadline, Token, Update};
+use crate::lock::{Change, Channel, Deadline, Hold, Token, Update};
 use crate::settings::Notify;
 use redis_module::raw;
 use std::ffi::{c_int, CStr};
@@ -29,20 +29,42 @@ impl Lock<'_> {
                 if *lapsed {
                     self.expire();
                 }
-                self.hold(owner, Some(*holds), Some(*token), Some(*deadline));
+                let fields = (Some(*holds), Some(*token));
+                self.hold(None, owner, fields, Some(*deadline));
             }
             Change::Update(Update {
                 holds,
                 token,
                 deadline,
-            }) => self.hold(owner, *holds, *token, *deadline),
+            }) => self.hold(None, owner, (*holds, *token), *deadline),
             Change::Free | Change::Force => {
+                if serve::pass_on(self, Some(owner)) {
+                    return;
+                }
                 self.delete(raw::REDISMODULE_NOTIFY_GENERIC, c"del");
-                if !serve::pass_on(self) {
+                // It may be kept for those who wait.
+                if !serve::is_waited_for(self) {
                     self.tell();
                 }
             }
         }
+    }
+
+    /// Makes the lock another's, who was first in line. It still holds what is `from`'s, or is free.
+    ///
+    /// To all who watch or listen, and on replicas, the old hold is deleted and the new one made;
+    /// here only the fields change, which is half the work.
+    pub fn hand_on(&self, from: Option<Str>, to: Str, hold: &Hold) {
+        let Some(token) = hold.token else { return };
+        let (holds, deadline) = (hold.holds, hold.deadline);
+        let change = Change::Take {
+            lapsed: false,
+            holds,
+            token,
+            deadline,
+        };
+        sessions::follow(self, &change);
+        self.hold(from, to, (Some(holds), Some(token)), Some(deadline));
     }
 
     /// Deletes a lock whose lease is over, as the server would a little later.
@@ -52,9 +74,9 @@ impl Lock<'_> {
 
     fn hold(
         &self,
+        from: Option<Str>,
         owner: Str,
-        holds: Option<u32>,
-        token: Option<Token>,
+        (holds, token): (Option<u32>, Option<Token>),
         deadline: Option<Deadline>,
     ) {
         let holds = holds.map(|holds| match holds {
@@ -67,7 +89,11 @@ impl Lock<'_> {
             .as_ref()
             .map(|token| (self.words.token_field, token.lend()));
         if holds.is_some() || token.is_some() {
-            self.key.set(holds, token);
+            let gone = from.filter(|from| from.bytes() != owner.bytes());
+            self.key.set(holds, token, gone);
+            if from.is_some() {
+                self.is_deleted(raw::REDISMODULE_NOTIFY_GENERIC, c"del");
+            }
             self.replicate_fields(holds, token);
         }
         if let Some(deadline) = deadline {
@@ -88,6 +114,10 @@ impl Lock<'_> {
     /// Deletes the key, and says so by the keyspace event.
     fn delete(&self, class: c_int, event: &CStr) {
         self.key.delete();
+        self.is_deleted(class, event);
+    }
+
+    fn is_deleted(&self, class: c_int, event: &CStr) {
         let replicate = api!(RedisModule_Replicate);
         // SAFETY: one string, as the format says.
         unsafe { replicate(self.ctx, c"DEL".as_ptr(), c"s".as_ptr(), self.name.raw()) };

@@ -118,8 +118,9 @@ impl Key {
 
     /// When the key expires.
     pub fn deadline(&self) -> Option<Deadline> {
-        if self.raw.is_null() {
-            return None; // the server would follow the pointer
+        // Redis 8.2 looks into the value, which an absent key has not.
+        if self.kind() == Kind::Empty {
+            return None;
         }
         if let Some(expiry) = api_if_any!(RedisModule_GetAbsExpire) {
             // SAFETY: the key is open.

@@ -2,7 +2,7 @@
 
 use super::beliefs::Life;
 use super::pair::Times;
-use super::support::{Server, Waiter};
+use super::support::{eventually, Server, Waiter};
 use super::trial::wrong;
 use super::worker::run;
 use crate::dice::Dice;
@@ -84,9 +84,14 @@ impl Crowd {
     }
 }
 
-/// Checks that a server that was just promoted is in its grace period, and that it serves those who
-/// wait in order when that ends.
+/// Waits until a server is promoted and takes writes, and checks that it is in its grace period and
+/// serves those who wait in order when that ends.
 pub fn check_grace(server: &Server, times: Times) {
+    eventually("it takes writes", || {
+        let reply = server.client().run("LOCK.ACQUIRE {orders} me 1");
+        assert!(!reply.starts_with("[1 "), "{reply}");
+        reply.starts_with("[0 ")
+    });
     let promoted = Instant::now();
     let left = server.client().counter("grace_ms_left");
     assert!((1..=times.grace).contains(&left), "{left}");

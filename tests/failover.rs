@@ -13,6 +13,8 @@ mod crowd;
 #[allow(dead_code)]
 #[path = "hostile/dice.rs"]
 mod dice;
+#[path = "failover/line.rs"]
+mod line;
 #[path = "failover/pair.rs"]
 mod pair;
 #[path = "failover/pause.rs"]

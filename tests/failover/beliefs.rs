@@ -39,6 +39,15 @@ pub struct Belief {
     pub until: Instant,
 }
 
+/// What a client believed, and what it sent and was answered.
+#[derive(Default)]
+pub struct Life {
+    /// Its beliefs.
+    pub beliefs: Vec<Belief>,
+    /// When, and what.
+    pub journal: Vec<(Instant, String)>,
+}
+
 impl Belief {
     /// Whether its client could rely on it at all.
     fn is_some(&self) -> bool {

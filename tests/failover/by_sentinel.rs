@@ -30,7 +30,7 @@ fn failover(goes: i32, comes_back: i32) {
 
     // The sentinels close its connections in that very step.
     eventually("the replica is promoted", || {
-        replica.log().contains("MASTER MODE enabled")
+        replica.log().contains("MODE enabled (user request")
     });
     check_grace(&replica, TIMES);
     eventually("clients are sent to it", || {

@@ -1,12 +1,35 @@
 //! Clients that are at work while one server takes over from another.
 
+use super::beliefs::Life;
 use super::pair::Times;
-use super::support::{Server, Waiter};
+use super::support::{eventually, Server, Waiter};
 use super::trial::wrong;
-use super::worker::{run, Life, Task};
+use super::worker::run;
 use crate::dice::Dice;
 use std::thread::{spawn, JoinHandle};
 use std::time::{Duration, Instant};
+
+/// What a worker is to do.
+pub struct Task {
+    /// The ports of the first master and of the one that is promoted.
+    pub ports: [u16; 2],
+    /// The lock it wants.
+    pub lock: String,
+    /// Its name.
+    pub owner: String,
+    /// The longest lease.
+    pub max_ttl: u64,
+    /// How long its sessions linger, 0 for none. Never shorter than a lease.
+    pub linger: u64,
+    /// When it begins.
+    pub begins: Instant,
+    /// When it turns to the second server.
+    pub moves: Instant,
+    /// When it stops.
+    pub ends: Instant,
+    /// Its choices.
+    pub dice: Dice,
+}
 
 /// Clients of the first master, who turn to the second one when the first is none any more, and
 /// clients of the second one.
@@ -61,9 +84,14 @@ impl Crowd {
     }
 }
 
-/// Checks that a server that was just promoted is in its grace period, and that it serves those who
-/// wait in order when that ends.
+/// Waits until a server is promoted and takes writes, and checks that it is in its grace period and
+/// serves those who wait in order when that ends.
 pub fn check_grace(server: &Server, times: Times) {
+    eventually("it takes writes", || {
+        let reply = server.client().run("LOCK.ACQUIRE {orders} me 1");
+        assert!(!reply.starts_with("[1 "), "{reply}");
+        reply.starts_with("[0 ")
+    });
     let promoted = Instant::now();
     let left = server.client().counter("grace_ms_left");
     assert!((1..=times.grace).contains(&left), "{left}");

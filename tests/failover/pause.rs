@@ -77,7 +77,7 @@ fn a_master_that_stood_still_and_still_has_its_replica_goes_on_when_it_knows_tha
     let grant = old.grant("LOCK.ACQUIRE orders me 1000 WAIT 0");
     assert_eq!(grant[..2], [1, 1]);
     let after = went_on.elapsed().as_millis() as u64;
-    assert!((CUT_OFF - 100..CUT_OFF + 500).contains(&after), "{after}");
+    assert!(after + 100 >= CUT_OFF, "{after}");
     // The session is as before: its connection was open all the while.
     assert_eq!(
         old.run(&format!("LOCK.ASSERT kept first TOKEN {token}")),

@@ -182,12 +182,12 @@ fn gone_on(setup: Setup, lose: fn(&Path)) -> usize {
 
 #[test]
 fn a_server_that_has_started_again_grants_no_lock_that_someone_may_still_hold() {
-    let stories: [(Setup, fn(&Path)); 3] = [
-        (TIMES.setup(), |_| ()),
-        (with_aof(TIMES), lose_half),
-        (with_aof(TIMES), |_| ()),
+    let tell = |setup, lose| spawn(move || gone_on(setup, lose));
+    let stories = [
+        tell(TIMES.setup(), |_| ()),
+        tell(with_aof(TIMES), lose_half),
+        tell(with_aof(TIMES), |_| ()),
     ];
-    let stories = stories.map(|(setup, lose)| spawn(move || gone_on(setup, lose)));
     let [nothing, half, all] = stories.map(|story| story.join().unwrap());
     // Holds that the append-only file has can go on by their tokens.
     assert_eq!(nothing, 0);

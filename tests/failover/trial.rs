@@ -1,10 +1,11 @@
 //! A failover with clients on both sides, at random times.
 
-use super::beliefs::{contradictions, Belief};
+use super::beliefs::{contradictions, Belief, Life};
+use super::crowd::Task;
 use super::pair::{Pair, Times};
 use super::proxy::Cut;
 use super::support;
-use super::worker::{run, Life, Task};
+use super::worker::run;
 use crate::dice::Dice;
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};

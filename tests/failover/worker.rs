@@ -1,47 +1,10 @@
 //! A client that locks and unlocks through a failover, and takes note of what it may believe.
 
-use super::beliefs::Belief;
-use super::support::show;
-use crate::dice::Dice;
-use redis::{Cmd, Parser, ServerError, Value};
-use std::io::Write;
-use std::net::TcpStream;
+use super::beliefs::{Belief, Life};
+use super::crowd::Task;
+use super::line::{end, granted, is_elsewhere, Line};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-
-/// How long a reply may take: no wait of a worker is as long.
-const REPLY: Duration = Duration::from_secs(10);
-
-/// What a worker is to do.
-pub struct Task {
-    /// The ports of the first master and of the one that is promoted.
-    pub ports: [u16; 2],
-    /// The lock it wants.
-    pub lock: String,
-    /// Its name.
-    pub owner: String,
-    /// The longest lease.
-    pub max_ttl: u64,
-    /// How long its sessions linger, 0 for none. Never shorter than a lease.
-    pub linger: u64,
-    /// When it begins.
-    pub begins: Instant,
-    /// When it turns to the second server.
-    pub moves: Instant,
-    /// When it stops.
-    pub ends: Instant,
-    /// Its choices.
-    pub dice: Dice,
-}
-
-/// What it believed, and what it sent and was answered.
-#[derive(Default)]
-pub struct Life {
-    /// Its beliefs.
-    pub beliefs: Vec<Belief>,
-    /// When, and what.
-    pub journal: Vec<(Instant, String)>,
-}
 
 struct Hold {
     belief: Belief,
@@ -55,7 +18,7 @@ struct Hold {
 struct Worker {
     task: Task,
     side: usize,
-    line: Option<(TcpStream, Parser)>,
+    line: Option<Line>,
     hold: Option<Hold>,
     life: Life,
 }
@@ -77,12 +40,6 @@ pub fn run(task: Task) -> Life {
     worker.leave();
     worker.forget();
     worker.life
-}
-
-/// When a lease may be over that was asked for at that moment. The server reckons in whole
-/// milliseconds of its clock, one of which may have begun long ago.
-fn end(sent: Instant, ttl: u64) -> Instant {
-    sent + Duration::from_millis(ttl.saturating_sub(1))
 }
 
 fn ms(ms: usize) -> Duration {
@@ -107,14 +64,12 @@ impl Worker {
     }
 
     fn connect(&mut self) {
-        let Ok(stream) = TcpStream::connect(("127.0.0.1", self.task.ports[self.side])) else {
+        self.line = Line::to(self.task.ports[self.side]);
+        if self.line.is_none() {
             // It is dead.
             self.side = 1;
             return sleep(ms(20));
-        };
-        stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(REPLY)).unwrap();
-        self.line = Some((stream, Parser::new()));
+        }
         let Some(hold) = &self.hold else { return };
         if hold.may_ask <= Instant::now() {
             return self.forget();
@@ -303,20 +258,8 @@ impl Worker {
 
     /// Sends a line, and reads the reply; none where the connection ends instead.
     fn call(&mut self, line: &str) -> Option<String> {
-        let (stream, parser) = self.line.as_mut()?;
-        let mut cmd = Cmd::new();
-        line.split_whitespace().for_each(|word| {
-            cmd.arg(word);
-        });
         let sent = Instant::now();
-        let written = stream.write_all(&cmd.get_packed_command());
-        let reply = match parser.parse_value(stream) {
-            Ok(value) => Some(show(&value)),
-            Err(error) => ServerError::try_from(error)
-                .ok()
-                .map(|error| show(&Value::ServerError(error))),
-        };
-        let reply = written.ok().and(reply);
+        let reply = self.line.as_mut()?.call(line);
         let side = ["old", "new"][self.side];
         let told = reply.as_deref().unwrap_or("closed");
         let journal = &mut self.life.journal;
@@ -335,18 +278,4 @@ impl Worker {
     fn roll(&mut self, sides: usize) -> usize {
         self.task.dice.roll(sides)
     }
-}
-
-/// Whether the server says that another one is the master.
-fn is_elsewhere(reply: &str) -> bool {
-    reply.starts_with("READONLY") || reply.starts_with("MOVED")
-}
-
-/// The count, the token and the ttl of a reply that grants or confirms a hold.
-fn granted(reply: &str) -> Option<(usize, i64, u64)> {
-    let numbers = reply.strip_prefix("[1 ")?.strip_suffix(']')?;
-    let mut numbers = numbers.split(' ').map(|number| number.parse().ok());
-    let mut next = || numbers.next().flatten();
-    let (holds, token, ttl): (u64, u64, u64) = (next()?, next()?, next()?);
-    Some((holds as usize, token as i64, ttl))
 }

@@ -49,8 +49,13 @@ impl Command for Acquire {
         let (change, grant) = store.tokens(|tokens| lock::acquire(&view, &request, now, tokens))?;
         match (grant.holds, options.wait) {
             (0, Some(wait)) if store.may_wait() => {
-                store.wait(owner, request, session, wait)?;
-                return Ok(Reply::Later);
+                match store.wait(owner, request, session, wait) {
+                    Ok(()) => return Ok(Reply::Later),
+                    // The server would not have it after all.
+                    Err(Error::NotNow) => store.count(|counters| &mut counters.busy),
+                    Err(error) => return Err(error),
+                }
+                return Ok(Reply::Grant(grant));
             }
             (0, _) => {
                 store.count(|counters| &mut counters.busy);

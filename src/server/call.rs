@@ -9,6 +9,7 @@ use super::serve;
 use super::sessions;
 use super::state::{Words, STATE};
 use super::string::{AnyStr, OwnedStr, Str};
+use super::timer;
 use super::user::User;
 use super::wait::{client_id, may_block, wait_in_line};
 use crate::command::{
@@ -132,8 +133,14 @@ impl Store for Call<'_> {
     }
 
     fn holder(&mut self) -> Result<Option<Holder>, lock::Error> {
-        let now = self.now;
-        self.lock().holder(now)
+        let (now, writes) = (self.now, self.writes);
+        let lock = self.lock();
+        let holder = lock.holder(now)?;
+        // A session's lease that ran out while its connection was open is its holder's still.
+        if holder.is_none() && writes && sessions::keep(lock) {
+            return lock.holder(now);
+        }
+        Ok(holder)
     }
 
     fn tokens<R>(&mut self, work: impl FnOnce(&mut Tokens) -> R) -> R {
@@ -142,7 +149,19 @@ impl Store for Call<'_> {
 
     fn apply(&mut self, owner: &[u8], change: &Change) {
         let owner = self.string(owner);
-        self.lock().apply(owner.lend(), change);
+        let lock = self.lock();
+        lock.apply(owner.lend(), change);
+        if let Change::Update(lock::Update {
+            deadline: Some(_), ..
+        }) = change
+        {
+            let (db, name) = (lock.db(), lock.name.bytes());
+            if STATE.with(|state| state.waiting.lines.is_waited_for(db, name)) {
+                let (place, deadline) = (lock.place(), lock.key.deadline());
+                STATE.with(|state| state.waiting.lines.set_lease(&place, deadline));
+                timer::set(self.ctx);
+            }
+        }
     }
 
     fn answered(&mut self, grant: &Grant) {

@@ -7,14 +7,28 @@
 use super::health::text;
 use super::permit::checks_calls;
 use super::string::OwnedStr;
-use redis_module::raw::RedisModuleCtx;
+use redis_module::raw::{self, RedisModuleCtx};
 
 /// Whether a client is marked. `was_default` is what [`is_default_user`] said when it began to wait.
 pub fn is_closing(ctx: *mut RedisModuleCtx, client: u64, was_default: bool) -> bool {
     // A client whose user is deleted becomes the default user, which cannot be deleted, before it is
     // closed. One whose socket has ended is closed at once, but on 6.2 it is marked as well.
-    let may_be = !checks_calls() || (!was_default && is_default_user(ctx, client));
+    // One that is sent messages besides may have been sent too many.
+    let may_be =
+        !checks_calls() || is_sent_to(client) || (!was_default && is_default_user(ctx, client));
     may_be && flags(ctx, client).is_some_and(|flags| flags.contains('A'))
+}
+
+/// Whether a client is sent what it did not ask for in this call: messages, or what it tracks.
+fn is_sent_to(client: u64) -> bool {
+    // SAFETY: plain data, for which zero means nothing.
+    let mut info: raw::RedisModuleClientInfo = unsafe { std::mem::zeroed() };
+    info.version = 1;
+    let find = api!(RedisModule_GetClientInfoById);
+    // SAFETY: the server writes what its version 1 has to where we say.
+    let found = unsafe { find((&raw mut info).cast(), client) } == raw::REDISMODULE_OK as i32;
+    let flags = raw::REDISMODULE_CLIENTINFO_FLAG_PUBSUB | raw::REDISMODULE_CLIENTINFO_FLAG_TRACKING;
+    found && info.flags & u64::from(flags) != 0
 }
 
 /// Whether a client is the default user. 6.2 need not be asked.

@@ -1,6 +1,5 @@
 //! `CONFIG SET lock.*`, where the server lets modules have settings (7.0 and newer).
 
-use super::grace;
 use super::guard::guard;
 use super::log;
 use super::state::STATE;
@@ -123,8 +122,6 @@ extern "C" fn set_number(
 ) -> c_int {
     // The server has checked the range; `apply` checks the settings against one another.
     let set = || {
-        // A grace period that is over stays so: a longer one begins no new one.
-        grace::note_end();
         STATE.with(|state| (number(data).set)(&mut state.settings, value));
         Ok(())
     };
@@ -141,8 +138,8 @@ extern "C" fn apply(
         if let Some(warning) = STATE.with(|state| state.settings.warning()) {
             log::warning(ctx, warning);
         }
-        // The grace period may end earlier or later than before.
-        grace::note_end();
+        // The grace period may end earlier or later than before. Its end is for the timer to note:
+        // the server may still take all this back.
         timer::set(ctx);
         Ok(())
     };

@@ -95,7 +95,7 @@ extern "C" fn key_event(
             };
             if minded {
                 let name = name.into();
-                state.waiting.touched.push(Place { db, name });
+                state.waiting.touched.insert(Place { db, name });
             }
             minded
         });
@@ -141,7 +141,10 @@ extern "C" fn server_event(
                 }
                 return;
             }
-            raw::REDISMODULE_EVENT_CRON_LOOP => return grace::turn(ctx),
+            raw::REDISMODULE_EVENT_CRON_LOOP => {
+                grace::turn(ctx);
+                return timer::check(ctx);
+            }
             raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED => {
                 serve::answer_all(
                     ctx,
@@ -150,6 +153,7 @@ extern "C" fn server_event(
                 sessions::lose_all(ctx);
                 if sub == raw::REDISMODULE_EVENT_REPLROLECHANGED_NOW_MASTER {
                     grace::begin(ctx);
+                    timer::set(ctx);
                 }
                 return;
             }

@@ -105,6 +105,7 @@ fn start(ctx: *mut RedisModuleCtx, arguments: &[&[u8]]) -> bool {
     }
     if is_starting() {
         grace::begin(ctx);
+        timer::set(ctx);
     }
     let register_info = api!(RedisModule_RegisterInfoFunc);
     // SAFETY: a callback for the life of the module.
@@ -116,8 +117,8 @@ fn start(ctx: *mut RedisModuleCtx, arguments: &[&[u8]]) -> bool {
 /// Whether the server loads the module while it starts, and not later by command: nobody has
 /// connected yet.
 fn is_starting() -> bool {
-    let connections = health::info("stats", "total_connections_received");
-    connections.is_some_and(|count| count == "0")
+    let clients = health::info("clients", "connected_clients");
+    clients.is_some_and(|count| count == "0")
 }
 
 fn set_options(ctx: *mut RedisModuleCtx) {

@@ -4,6 +4,8 @@
 //! nowhere. Some would stop the server (paused clients), others would make a replica diverge.
 
 use super::health;
+use super::key::Kind;
+use super::open::read_lock;
 use super::string::OwnedStr;
 use super::write::OURS;
 use crate::queue::Place;
@@ -14,6 +16,13 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Whether this server writes at all: it is a master, has its data, is not paused, and refuses no
 /// client's write for want of replicas or of a disk that works.
 pub fn may_write(ctx: *mut RedisModuleCtx) -> bool {
+    // Others are asked for each key by a write that changes nothing.
+    may_ever_write(ctx)
+        && (checks_calls() || takes_writes(health::info, |name| health::config(ctx, name)))
+}
+
+/// Whether this server is a master, has its data, and is not paused.
+pub fn may_ever_write(ctx: *mut RedisModuleCtx) -> bool {
     let flags = api!(RedisModule_GetContextFlags);
     // SAFETY: the context is this call's.
     let flags = unsafe { flags(ctx) } as u32;
@@ -24,11 +33,7 @@ pub fn may_write(ctx: *mut RedisModuleCtx) -> bool {
     }
     let paused = api!(RedisModule_AvoidReplicaTraffic);
     // SAFETY: no arguments.
-    if unsafe { paused() } != 0 {
-        return false;
-    }
-    // Others are asked for each key by a write that changes nothing.
-    checks_calls() || takes_writes(health::info, |name| health::config(ctx, name))
+    unsafe { paused() == 0 }
 }
 
 /// Whether the server checks a module's call as it checks a script's. 6.2 does not, and does not
@@ -55,12 +60,16 @@ pub fn may_write_to(ctx: *mut RedisModuleCtx, place: &Place) -> Permit {
     let call = api!(RedisModule_Call);
     let name = OwnedStr::new(&place.name);
     let format = if checks_calls() { c"SEsc" } else { c"sc" };
-    let (hdel, name) = (c"HDEL".as_ptr(), name.lend().raw());
-    // All that this can change is that the server deletes a key that has expired. Who asks for the
-    // permit looks at the key next, or will when its lease ends: it need not be told.
+    // A write that can change no value, whatever stands there: what is no hash has no field, and a
+    // hash is no set. (Someone may have made a field of any name.) All that it can change is that
+    // the server deletes a key that has expired. Who asks for the permit looks at the key next, or
+    // will when its lease ends: it need not be told.
     OURS.store(true, Relaxed);
-    // SAFETY: a string and a constant, as the format says. A lock has no field without a name.
-    let reply = unsafe { call(ctx, hdel, format.as_ptr(), name, c"".as_ptr()) };
+    let is_hash = read_lock(ctx, place, |lock| lock.key.kind() == Kind::Hash);
+    let probe = if is_hash { c"SREM" } else { c"HDEL" };
+    let (probe, name) = (probe.as_ptr(), name.lend().raw());
+    // SAFETY: a string and a constant, as the format says.
+    let reply = unsafe { call(ctx, probe, format.as_ptr(), name, c"".as_ptr()) };
     OURS.store(false, Relaxed);
     let elsewhere = std::io::Error::last_os_error().raw_os_error() == Some(libc::EPERM);
     let refused = if elsewhere {

@@ -56,7 +56,10 @@ fn grant(
     view: View,
     now: Now,
 ) -> bool {
-    let (hold, answers) = STATE.with(|state| hand_over(waits, view, now, &mut state.tokens));
+    let (hold, answers) = STATE.with(|state| {
+        let longest = state.settings.longest_ttl();
+        hand_over(waits, view, longest, now, &mut state.tokens)
+    });
     let tick = clock::tick();
     for ((_, waiter), (_, outcome)) in waits.iter().zip(&answers) {
         if outcome.is_ok() {
@@ -164,10 +167,14 @@ pub fn work(ctx: *mut RedisModuleCtx) {
     STATE.with(|state| {
         state.waiting.timer.not_before = refused.then_some(Tick(tick.0 + RETRY));
     });
+    if refused && permit::may_ever_write(ctx) {
+        sessions::lose_overdue(ctx, tick);
+    }
     if due && !refused {
         undo(ctx);
+        sessions::end_closed(ctx, tick);
         look_at_due(ctx);
-        sessions::work(ctx, tick);
+        sessions::renew_due(ctx, tick);
     }
     while let Some((id, waiter)) = STATE.with(|state| state.waiting.lines.take_late(tick)) {
         STATE.with(|state| state.counters.waits_timed_out += 1);
@@ -194,7 +201,7 @@ fn look_at_due(ctx: *mut RedisModuleCtx) {
     let now = clock::now();
     let mut due = STATE.with(|state| {
         let waiting = &mut state.waiting;
-        let mut due = std::mem::take(&mut waiting.touched);
+        let mut due: Vec<_> = std::mem::take(&mut waiting.touched).into_iter().collect();
         while let Some((end, place)) = waiting.lines.next_lease().cloned() {
             if !end.has_passed(now) {
                 break;
@@ -212,10 +219,10 @@ fn look_at_due(ctx: *mut RedisModuleCtx) {
             Permit::Given => drop(with_lock(ctx, &place, settle)),
             Permit::Elsewhere => {
                 slots::send_on(ctx, &place);
-                sessions::lose(ctx, &place);
+                sessions::lose_elsewhere(ctx, &place);
             }
             Permit::NotNow => STATE.with(|state| {
-                state.waiting.touched.push(place);
+                state.waiting.touched.insert(place);
                 let later = Tick(clock::tick().0 + RETRY);
                 state.waiting.timer.not_before = Some(later);
             }),
@@ -234,7 +241,13 @@ pub fn undo(ctx: *mut RedisModuleCtx) {
             Permit::NotNow => later.push((place, level)),
         }
     }
-    STATE.with(|state| state.waiting.pending.put_back(later));
+    if !later.is_empty() {
+        let then = Tick(clock::tick().0 + RETRY);
+        STATE.with(|state| {
+            state.waiting.timer.not_before = Some(then);
+            state.waiting.pending.put_back(later);
+        });
+    }
 }
 
 fn undo_one(lock: &Lock, token: Token) {

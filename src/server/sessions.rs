@@ -6,7 +6,7 @@ use super::events;
 use super::grace;
 use super::key::Kind;
 use super::log;
-use super::open::{with_lock, Lock};
+use super::open::{read_lock, with_lock, Lock};
 use super::permit::{self, Permit};
 use super::state::STATE;
 use super::string::OwnedStr;
@@ -70,6 +70,7 @@ pub fn ask(ctx: *mut RedisModuleCtx, place: &Place, owner: &Rc<[u8]>, grant: &Gr
 
 /// A client's connection has closed. This may be in the middle of a script: nothing is written here.
 pub fn closed(ctx: *mut RedisModuleCtx, client: u64) {
+    STATE.with(|state| state.waiting.closing.remove(&client));
     if STATE.with(|state| state.sessions.closed(client)) {
         timer::set(ctx);
     }
@@ -84,7 +85,11 @@ pub fn follow(lock: &Lock, change: &Change) {
     let lost = STATE.with(|state| {
         let sessions = &mut state.sessions;
         match change {
-            Change::Take { token, .. } => sessions.replace(db, name, *token),
+            Change::Take { token, holds, .. } => {
+                let lost = sessions.replace(db, name, *token);
+                sessions.set_holds(db, name, *holds);
+                lost
+            }
             Change::Update(Update { holds, .. }) => {
                 holds.map(|holds| sessions.set_holds(db, name, holds));
                 None
@@ -151,7 +156,8 @@ fn found(lock: &Lock, session: &Session) -> Found {
 
 /// Writes a lease again that ran out while its connection was open: same token, same count.
 fn restore(lock: &Lock, session: &Session, claim: Claim) {
-    let deadline = clock::now().plus(claim.ttl);
+    let longest = STATE.with(|state| state.settings.longest_ttl());
+    let deadline = clock::now().plus(claim.ttl.min(longest));
     let change = Change::Take {
         lapsed: !matches!(lock.key.kind(), Kind::Empty),
         holds: session.holds,
@@ -172,23 +178,27 @@ fn begin_anew(place: &Place, deadline: Option<crate::lock::Deadline>) {
     });
 }
 
-/// Frees what belonged to connections that have closed, and renews the leases that are due. To be
-/// called where this server may write.
-pub fn work(ctx: *mut RedisModuleCtx, tick: Tick) {
-    let (ended, due, cluster) = STATE.with(|state| {
-        let sessions = &state.sessions;
-        let due = match state.grace.left(tick, state.settings.grace_period) {
+/// Frees what belonged to connections that have closed. To be called where this server may write.
+pub fn end_closed(ctx: *mut RedisModuleCtx, tick: Tick) {
+    let ended = STATE.with(|state| state.sessions.ended());
+    each(ctx, tick, ended, end);
+}
+
+/// Renews the leases that are due. To be called where this server may write.
+pub fn renew_due(ctx: *mut RedisModuleCtx, tick: Tick) {
+    let due = STATE.with(
+        |state| match state.grace.left(tick, state.settings.grace_period) {
             Some(grace) if grace.held_back.0 > 0 => Vec::new(),
-            _ => sessions.due(Tick(tick.0 + SLACK), BATCH),
-        };
-        (sessions.ended(), due, state.cluster)
-    });
-    let steps = ended
-        .into_iter()
-        .map(|place| (place, end as fn(&Lock)))
-        .chain(due.into_iter().map(|place| (place, renew as fn(&Lock))));
+            _ => state.sessions.due(Tick(tick.0 + SLACK), BATCH),
+        },
+    );
+    each(ctx, tick, due, renew);
+}
+
+fn each(ctx: *mut RedisModuleCtx, tick: Tick, places: Vec<Place>, step: fn(&Lock)) {
+    let cluster = STATE.with(|state| state.cluster);
     let mut known = None;
-    for (place, step) in steps {
+    for place in places {
         // Outside a cluster the answer is the same for every key.
         let permit = match known {
             Some(permit) if !cluster => permit,
@@ -197,11 +207,40 @@ pub fn work(ctx: *mut RedisModuleCtx, tick: Tick) {
         known = Some(permit);
         match permit {
             Permit::Given => with_lock(ctx, &place, step),
-            Permit::Elsewhere => lose(ctx, &place),
-            Permit::NotNow => STATE.with(|state| {
-                state.waiting.timer.not_before = Some(Tick(tick.0 + RETRY));
-            }),
+            Permit::Elsewhere => {
+                lose_elsewhere(ctx, &place);
+                retry_later(tick);
+            }
+            Permit::NotNow => {
+                lose_overdue(ctx, tick);
+                retry_later(tick);
+            }
         }
+    }
+}
+
+fn retry_later(tick: Tick) {
+    let then = Some(Tick(tick.0 + RETRY));
+    STATE.with(|state| state.waiting.timer.not_before = then);
+}
+
+/// Ends the sessions whose leases are over since this server refuses to renew them: it is short of
+/// replicas, say, and may have been replaced. Their holders could not know it but by the end of
+/// their connections.
+pub fn lose_overdue(ctx: *mut RedisModuleCtx, tick: Tick) {
+    for place in STATE.with(|state| state.sessions.overdue(tick)) {
+        lose(ctx, &place);
+    }
+}
+
+/// Ends the session of a lock whose slot is another node's, unless the lock is here: its slot is on
+/// its way here then.
+pub fn lose_elsewhere(ctx: *mut RedisModuleCtx, place: &Place) {
+    let session = STATE.with(|state| state.sessions.get(place.db, &place.name).cloned());
+    let Some(session) = session else { return };
+    let found = read_lock(ctx, place, |lock| found(lock, &session));
+    if !matches!(found, Found::Held(_)) {
+        lose(ctx, place);
     }
 }
 
@@ -212,7 +251,7 @@ fn end(lock: &Lock) {
     let Some(session) = session else { return };
     let Some(claim) = session.bound() else { return };
     if session.is_asked() {
-        return; // a younger connection of its owner takes over at the end of this turn
+        return; // another connection of the owner was granted it, and is told in this turn
     }
     let found = found(lock, &session);
     if let Found::Lost = found {
@@ -223,7 +262,12 @@ fn end(lock: &Lock) {
         state.counters.sessions_ended += 1;
     });
     let owner = OwnedStr::new(&session.owner);
-    match (found, claim.linger) {
+    match (
+        found,
+        claim
+            .linger
+            .min(STATE.with(|state| state.settings.longest_ttl())),
+    ) {
         (Found::Held(_), Millis(0)) => lock.apply(owner.lend(), &Change::Free),
         (Found::Held(_), linger) => {
             let now = clock::now();
@@ -294,6 +338,11 @@ fn tell_of_loss(ctx: *mut RedisModuleCtx, place: &Place, lost: &Session) {
     }
     let close = api!(RedisModule_DeauthenticateAndCloseClient);
     for client in lost.clients() {
+        let find = api!(RedisModule_GetClientInfoById);
+        // SAFETY: without a place for it nothing is told of the client.
+        if unsafe { find(null_mut(), client) } == raw::REDISMODULE_OK as i32 {
+            STATE.with(|state| state.waiting.closing.insert(client));
+        }
         // SAFETY: the context is this call's. The client may be gone.
         unsafe { close(ctx, client) };
     }

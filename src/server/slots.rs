@@ -50,7 +50,7 @@ pub fn look(ctx: *mut RedisModuleCtx, tick: Tick) {
             let gone = places.iter().filter(|place| gone(place));
             gone.for_each(|place| {
                 send_on(ctx, place);
-                sessions::lose(ctx, place);
+                sessions::lose_elsewhere(ctx, place);
             });
         }
     }

@@ -109,7 +109,10 @@ pub extern "C" fn reply(
             Some((client.id, client.was_default))
         });
         // It would hear nothing. As it was not told, `free` takes back what it was granted.
-        if client.is_some_and(|(client, was_default)| is_closing(ctx, client, was_default)) {
+        let closes = |client| STATE.with(|state| state.waiting.closing.contains(&client));
+        if client.is_some_and(|(client, was_default)| {
+            closes(client) || is_closing(ctx, client, was_default)
+        }) {
             return;
         }
         tell(ctx, id);

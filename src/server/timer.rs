@@ -90,9 +90,10 @@ fn set_for_next(ctx: *mut RedisModuleCtx, may_be_at_once: bool) {
         let from_now = |span: Millis| Tick(tick.0.saturating_add(span.0));
         let held_back = grace.map_or(tick, |grace| from_now(grace.held_back));
         let renewal = state.sessions.next_due().map(|at| at.max(held_back));
-        let grace_end = grace
-            .filter(|_| !waiting.lines.is_empty())
-            .map(|grace| from_now(grace.end));
+        let grace_end = state
+            .grace
+            .has_begun()
+            .then(|| grace.map_or(tick, |grace| from_now(grace.end)));
         let writes = [lease, renewal, work.then_some(tick)];
         let writes = writes.into_iter().flatten().min();
         let writes = writes.map(|at| waiting.timer.not_before.map_or(at, |not| at.max(not)));
@@ -158,6 +159,25 @@ fn stop_one(ctx: *mut RedisModuleCtx, id: RedisModuleTimerID) {
     // SAFETY: the timer is set, and no longer used after this.
     unsafe { stop(ctx, id, null_mut()) };
 }
+
+/// Sets the timer anew where it ought to have rung: the server's timers follow the wall clock, which
+/// may have been set back.
+pub fn check(ctx: *mut RedisModuleCtx) {
+    let tick = clock::tick();
+    let late = STATE.with(|state| {
+        let timer = &mut state.waiting.timer;
+        let late = timer.set.filter(|set| set.at.0 + LATE < tick.0)?;
+        timer.set = None;
+        Some(late)
+    });
+    if let Some(late) = late {
+        stop_one(ctx, late.id);
+        set(ctx);
+    }
+}
+
+/// So many ms after its time a timer counts as late.
+const LATE: i64 = 20;
 
 /// Stops the timers, when the module goes.
 pub fn stop(ctx: *mut RedisModuleCtx) {

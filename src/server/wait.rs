@@ -34,8 +34,10 @@ pub struct Waiting {
     pub just_told: BTreeSet<u64>,
     /// Clients that nobody can say of whether they were told. They are to be closed.
     pub doubtful: Vec<u64>,
+    /// Clients that we have asked the server to close, and that it has not closed yet.
+    pub closing: BTreeSet<u64>,
     /// Locks that someone else changed, and are to be looked at.
-    pub touched: Vec<Place>,
+    pub touched: BTreeSet<Place>,
     /// The classes of events by which the server tells of changes of keys.
     pub watched: c_int,
     /// The timer.
@@ -65,7 +67,8 @@ impl Waiting {
             to_tell: BTreeSet::new(),
             just_told: BTreeSet::new(),
             doubtful: Vec::new(),
-            touched: Vec::new(),
+            closing: BTreeSet::new(),
+            touched: BTreeSet::new(),
             watched: 0,
             timer: timer::Timer::new(),
         }

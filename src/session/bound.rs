@@ -32,6 +32,8 @@ pub struct Session {
     /// Those who were granted the lock after a wait and were not told so yet.
     asked: Vec<Claim>,
     renew_at: Option<Tick>,
+    /// When the lease ends that was begun last.
+    lease_end: Option<Tick>,
 }
 
 impl Session {
@@ -40,7 +42,7 @@ impl Session {
         self.bound
     }
 
-    /// Whether someone is about to be told that it holds the lock.
+    /// Whether a client was granted it that is still to be told.
     pub fn is_asked(&self) -> bool {
         !self.asked.is_empty()
     }
@@ -118,6 +120,7 @@ impl Sessions {
                 bound: None,
                 asked: Vec::new(),
                 renew_at: None,
+                lease_end: None,
             }
         });
         session.holds = holds;
@@ -128,6 +131,7 @@ impl Sessions {
     /// A client was told that it holds the lock: it is bound now, unless a younger one is. Of two
     /// connections of one owner the younger one is its present one.
     pub fn told(&mut self, place: &Place, token: Token, client: u64, now: Tick) {
+        let ended = self.ended.contains(place);
         let Some(session) = self.get_mut(place.db, &place.name) else {
             return;
         };
@@ -139,7 +143,7 @@ impl Sessions {
         };
         let claim = session.asked.remove(at);
         let before = session.bound;
-        if before.is_some_and(|bound| bound.client > claim.client) {
+        if !ended && before.is_some_and(|bound| bound.client > claim.client) {
             return;
         }
         session.bound = Some(claim);
@@ -190,6 +194,9 @@ impl Sessions {
         let next = session
             .bound
             .map(|bound| Tick(now.0.saturating_add(bound.ttl.0 / RENEWED_AFTER)));
+        session.lease_end = session
+            .bound
+            .map(|bound| Tick(now.0.saturating_add(bound.ttl.0)));
         let before = std::mem::replace(&mut session.renew_at, next);
         if let Some(before) = before {
             self.due.remove(&(before, place.clone()));
@@ -206,6 +213,20 @@ impl Sessions {
     pub fn due(&self, until: Tick, most: usize) -> Vec<Place> {
         let due = self.due.iter().take_while(|(at, _)| *at <= until);
         due.take(most).map(|(_, place)| place.clone()).collect()
+    }
+
+    /// The locks whose leases have ended though their connections are open.
+    pub fn overdue(&self, now: Tick) -> Vec<Place> {
+        let due = self.due.iter().take_while(|(at, _)| *at <= now);
+        let ended = |place: &Place| {
+            let session = self.get(place.db, &place.name);
+            session
+                .and_then(|s| s.lease_end)
+                .is_some_and(|end| end <= now)
+        };
+        due.filter(|(_, place)| ended(place))
+            .map(|(_, place)| place.clone())
+            .collect()
     }
 
     /// A connection has closed. Its holds are over, and nothing renews them any more.

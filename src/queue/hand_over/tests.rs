@@ -1,5 +1,5 @@
 use super::*;
-use crate::lock::{Acquire, Millis, Token, MAX_HOLDS};
+use crate::lock::{Acquire, Token, MAX_HOLDS, MAX_TTL};
 use crate::queue::{Place, Tick};
 
 const NOW: Now = Now(5_000_000);
@@ -26,7 +26,13 @@ fn wait(id: u64, ttl: i64, holds: Option<u32>) -> (WaiterId, Waiter) {
 }
 
 fn free(waits: &[(WaiterId, Waiter)]) -> (Option<Hold>, Vec<Outcome>) {
-    hand_over(waits, View::Free { lapsed: false }, NOW, &mut Tokens::new())
+    hand_over(
+        waits,
+        View::Free { lapsed: false },
+        MAX_TTL,
+        NOW,
+        &mut Tokens::new(),
+    )
 }
 
 /// The counts and ttls that the waits were answered, which were all granted with one token.
@@ -94,7 +100,13 @@ fn nothing_is_held_where_no_token_is_left() {
     let mut tokens = Tokens::new();
     tokens.saw(Token::new(Token::MAX).unwrap());
     let waits = [wait(1, 300, None), wait(2, 300, None)];
-    let (hold, outcomes) = hand_over(&waits, View::Free { lapsed: false }, NOW, &mut tokens);
+    let (hold, outcomes) = hand_over(
+        &waits,
+        View::Free { lapsed: false },
+        MAX_TTL,
+        NOW,
+        &mut tokens,
+    );
     assert_eq!(hold, None);
     let refused = [1, 2].map(|id| (WaiterId(id), Err(Error::TokensSpent)));
     assert_eq!(outcomes, refused);
@@ -111,16 +123,22 @@ fn waits_for_a_lock_that_is_the_owners_already_are_reentries() {
     };
     let token = Token::new(3);
     let waits = [wait(1, 300, None)];
-    let (hold, outcomes) = hand_over(&waits, mine(2, token), NOW, &mut Tokens::new());
+    let (hold, outcomes) = hand_over(&waits, mine(2, token), MAX_TTL, NOW, &mut Tokens::new());
     let hold = hold.unwrap();
     assert_eq!((hold.holds, hold.deadline), (3, NOW.plus(Millis(700))));
     assert_eq!(grants(&outcomes, token), [(1, 3, 700)]);
     // A hold that Redisson made gets its token now.
-    let (hold, outcomes) = hand_over(&waits, mine(1, None), NOW, &mut Tokens::new());
+    let (hold, outcomes) = hand_over(&waits, mine(1, None), MAX_TTL, NOW, &mut Tokens::new());
     assert_eq!(hold.unwrap().token, Token::new(NOW.0));
     assert_eq!(grants(&outcomes, Token::new(NOW.0)), [(1, 2, 700)]);
     // What it holds stays where the wait is refused.
-    let (hold, outcomes) = hand_over(&waits, mine(MAX_HOLDS, token), NOW, &mut Tokens::new());
+    let (hold, outcomes) = hand_over(
+        &waits,
+        mine(MAX_HOLDS, token),
+        MAX_TTL,
+        NOW,
+        &mut Tokens::new(),
+    );
     assert_eq!(hold.unwrap().holds, MAX_HOLDS);
     assert_eq!(outcomes, [(WaiterId(1), Err(Error::MostHolds))]);
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
-use support::{eventually, skip, Client, Listener, Server, Setup};
+use support::{eventually, skip, Client, Listener, Server, Setup, Waiter};
 
 /// Every way to call a command on the key `data` as `me`.
 const CALLS: [&str; 15] = [
@@ -282,4 +282,22 @@ fn nothing_is_told_of_data_that_was_refused() {
     }
     listener.assert_quiet();
     assert_eq!(client.run("GET data"), "text");
+}
+
+#[test]
+fn a_look_whether_writes_are_taken_deletes_no_field_of_someones_hash() {
+    let master = Server::start();
+    let replica = master.replica(Setup::without_module());
+    let mut client = master.client();
+    client.grant("LOCK.ACQUIRE orders me 60000");
+    let waiter = Waiter::start(&master, "LOCK.ACQUIRE orders you WAIT 0");
+    client.run("MULTI");
+    client.run("DEL orders");
+    client.send(&[b"HSET", b"orders", b"", b"data"]);
+    client.run("EXEC");
+    master.wait_for_replica(&replica);
+    for server in [&master, &replica] {
+        assert_eq!(server.client().run("HGETALL orders"), "[ data]");
+    }
+    drop(waiter);
 }

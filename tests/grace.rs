@@ -160,3 +160,19 @@ fn a_grace_period_without_a_bound_on_leases_is_warned_of() {
         assert!(bounded.log().contains(warning));
     }
 }
+
+#[test]
+fn a_change_of_its_length_that_is_refused_does_not_end_it() {
+    let server = Setup::new()
+        .module_args("grace-period 600000 max-ttl 60000")
+        .start();
+    let mut client = server.client();
+    if client.run("CONFIG GET lock.grace-period") == "[]" {
+        return support::skip("the server has no settings of modules");
+    }
+    // The second contradicts the default-ttl.
+    let refused = client.run("CONFIG SET lock.grace-period 1 lock.max-ttl 10");
+    assert!(refused.starts_with("ERR "), "{refused}");
+    assert!(left(&mut client) > GRACE);
+    assert_eq!(client.grant("LOCK.ACQUIRE orders me")[0], 0);
+}

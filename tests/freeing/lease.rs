@@ -2,6 +2,7 @@
 
 use super::support::{eventually, skip, Client, Server, Setup, Waiter};
 use super::{each_serves, line, line_on, Line};
+use std::time::{Duration, Instant};
 
 #[test]
 fn an_expiry_serves_the_line() {
@@ -159,6 +160,19 @@ fn an_expiry_is_acted_on_within_2_ms_on_an_idle_server() {
         }
     }
     skip("the machine has no time for the server");
+}
+
+#[test]
+fn a_renewal_to_a_shorter_ttl_is_known_to_the_line() {
+    let server = Setup::new().config("hz 1").start();
+    let mut client = server.client();
+    client.grant("LOCK.ACQUIRE orders me 60000");
+    let mut waiter = Waiter::start(&server, "LOCK.ACQUIRE orders you WAIT 0");
+    let renewed = Instant::now();
+    client.grant("LOCK.RENEW orders me 100");
+    assert_eq!(waiter.grant()[0], 1);
+    let after = renewed.elapsed();
+    assert!(after < Duration::from_millis(300), "{after:?}");
 }
 
 const WRONGTYPE: &str = "WRONGTYPE the key holds something that is not a lock";

@@ -170,3 +170,23 @@ fn a_lock_that_migrates_to_another_server_is_lost_here() {
     assert_eq!(other.run("LOCK.ASSERT orders me"), "OK");
     assert_eq!(told(&mut other, "session"), "0");
 }
+
+#[test]
+fn a_lock_granted_to_a_client_whose_connection_is_closed_for_another_loss_goes_to_the_next() {
+    let server = Server::start();
+    let mut other = server.client();
+    other.grant("LOCK.ACQUIRE stock you 60000");
+    let mut waiter = Waiter::begin(
+        &server,
+        &["LOCK.ACQUIRE orders me 60000 SESSION"],
+        "LOCK.ACQUIRE stock me 3600000 WAIT 0",
+    );
+    server.until_waiting(1);
+    let mut next = Waiter::start(&server, "LOCK.ACQUIRE stock next 60000 WAIT 0");
+    other.run("MULTI");
+    other.run("LOCK.FORCERELEASE orders");
+    other.run("LOCK.RELEASE stock you");
+    other.run("EXEC");
+    assert_eq!(waiter.reply(), "closed");
+    assert_eq!(next.grant()[..2], [1, 1]);
+}

@@ -121,7 +121,8 @@ fn a_client_that_goes_away_during_a_long_script_changes_nothing_inside_it() {
 }
 
 #[test]
-fn a_master_that_is_short_of_replicas_renews_nothing() {
+fn a_master_that_is_short_of_replicas_renews_nothing_and_closes_the_connection_when_the_lease_ends()
+{
     let server = Server::start();
     let mut client = holder(&server, TTL);
     let mut probe = server.client();
@@ -129,16 +130,15 @@ fn a_master_that_is_short_of_replicas_renews_nothing() {
     let before = probe.counter("sessions_renewed");
     eventually("the lease has run out", || probe.int("PTTL orders") < 0);
     assert_eq!(probe.counter("sessions_renewed"), before);
+    // It may have been replaced, and the holder has only its connection to go by.
+    eventually("it is lost", || probe.counter("sessions_lost") == 1);
+    assert!(is_closed(&mut client));
+    probe.run("CONFIG SET min-replicas-to-write 0");
     assert_eq!(
         probe.run("LOCK.ASSERT orders me"),
         "NOTOWNER the lock is free"
     );
-    // Its connection is open all the while, and nobody else was granted the lock.
-    probe.run("CONFIG SET min-replicas-to-write 0");
-    eventually("it is written again", || {
-        probe.run("LOCK.ASSERT orders me") == "OK"
-    });
-    assert!(!is_closed(&mut client));
+    assert_eq!(probe.grant("LOCK.ACQUIRE orders you 5000")[0], 1);
 }
 
 #[test]
@@ -299,4 +299,60 @@ fn the_module_is_not_unloaded_from_under_a_session_or_its_lease_lapses_at_its_tt
     assert_eq!(client.grant("LOCK.ACQUIRE orders me 60000")[..2], [1, 1]);
     drop(client);
     assert_eq!(server.client().run("LOCK.ASSERT orders me"), "OK");
+}
+
+#[test]
+fn a_lease_that_is_written_again_has_every_hold_that_its_owners_waits_made() {
+    let server = Server::start();
+    let mut other = server.client();
+    other.grant("LOCK.ACQUIRE orders you 60000");
+    let line = "LOCK.ACQUIRE orders me 1000 WAIT 0 SESSION";
+    let mut waits = [(); 2].map(|()| Waiter::start(&server, line));
+    other.run("LOCK.RELEASE orders you");
+    let counts = [0, 1].map(|n: usize| waits[n].grant()[1]);
+    assert_eq!(counts, [1, 2]);
+    server.signal(libc::SIGSTOP);
+    let_it_run_out();
+    server.signal(libc::SIGCONT);
+    eventually("it is written again", || told(&mut other, "holds") == "2");
+}
+
+#[test]
+fn a_forced_release_of_a_lease_that_had_run_out_is_not_undone_by_the_session() {
+    let server = Server::start();
+    let _client = holder(&server, TTL);
+    let mut operator = server.client();
+    server.signal(libc::SIGSTOP);
+    let force = redis::cmd("LOCK.FORCERELEASE").arg("orders").clone();
+    let packed = force.get_packed_command();
+    operator.raw.send_packed_command(&packed).unwrap();
+    let_it_run_out();
+    server.signal(libc::SIGCONT);
+    let freed = operator.raw.recv_response().unwrap();
+    assert_eq!(freed, redis::Value::Int(1));
+    assert_eq!(operator.counter("sessions_lost"), 1);
+    assert_eq!(operator.int("EXISTS orders"), 0);
+}
+
+#[test]
+fn a_bound_on_leases_that_was_lowered_binds_waits_renewals_and_lingering() {
+    let server = Server::start();
+    let mut other = server.client();
+    if other.run("CONFIG GET lock.max-ttl") == "[]" {
+        return crate::support::skip("the server has no settings of modules");
+    }
+    let client = {
+        let mut client = server.client();
+        client.grant("LOCK.ACQUIRE orders me 3600000 SESSION LINGER 3600000");
+        client
+    };
+    let mut waiter = Waiter::start(&server, "LOCK.ACQUIRE orders you 3600000 WAIT 0");
+    assert_eq!(
+        other.run("CONFIG SET lock.default-ttl 1000 lock.max-ttl 1000"),
+        "OK"
+    );
+    drop(client);
+    eventually("it has ended", || other.counter("sessions_ended") == 1);
+    assert!(other.int("PTTL orders") <= 1000);
+    assert_eq!(waiter.grant()[3], 1000);
 }

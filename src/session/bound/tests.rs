@@ -166,3 +166,25 @@ fn a_hold_is_lost_by_deletion_and_by_another_hold_and_lapses_otherwise() {
     assert_eq!(look(&sessions, free()), Found::Lapsed);
     assert_eq!(sessions.get(0, b"a").unwrap().holds, 3);
 }
+
+#[test]
+fn an_older_connection_is_bound_where_the_younger_one_has_closed_already() {
+    let (mut sessions, a) = (Sessions::new(), place("a"));
+    bind(&mut sessions, &a, 1, 9, 0);
+    assert!(sessions.closed(9));
+    bind(&mut sessions, &a, 1, 7, 0);
+    assert_eq!(bound(&sessions, &a), Some(7));
+    assert!(!sessions.any_ended());
+}
+
+#[test]
+fn a_lease_is_overdue_when_its_ttl_has_gone_without_a_renewal() {
+    let (mut sessions, a) = (Sessions::new(), place("a"));
+    bind(&mut sessions, &a, 1, 7, 100);
+    assert!(sessions.overdue(Tick(3099)).is_empty());
+    assert_eq!(sessions.overdue(Tick(3100)), std::slice::from_ref(&a));
+    sessions.renewed(&a, Tick(3100));
+    assert!(sessions.overdue(Tick(6099)).is_empty());
+    assert!(sessions.closed(7));
+    assert!(sessions.overdue(Tick(9000)).is_empty());
+}

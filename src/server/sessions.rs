@@ -36,10 +36,13 @@ pub fn check_connection(ctx: *mut RedisModuleCtx) -> Result<(), Error> {
     if flags & raw::REDISMODULE_CTX_FLAGS_MASTER == 0 {
         return Err(Error::OnReplica);
     }
-    if flags & raw::REDISMODULE_CTX_FLAGS_LUA != 0 {
+    let called = flags & raw::REDISMODULE_CTX_FLAGS_DENY_BLOCKING != 0
+        && flags & raw::REDISMODULE_CTX_FLAGS_MULTI == 0;
+    if called || flags & raw::REDISMODULE_CTX_FLAGS_LUA != 0 {
         return Err(Error::NoConnection);
     }
-    // What other modules call has a client of its own, which the server finds by no number.
+    // What other modules call has a client of its own, which the server finds by no number: so it
+    // is on 6.2, where such a call may not be marked.
     let find = api!(RedisModule_GetClientInfoById);
     // SAFETY: without a place for it nothing is told of the client.
     let found = unsafe { find(null_mut(), client_id(ctx)) } == raw::REDISMODULE_OK as i32;
@@ -82,9 +85,17 @@ pub fn follow(lock: &Lock, change: &Change) {
         return;
     }
     let (db, name) = (lock.db(), lock.name.bytes());
+    let ended = STATE.with(|state| state.sessions.any_ended())
+        && STATE.with(|state| state.sessions.has_ended(&lock.place()));
     let lost = STATE.with(|state| {
         let sessions = &mut state.sessions;
         match change {
+            // The connection has closed, but its owner is there and is told that it holds the lock:
+            // it goes on as one without a session.
+            Change::Update(_) if ended => {
+                sessions.end(db, name);
+                None
+            }
             Change::Take { token, holds, .. } => {
                 let lost = sessions.replace(db, name, *token);
                 sessions.set_holds(db, name, *holds);

@@ -356,3 +356,39 @@ fn a_bound_on_leases_that_was_lowered_binds_waits_renewals_and_lingering() {
     assert!(other.int("PTTL orders") <= 1000);
     assert_eq!(waiter.grant()[3], 1000);
 }
+
+#[test]
+fn an_owner_that_is_told_that_it_holds_the_lock_keeps_it_though_its_old_connections_end_was_due() {
+    for call in ["LOCK.ACQUIRE orders me 60000", "LOCK.RENEW orders me 60000"] {
+        let server = Server::start();
+        let client = holder(&server, 60_000);
+        let mut line = wait(&server, "next");
+        let mut probe = server.client();
+        probe.run("CONFIG SET min-replicas-to-write 1");
+        let clients = probe.info("clients", "connected_clients").unwrap();
+        drop(client);
+        eventually("the server has noticed", || {
+            probe.info("clients", "connected_clients").unwrap() != clients
+        });
+        // In one go: before the end of the connection can be acted on.
+        let mut pipeline = redis::pipe();
+        let words: Vec<&str> = call.split(' ').collect();
+        pipeline
+            .cmd("CONFIG")
+            .arg("SET")
+            .arg("min-replicas-to-write")
+            .arg(0);
+        pipeline.cmd(words[0]).arg(&words[1..]);
+        let replies: (String, Vec<i64>) = pipeline.query(&mut probe.raw).unwrap();
+        assert_eq!(replies.1[0], 1, "{call}");
+        assert_eq!(told(&mut probe, "session"), "0", "{call}");
+        // Another's end is acted on: so this one's would have been.
+        let mark = server.client();
+        { mark }.grant("LOCK.ACQUIRE mark me 60000 SESSION");
+        eventually("it was acted on", || probe.int("EXISTS mark") == 0);
+        assert_eq!(probe.run("LOCK.ASSERT orders me"), "OK", "{call}");
+        assert!(!line.has_reply());
+        probe.run("LOCK.FORCERELEASE orders");
+        assert_eq!(line.grant()[..2], [1, 1]);
+    }
+}

@@ -64,6 +64,8 @@ impl Server {
 
     /// A connection that speaks RESP2.
     pub fn client(&self) -> Client {
+        let gone = std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err();
+        assert!(!gone, "the server is gone:\n{}", self.log());
         Client::new(&self.url())
     }
 

@@ -1,6 +1,7 @@
 //! The timer of all lines, which rings when the next wait or the next lease ends; and another one,
 //! which rings at the end of a turn of the event loop in which someone was answered.
 
+use super::api::has_dry_run;
 use super::clock;
 use super::guard::guard;
 use super::serve;
@@ -70,15 +71,27 @@ pub fn set(ctx: *mut RedisModuleCtx) {
     }
 }
 
+/// Stops the timer where nothing is due any more: while one is set, the module cannot be unloaded.
+pub fn stop_if_idle(ctx: *mut RedisModuleCtx) {
+    let is_idle = STATE.with(|state| {
+        let is_set = state.waiting.timer.set.is_some();
+        is_set && state.sessions.is_empty() && state.waiting.lines.is_empty()
+    });
+    if is_idle {
+        set(ctx);
+    }
+}
+
 /// While a timer rings, the server starts a new one a millisecond late at the least: then what is due
 /// at once does not come in this turn.
 fn set_for_next(ctx: *mut RedisModuleCtx, may_be_at_once: bool) {
     let (now, tick) = (clock::now(), clock::tick());
     let (set, next) = STATE.with(|state| {
-        if state.has_slots_to_look_at() {
-            let slots_at = &mut state.waiting.timer.slots_at;
-            *slots_at = slots_at.or(Some(Tick(tick.0 + SLOTS)));
-        }
+        let slots_at = match state.has_slots_to_look_at() {
+            true => state.waiting.timer.slots_at.or(Some(Tick(tick.0 + SLOTS))),
+            false => None,
+        };
+        state.waiting.timer.slots_at = slots_at;
         let waiting = &state.waiting;
         let lease = waiting
             .lines
@@ -138,10 +151,10 @@ pub fn tell_at_end(ctx: *mut RedisModuleCtx) {
 }
 
 /// Whether the server sleeps too long where a timer is set on its way to sleep: after it has told
-/// those who waited, it runs what they have sent meanwhile. Up to 7.0 it has reckoned before how
-/// long it may sleep. (7.2, which does not, brought this function.)
+/// those who waited, it runs what they have sent meanwhile. Redis 7.0 has reckoned before how
+/// long it may sleep; 7.2, which does not, brought the dry run too.
 pub fn oversleeps() -> bool {
-    api_if_any!(RedisModule_AddPostNotificationJob).is_none()
+    !has_dry_run()
 }
 
 type Ring = extern "C" fn(*mut RedisModuleCtx, *mut c_void);

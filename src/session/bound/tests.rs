@@ -13,6 +13,7 @@ fn token(number: i64) -> Token {
 
 fn claim(client: u64) -> Claim {
     Claim {
+        user: None,
         client,
         ttl: Millis(3000),
         linger: Millis(0),

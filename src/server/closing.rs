@@ -9,20 +9,23 @@ use super::user;
 use redis_module::raw::{self, RedisModuleCtx};
 use std::ptr::null_mut;
 
-/// Closes a client at the end of this iteration of the event loop.
+/// Closes a client soon: in the next iteration of the event loop, so that it gets the reply of a call of its own by
+/// which it lost its lock.
 ///
 /// Not here: this may be inside a command, a script or a transaction of that very client. And not by
 /// `RM_DeauthenticateAndCloseClient`, which makes it the default user at once: what is left of its script, or a
 /// command of its that a pause has postponed, would run with that user's rights.
-pub fn close_at_end(ctx: *mut RedisModuleCtx, client: u64) {
-    STATE.with(|state| state.waiting.to_close.insert(client));
-    timer::tell_at_end(ctx);
+pub fn close_soon(ctx: *mut RedisModuleCtx, client: u64) {
+    if is_connected(client) {
+        STATE.with(|state| state.waiting.closing.insert(client));
+        timer::tell_at_end(ctx);
+    }
 }
 
-/// Closes those that are to be closed. Only from a timer, or on the server's way to sleep.
+/// Closes those that are to be closed. Only from a timer.
 pub fn close_all(ctx: *mut RedisModuleCtx) {
-    // The server calls back for each, and more may have to be closed after that.
-    while let Some(client) = STATE.with(|state| state.waiting.to_close.pop_first()) {
+    // The server calls back for each, and that may make more.
+    while let Some(client) = STATE.with(|state| state.waiting.closing.pop_first()) {
         let call = api!(RedisModule_Call);
         let (command, kill, id) = (c"CLIENT".as_ptr(), c"KILL".as_ptr(), c"ID".as_ptr());
         last_error::clear();

@@ -1,7 +1,7 @@
 //! Clients that the server lets go before they were told.
 
 use super::clock;
-use super::closing::close_at_end;
+use super::closing::close_soon;
 use super::guard::only_notes;
 use super::reply::{send, send_error};
 use super::state::STATE;
@@ -52,7 +52,7 @@ pub extern "C" fn disconnect(ctx: *mut RedisModuleCtx, handle: *mut RedisModuleB
         // whether it has a reply: so its connection is closed.
         let client = STATE.with(|state| Some(state.waiting.clients.get(&id)?.id));
         if let Some(client) = client {
-            close_at_end(ctx, client);
+            close_soon(ctx, client);
         }
     });
 }

@@ -4,7 +4,7 @@ use super::circles::refuse_circles_of;
 use super::clock;
 use super::grace;
 use super::open::{read_lock, with_lock, Lock};
-use super::permit::{self, is_master, Permit};
+use super::permit::{self, Permit};
 use super::sessions;
 use super::slots;
 use super::state::STATE;
@@ -202,9 +202,6 @@ pub fn work(ctx: *mut RedisModuleCtx) {
     STATE.with(|state| {
         state.waiting.timer.not_before = refused.then_some(Tick(tick.0 + RETRY));
     });
-    if refused && is_master() {
-        sessions::lose_overdue(ctx, tick);
-    }
     if due && !refused {
         undo(ctx);
         sessions::end_closed(ctx, tick);

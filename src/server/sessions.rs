@@ -2,7 +2,7 @@
 //! and closes the connection when the lock is lost.
 
 use super::clock;
-use super::closing::{close_at_end, is_connected};
+use super::closing::{close_soon, is_connected};
 use super::events;
 use super::grace;
 use super::key::Kind;
@@ -71,6 +71,7 @@ pub fn ask(ctx: *mut RedisModuleCtx, place: &Place, owner: &Rc<[u8]>, grant: &Gr
 
 /// A client's connection has closed. This may be in the middle of a script: nothing is written here.
 pub fn closed(ctx: *mut RedisModuleCtx, client: u64) {
+    STATE.with(|state| state.waiting.closing.remove(&client));
     if STATE.with(|state| state.sessions.closed(client)) {
         timer::set(ctx);
     }
@@ -357,5 +358,5 @@ fn tell_of_loss(ctx: *mut RedisModuleCtx, place: &Place, lost: &Session) {
     if !close {
         return;
     }
-    lost.clients().for_each(|client| close_at_end(ctx, client));
+    lost.clients().for_each(|client| close_soon(ctx, client));
 }

@@ -1,6 +1,6 @@
 //! Answers those who waited, and learns whether they were told.
 
-use super::closing::{close_all, is_closing};
+use super::closing::is_closing;
 use super::guard::{guard, only_notes};
 use super::reply::{send, send_error};
 use super::state::STATE;
@@ -39,10 +39,10 @@ pub fn answer(ctx: *mut RedisModuleCtx, id: WaiterId, answer: Answer) {
     timer::tell_at_end(ctx);
 }
 
-/// Has the server tell those who were answered: it does so before it sleeps. Those that are to be closed are
-/// closed before, so that nobody is told of a grant on a connection that is about to end.
+/// The commands of this iteration of the event loop are over. Has the server tell those who were answered, which it
+/// does before it sleeps; those that are to be closed are closed after that.
 pub fn tell_all(ctx: *mut RedisModuleCtx) {
-    close_all(ctx);
+    timer::close_next(ctx);
     for id in STATE.with(|state| std::mem::take(&mut state.waiting.to_tell)) {
         let handle = STATE.with(|state| Some(state.waiting.clients.get(&id)?.handle));
         if let Some(handle) = handle {
@@ -84,7 +84,10 @@ pub extern "C" fn reply(
             Some((client.id, client.user.clone()))
         });
         // It would hear nothing. As it was not told, `free` takes back what it was granted.
-        if client.is_some_and(|(client, user)| is_closing(ctx, client, user.as_deref())) {
+        let closes = |client| STATE.with(|state| state.waiting.closing.contains(&client));
+        if client.is_some_and(|(client, user)| {
+            closes(client) || is_closing(ctx, client, user.as_deref())
+        }) {
             return;
         }
         tell(ctx, id);

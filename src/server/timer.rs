@@ -3,6 +3,7 @@
 
 use super::api::has_dry_run;
 use super::clock;
+use super::closing;
 use super::guard::guard;
 use super::serve;
 use super::state::STATE;
@@ -32,6 +33,8 @@ pub struct Timer {
     rings: bool,
     /// The one for the end of the turn.
     at_end: Option<RedisModuleTimerID>,
+    /// The one that closes connections in the next turn.
+    closes: Option<RedisModuleTimerID>,
     /// When to look next whether slots have moved away; only in a cluster, while someone waits.
     pub slots_at: Option<Tick>,
     /// What is due has to wait until then: the server refuses writes for now.
@@ -53,6 +56,7 @@ impl Timer {
             set: None,
             rings: false,
             at_end: None,
+            closes: None,
             slots_at: None,
             not_before: None,
         }
@@ -150,6 +154,19 @@ pub fn tell_at_end(ctx: *mut RedisModuleCtx) {
     }
 }
 
+/// Has those that are to be closed closed in the next turn of the event loop: what they were replied in this one is
+/// sent by then.
+pub fn close_next(ctx: *mut RedisModuleCtx) {
+    let due = STATE.with(|state| {
+        let waiting = &state.waiting;
+        !waiting.closing.is_empty() && waiting.timer.closes.is_none()
+    });
+    if due {
+        let timer = create(ctx, 1, ring_to_close);
+        STATE.with(|state| state.waiting.timer.closes = Some(timer));
+    }
+}
+
 /// Whether the server sleeps too long where a timer is set on its way to sleep: after it has told
 /// those who waited, it runs what they have sent meanwhile. Redis 7.0 has reckoned before how
 /// long it may sleep; 7.2, which does not, brought the dry run too.
@@ -194,11 +211,11 @@ const LATE: i64 = 20;
 
 /// Stops the timers, when the module goes.
 pub fn stop(ctx: *mut RedisModuleCtx) {
-    let (set, at_end) = STATE.with(|state| {
+    let (set, at_end, closes) = STATE.with(|state| {
         let timer = &mut state.waiting.timer;
-        (timer.set.take(), timer.at_end.take())
+        (timer.set.take(), timer.at_end.take(), timer.closes.take())
     });
-    for id in set.map(|set| set.id).into_iter().chain(at_end) {
+    for id in set.map(|set| set.id).into_iter().chain(at_end).chain(closes) {
         stop_one(ctx, id);
     }
 }
@@ -221,5 +238,12 @@ extern "C" fn ring_at_end(ctx: *mut RedisModuleCtx, _data: *mut c_void) {
     guard(ctx, "a timer", || {
         STATE.with(|state| state.waiting.timer.at_end = None);
         tell::tell_all(ctx);
+    });
+}
+
+extern "C" fn ring_to_close(ctx: *mut RedisModuleCtx, _data: *mut c_void) {
+    guard(ctx, "a timer", || {
+        STATE.with(|state| state.waiting.timer.closes = None);
+        closing::close_all(ctx);
     });
 }

@@ -29,8 +29,8 @@ pub struct Waiting {
     /// Those who were answered, and whom the server has not been asked to tell yet. It is at the
     /// end of this turn of its event loop.
     pub to_tell: BTreeSet<WaiterId>,
-    /// Clients to be closed at the end of this turn.
-    pub to_close: BTreeSet<u64>,
+    /// Clients that we are about to close.
+    pub closing: BTreeSet<u64>,
     /// Locks that someone else changed, and are to be looked at.
     pub touched: BTreeSet<Place>,
     /// The classes of events by which the server tells of changes of keys.
@@ -60,7 +60,7 @@ impl Waiting {
             clients: by_number(),
             ids: by_number(),
             to_tell: BTreeSet::new(),
-            to_close: BTreeSet::new(),
+            closing: BTreeSet::new(),
             touched: BTreeSet::new(),
             watched: 0,
             timer: timer::Timer::new(),
@@ -69,7 +69,7 @@ impl Waiting {
 
     /// Whether the end of a turn has to be acted on.
     pub fn has_to_tell(&self) -> bool {
-        !(self.to_tell.is_empty() && self.to_close.is_empty())
+        !(self.to_tell.is_empty() && self.closing.is_empty())
     }
 }
 

@@ -4,6 +4,7 @@ use super::error::Error;
 use crate::lock::{Millis, Token, MAX_HOLDS, MAX_OWNER, MAX_TTL, MODE_FIELD};
 use crate::session::{Claim, MIN_TTL};
 use crate::settings::Settings;
+use std::rc::Rc;
 
 /// What a command takes after the owner. Where it is not set, the command does not have it.
 #[derive(Default)]
@@ -104,10 +105,11 @@ fn bounded(name: &'static str, min: i64, span: Millis, of: &Settings) -> Result<
 }
 
 impl Binding {
-    /// The binding to a connection.
-    pub fn of(self, client: u64) -> Claim {
+    /// The binding to a connection, and the name of its user.
+    pub fn of(self, client: u64, user: Option<Rc<[u8]>>) -> Claim {
         Claim {
             client,
+            user,
             ttl: self.ttl,
             linger: self.linger,
         }

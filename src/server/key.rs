@@ -1,5 +1,6 @@
 //! One open key: reads its fields and expiry, and writes them.
 
+use super::guard::check_may_open_key;
 use super::string::{OwnedStr, Str};
 use crate::command::Holder;
 use crate::lock::{parse_holds, Deadline, Error, Fence, Hold, MAX_OWNER, MODE_FIELD};
@@ -33,6 +34,7 @@ pub enum Kind {
 impl Key {
     /// Opens the key, to write as well or only to read. A key past its expiry is absent.
     pub fn open(ctx: *mut raw::RedisModuleCtx, name: Str, write: bool) -> Key {
+        check_may_open_key();
         let open = api!(RedisModule_OpenKey);
         let mode = if write { READ | WRITE } else { READ };
         // SAFETY: the context is the one that the server gave to this call, the name lives.
@@ -104,34 +106,17 @@ impl Key {
         if matches!(self.kind(), Kind::Empty) {
             return None; // servers follow the null of a key, or 8.2 of a value, that is not there
         }
-        if let Some(expiry) = api_if_any!(RedisModule_GetAbsExpire) {
-            // SAFETY: the key is open.
-            let at = unsafe { expiry(self.raw) };
-            return (at != NO_EXPIRE).then_some(Deadline(at));
-        }
-        let expiry = api!(RedisModule_GetExpire);
-        let mut left = 0;
-        let at = within_a_millisecond(|_| {
-            // SAFETY: the key is open.
-            left = unsafe { expiry(self.raw) };
-        });
-        // What is past is given as 0 left, however long ago that was.
-        let end = if left == 0 { 0 } else { at + left };
-        (left != NO_EXPIRE).then_some(Deadline(end))
+        let expiry = api!(RedisModule_GetAbsExpire);
+        // SAFETY: the key is open.
+        let at = unsafe { expiry(self.raw) };
+        (at != NO_EXPIRE).then_some(Deadline(at))
     }
 
     /// Sets when the key expires.
     pub fn set_deadline(&self, deadline: Deadline) {
-        if let Some(expire) = api_if_any!(RedisModule_SetAbsExpire) {
-            // SAFETY: the key is open to write.
-            unsafe { expire(self.raw, deadline.0) };
-            return;
-        }
-        let expire = api!(RedisModule_SetExpire);
-        within_a_millisecond(|now| {
-            // SAFETY: the key is open to write.
-            unsafe { expire(self.raw, (deadline.0 - now).max(0)) };
-        });
+        let expire = api!(RedisModule_SetAbsExpire);
+        // SAFETY: the key is open to write.
+        unsafe { expire(self.raw, deadline.0) };
     }
 
     /// The holder, whatever its name. Looks at each field, of which there are two at most.
@@ -200,19 +185,3 @@ extern "C" fn collect(
 }
 
 const NO_EXPIRE: i64 = raw::REDISMODULE_NO_EXPIRE as i64;
-
-/// Does something that takes the time left, not a moment, exactly: the server reads the clock for
-/// itself, so we try again until no new millisecond began meanwhile. Only 6.2.5 needs this.
-fn within_a_millisecond(mut attempt: impl FnMut(i64)) -> i64 {
-    let clock = api!(RedisModule_Milliseconds);
-    loop {
-        // SAFETY: no arguments.
-        let before = unsafe { clock() };
-        attempt(before);
-        // SAFETY: no arguments.
-        let after = unsafe { clock() };
-        if before == after {
-            return before;
-        }
-    }
-}

@@ -104,15 +104,8 @@ fn open_lock<R>(
 ) -> R {
     let words = STATE.with(|state| state.words);
     let words = words.unwrap_or_else(|| api::missing("loaded module"));
-    let (selected, select) = (api!(RedisModule_GetSelectedDb), api!(RedisModule_SelectDb));
-    // SAFETY: the context is this call's.
-    let before = unsafe { selected(ctx) };
-    // SAFETY: the context is this call's, and the database exists: someone waits in it.
-    unsafe { select(ctx, place.db) };
     let name = OwnedStr::new(&place.name);
-    let lent: Str = name.lend();
-    let result = work(&Lock::open(ctx, lent, write, words));
-    // SAFETY: as above.
-    unsafe { select(ctx, before) };
-    result
+    api::select_db(ctx, place.db, || {
+        work(&Lock::open(ctx, name.lend(), write, words))
+    })
 }

@@ -21,6 +21,8 @@ pub struct State {
     pub settings: Settings,
     /// Whether the server runs in cluster mode, which never changes.
     pub cluster: bool,
+    /// Whether the server is a master, as it last said.
+    pub master: bool,
     /// The strings that calls need again and again, while the module is loaded.
     pub words: Option<Words>,
     /// How long waits took, since the module was loaded.
@@ -50,6 +52,7 @@ pub static STATE: Gil<State> = Gil::new(State {
     counters: Counters::new(),
     settings: Settings::new(),
     cluster: false,
+    master: true,
     words: None,
     times: None,
     waiting: Waiting::new(),

@@ -185,7 +185,7 @@ impl Lock<'_> {
         let (channel, sharded, cluster) = STATE.with(|state| {
             let settings = &state.settings;
             let sharded = match settings.notify {
-                Notify::Auto => state.cluster && can_publish_sharded(),
+                Notify::Auto => state.cluster,
                 Notify::Publish => false,
                 Notify::SPublish => true,
                 Notify::Off => return (None, false, false),
@@ -198,9 +198,9 @@ impl Lock<'_> {
             )
         });
         let Some(channel) = channel else { return };
-        let (publish, command) = match api_if_any!(RedisModule_PublishMessageShard) {
-            Some(shard) if sharded => (shard, c"SPUBLISH"),
-            _ => (api!(RedisModule_PublishMessage), c"PUBLISH"),
+        let (publish, command) = match sharded {
+            true => (api!(RedisModule_PublishMessageShard), c"SPUBLISH"),
+            false => (api!(RedisModule_PublishMessage), c"PUBLISH"),
         };
         let (ctx, zero) = (self.ctx, self.words.zero.raw());
         let channel = channel.lend().raw();
@@ -213,9 +213,4 @@ impl Lock<'_> {
             unsafe { replicate(ctx, command.as_ptr(), to_replicas, channel, zero) };
         }
     }
-}
-
-/// Whether the server has sharded pub/sub.
-pub fn can_publish_sharded() -> bool {
-    api_if_any!(RedisModule_PublishMessageShard).is_some()
 }

@@ -7,10 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// What a call with `SESSION` asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// The connection: the server's number of its client. A later one has the larger number.
     pub client: u64,
+    /// The name of its user, whose rights are checked at each renewal.
+    pub user: Option<Rc<[u8]>>,
     /// The lease that every renewal begins anew.
     pub ttl: Millis,
     /// How long the lock stays its owner's when the connection has closed.
@@ -38,8 +40,8 @@ pub struct Session {
 
 impl Session {
     /// The connection, once its client knows that it holds the lock.
-    pub fn bound(&self) -> Option<Claim> {
-        self.bound
+    pub fn bound(&self) -> Option<&Claim> {
+        self.bound.as_ref()
     }
 
     /// Whether a client was granted it that is still to be told.
@@ -142,12 +144,11 @@ impl Sessions {
             return;
         };
         let claim = session.asked.remove(at);
-        let before = session.bound;
-        if !ended && before.is_some_and(|bound| bound.client > claim.client) {
+        let is_younger = |bound: &Claim| bound.client > claim.client;
+        if !ended && session.bound.as_ref().is_some_and(is_younger) {
             return;
         }
-        session.bound = Some(claim);
-        if let Some(before) = before {
+        if let Some(before) = session.bound.replace(claim) {
             self.unlink(before.client, place);
         }
         self.ended.remove(place);
@@ -191,12 +192,9 @@ impl Sessions {
         let Some(session) = self.get_mut(place.db, &place.name) else {
             return;
         };
-        let next = session
-            .bound
-            .map(|bound| Tick(now.0.saturating_add(bound.ttl.0 / RENEWED_AFTER)));
-        session.lease_end = session
-            .bound
-            .map(|bound| Tick(now.0.saturating_add(bound.ttl.0)));
+        let ttl = session.bound.as_ref().map(|bound| bound.ttl.0);
+        let next = ttl.map(|ttl| Tick(now.0.saturating_add(ttl / RENEWED_AFTER)));
+        session.lease_end = ttl.map(|ttl| Tick(now.0.saturating_add(ttl)));
         let before = std::mem::replace(&mut session.renew_at, next);
         if let Some(before) = before {
             self.due.remove(&(before, place.clone()));
@@ -305,7 +303,7 @@ impl Sessions {
         }
         self.count -= 1;
         let place = Place { db, name };
-        if let Some(bound) = session.bound {
+        if let Some(bound) = &session.bound {
             self.unlink(bound.client, &place);
         }
         if let Some(at) = session.renew_at {

@@ -17,6 +17,7 @@ fn fence(number: i64) -> Fence {
 
 fn claim(client: u64) -> Claim {
     Claim {
+        user: None,
         client,
         ttl: Millis(3000),
         linger: Millis(0),

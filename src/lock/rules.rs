@@ -47,7 +47,7 @@ pub struct Grant {
     pub holds: u32,
     /// The token of this owner's hold, and when it began.
     pub fence: Option<Fence>,
-    /// Until the lease ends, whoever holds it.
+    /// Until the lease ends, whoever holds it: rounded down for the holder, and up for others.
     pub ttl: Millis,
 }
 
@@ -138,7 +138,7 @@ pub fn acquire(
             let busy = Grant {
                 holds: 0,
                 fence: None,
-                ttl: until.left(now),
+                ttl: until.wait(now),
             };
             Ok((Change::Update(Update::default()), busy))
         }

@@ -299,7 +299,7 @@ fn undo_one(lock: &Lock, token: Token) {
 /// How long the lock is still held, whoever holds it.
 pub fn time_left(ctx: *mut RedisModuleCtx, place: &Place) -> Millis {
     let now = clock::now();
-    let left = |lock: &Lock| lock.key.deadline().map(|end: Deadline| end.left(now));
+    let left = |lock: &Lock| lock.key.deadline().map(|end: Deadline| end.wait(now));
     read_lock(ctx, place, left).unwrap_or(Millis(0))
 }
 

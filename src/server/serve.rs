@@ -92,8 +92,8 @@ fn grant(
     now: Now,
 ) -> bool {
     let (hold, answers) = STATE.with(|state| {
-        let longest = state.settings.longest_ttl();
-        hand_over(waits, view, longest, now, &mut state.tokens)
+        let limits = state.settings.limits();
+        hand_over(waits, view, now, &limits, &mut state.tokens)
     });
     let tick = clock::tick();
     for ((_, waiter), (_, outcome)) in waits.iter().zip(&answers) {

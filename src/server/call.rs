@@ -171,7 +171,7 @@ impl Store for Call<'_> {
     }
 
     fn answered(&mut self, grant: &Grant) {
-        if let Some(token) = grant.token {
+        if let Some(token) = grant.token() {
             STATE.with(|state| state.waiting.pending.answered(token, grant.holds));
         }
     }

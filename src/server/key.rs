@@ -3,7 +3,7 @@
 use super::guard::check_may_open_key;
 use super::string::{OwnedStr, Str};
 use crate::command::Holder;
-use crate::lock::{parse_holds, parse_token, Deadline, Error, Hold, MODE_FIELD, TOKEN_FIELD};
+use crate::lock::{parse_holds, Deadline, Error, Fence, Hold, MAX_OWNER, MODE_FIELD};
 use redis_module::raw::{self, RedisModuleString};
 use std::ffi::{c_int, c_void};
 use std::ptr::null_mut;
@@ -11,7 +11,6 @@ use std::ptr::null_mut;
 const READ: c_int = raw::REDISMODULE_READ as c_int;
 const WRITE: c_int = raw::REDISMODULE_WRITE as c_int;
 const NONE: c_int = raw::REDISMODULE_HASH_NONE as c_int;
-const EXISTS: c_int = raw::REDISMODULE_HASH_EXISTS as c_int;
 
 /// As the value of a field: the field goes.
 const DELETE: *mut RedisModuleString = std::ptr::without_provenance_mut(1);
@@ -74,17 +73,6 @@ impl Key {
         (one, two)
     }
 
-    /// Whether the hash has the field.
-    pub fn has(&self, field: Str) -> bool {
-        let get = api!(RedisModule_HashGet);
-        let mut found: c_int = 0;
-        let out: *mut c_int = &mut found;
-        let end: *mut c_void = null_mut();
-        // SAFETY: a field, where to put whether it is there, and a null, as the function wants.
-        unsafe { get(self.raw, EXISTS, field.raw(), out, end) };
-        found != 0
-    }
-
     /// Sets fields of the hash, which is created where the key is absent. A field that is `None`
     /// stays as it is. Then the field `gone` is taken out.
     pub fn set(&self, first: Option<(Str, Str)>, second: Option<(Str, Str)>, gone: Option<Str>) {
@@ -139,18 +127,18 @@ impl Key {
         let deadline = self.deadline().ok_or(Error::WrongType)?;
         let mut pairs = Pairs::default();
         self.scan(&mut pairs);
-        let (tokens, owners): (Vec<_>, Vec<_>) = pairs
+        let (modes, owners): (Vec<_>, Vec<_>) = pairs
             .0
             .into_iter()
-            .partition(|(field, _)| field == TOKEN_FIELD);
+            .partition(|(field, _)| field == MODE_FIELD);
         let [(owner, holds)] = <[_; 1]>::try_from(owners).map_err(|_| Error::WrongType)?;
-        if owner == MODE_FIELD || owner.is_empty() || owner.len() > crate::lock::MAX_OWNER {
+        if owner.is_empty() || owner.len() > MAX_OWNER {
             return Err(Error::WrongType);
         }
-        let token = tokens.first().map(|(_, token)| parse_token(token));
+        let fence = modes.first().map(|(_, mode)| Fence::parse(mode));
         let hold = Hold {
             holds: parse_holds(&holds)?,
-            token: token.transpose()?,
+            fence: fence.transpose()?,
             deadline,
         };
         Ok(Holder { owner, hold })

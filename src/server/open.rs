@@ -56,12 +56,11 @@ impl<'a> Lock<'a> {
             Kind::Other => return Err(Error::WrongType),
             Kind::Hash => (),
         }
-        let (holds, token) = key.get(owner, self.words.token_field);
+        let (holds, mode) = key.get(owner, self.words.mode_field);
         let fields = Fields {
             count: key.fields(),
             owner: holds.as_ref().map(OwnedStr::bytes),
-            token: token.as_ref().map(OwnedStr::bytes),
-            mode: holds.is_none() && key.has(self.words.mode_field),
+            mode: mode.as_ref().map(OwnedStr::bytes),
             deadline: key.deadline(),
         };
         let (view, token) = fields.as_lock(now)?;
@@ -79,7 +78,7 @@ impl<'a> Lock<'a> {
             Kind::Hash => (),
         }
         let holder = self.key.holder()?;
-        if let Some(token) = holder.hold.token {
+        if let Some(token) = holder.hold.token() {
             STATE.with(|state| state.tokens.saw(token));
         }
         Ok((!holder.hold.deadline.has_passed(now)).then_some(holder))

@@ -78,7 +78,7 @@ pub fn send_error(ctx: *mut RedisModuleCtx, text: &str) {
 }
 
 fn token(grant: &Grant) -> i64 {
-    grant.token.map_or(0, Token::get)
+    grant.token().map_or(0, Token::get)
 }
 
 fn array(ctx: *mut RedisModuleCtx, len: i64) {

@@ -109,7 +109,7 @@ fn grant(
     for (id, outcome) in answers {
         let told = match outcome {
             Ok(grant) => {
-                if let Some(token) = grant.token {
+                if let Some(token) = grant.token() {
                     STATE.with(|state| {
                         let pending = &mut state.waiting.pending;
                         pending.granted(id, place.clone(), token, grant.holds);

@@ -50,7 +50,7 @@ pub fn check_connection(ctx: *mut RedisModuleCtx) -> Result<(), Error> {
 pub fn bind(ctx: *mut RedisModuleCtx, place: &Place, owner: &[u8], grant: &Grant, claim: Claim) {
     let client = claim.client;
     ask(ctx, place, &Rc::from(owner), grant, claim);
-    let Some(token) = grant.token else { return };
+    let Some(token) = grant.token() else { return };
     let tick = clock::tick();
     STATE.with(|state| state.sessions.told(place, token, client, tick));
     timer::set(ctx);
@@ -58,11 +58,11 @@ pub fn bind(ctx: *mut RedisModuleCtx, place: &Place, owner: &[u8], grant: &Grant
 
 /// Will bind a hold to the connection of a client once it is told of its grant.
 pub fn ask(ctx: *mut RedisModuleCtx, place: &Place, owner: &Rc<[u8]>, grant: &Grant, claim: Claim) {
-    let Some(token) = grant.token else { return };
+    let Some(fence) = grant.fence else { return };
     events::watch_keys(ctx, events::CHANGES);
     let lost = STATE.with(|state| {
         let sessions = &mut state.sessions;
-        sessions.ask(place, owner, token, grant.holds, claim)
+        sessions.ask(place, owner, fence, grant.holds, claim)
     });
     if let Some(lost) = lost {
         tell_of_loss(ctx, place, &lost);
@@ -94,8 +94,8 @@ pub fn follow(lock: &Lock, change: &Change) {
                 sessions.end(db, name);
                 None
             }
-            Change::Take { token, holds, .. } => {
-                let lost = sessions.replace(db, name, *token);
+            Change::Take { fence, holds, .. } => {
+                let lost = sessions.replace(db, name, fence.token);
                 sessions.set_holds(db, name, *holds);
                 lost
             }
@@ -174,7 +174,7 @@ fn restore(lock: &Lock, session: &Session, claim: &Claim) {
     let change = Change::Take {
         lapsed: !matches!(lock.key.kind(), Kind::Empty),
         holds: session.holds,
-        token: session.token,
+        fence: session.fence,
         deadline,
     };
     lock.apply(OwnedStr::new(&session.owner).lend(), &change);

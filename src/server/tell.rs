@@ -145,7 +145,7 @@ pub fn take_back(ctx: *mut RedisModuleCtx, id: WaiterId) {
 pub fn busy(ttl: Millis) -> Grant {
     Grant {
         holds: 0,
-        token: None,
+        fence: None,
         ttl,
     }
 }

@@ -5,7 +5,7 @@ use super::serve;
 use super::sessions;
 use super::state::STATE;
 use super::string::{AnyStr, OwnedStr, Str};
-use crate::lock::{Change, Channel, Deadline, Hold, Token, Update};
+use crate::lock::{Change, Channel, Deadline, Fence, Hold, Update};
 use crate::settings::Notify;
 use redis_module::raw;
 use std::ffi::{c_int, CStr};
@@ -23,20 +23,20 @@ impl Lock<'_> {
             Change::Take {
                 lapsed,
                 holds,
-                token,
+                fence,
                 deadline,
             } => {
                 if *lapsed {
                     self.expire();
                 }
-                let fields = (Some(*holds), Some(*token));
+                let fields = (Some(*holds), Some(*fence));
                 self.hold(None, owner, fields, Some(*deadline));
             }
             Change::Update(Update {
                 holds,
-                token,
+                fence,
                 deadline,
-            }) => self.hold(None, owner, (*holds, *token), *deadline),
+            }) => self.hold(None, owner, (*holds, *fence), *deadline),
             Change::Free | Change::Force => {
                 if serve::pass_on(self, Some(owner)) {
                     return;
@@ -55,16 +55,16 @@ impl Lock<'_> {
     /// To all who watch or listen, and on replicas, the old hold is deleted and the new one made;
     /// here only the fields change, which is half the work.
     pub fn hand_on(&self, from: Option<Str>, to: Str, hold: &Hold) {
-        let Some(token) = hold.token else { return };
+        let Some(fence) = hold.fence else { return };
         let (holds, deadline) = (hold.holds, hold.deadline);
         let change = Change::Take {
             lapsed: false,
             holds,
-            token,
+            fence,
             deadline,
         };
         sessions::follow(self, &change);
-        self.hold(from, to, (Some(holds), Some(token)), Some(deadline));
+        self.hold(from, to, (Some(holds), Some(fence)), Some(deadline));
     }
 
     /// Deletes a lock whose lease is over, as the server would a little later.
@@ -76,34 +76,34 @@ impl Lock<'_> {
         &self,
         from: Option<Str>,
         owner: Str,
-        (holds, token): (Option<u32>, Option<Token>),
+        (holds, fence): (Option<u32>, Option<Fence>),
         deadline: Option<Deadline>,
     ) {
         let holds = holds.map(|holds| match holds {
             1 => AnyStr::Lent(self.words.one),
             _ => AnyStr::Own(OwnedStr::number(i64::from(holds))),
         });
-        let token = token.map(|token| OwnedStr::number(token.get()));
+        let mode = fence.map(|fence| OwnedStr::new(fence.text().as_bytes()));
         let holds = holds.as_ref().map(|holds| (owner, holds.lend()));
-        let token = token
+        let mode = mode
             .as_ref()
-            .map(|token| (self.words.token_field, token.lend()));
-        if holds.is_some() || token.is_some() {
+            .map(|mode| (self.words.mode_field, mode.lend()));
+        if holds.is_some() || mode.is_some() {
             let gone = from.filter(|from| from.bytes() != owner.bytes());
-            self.key.set(holds, token, gone);
+            self.key.set(holds, mode, gone);
             if from.is_some() {
                 self.is_deleted(raw::REDISMODULE_NOTIFY_GENERIC, c"del");
             }
-            self.replicate_fields(holds, token);
+            self.replicate_fields(holds, mode);
         }
         if let Some(deadline) = deadline {
             self.key.set_deadline(deadline);
             self.replicate_deadline(deadline);
         }
-        if holds.is_some() || token.is_some() || deadline.is_some() {
+        if holds.is_some() || mode.is_some() || deadline.is_some() {
             self.signal();
         }
-        if holds.is_some() || token.is_some() {
+        if holds.is_some() || mode.is_some() {
             self.event(raw::REDISMODULE_NOTIFY_HASH, c"hset");
         }
         if deadline.is_some() {

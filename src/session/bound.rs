@@ -1,7 +1,7 @@
 //! Who is bound to which hold, and when each is to be renewed.
 
 use super::RENEWED_AFTER;
-use crate::lock::{Millis, Token};
+use crate::lock::{Fence, Millis, Token};
 use crate::queue::{Place, Tick};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -24,8 +24,8 @@ pub struct Claim {
 pub struct Session {
     /// Who holds the lock.
     pub owner: Rc<[u8]>,
-    /// Its token: another hold of the same owner is not this one's.
-    pub token: Token,
+    /// Its token, and when it began: another hold of the same owner is not this one's.
+    pub fence: Fence,
     /// The hold count as it was last seen.
     pub holds: u32,
     /// Someone else has changed the key since it was looked at: if it is gone, it was deleted.
@@ -106,17 +106,17 @@ impl Sessions {
         &mut self,
         place: &Place,
         owner: &Rc<[u8]>,
-        token: Token,
+        fence: Fence,
         holds: u32,
         claim: Claim,
     ) -> Option<Session> {
-        let lost = self.replace(place.db, &place.name, token);
+        let lost = self.replace(place.db, &place.name, fence.token);
         let sessions = self.sessions.entry(place.db).or_default();
         let session = sessions.entry(place.name.clone()).or_insert_with(|| {
             self.count += 1;
             Session {
                 owner: owner.clone(),
-                token,
+                fence,
                 holds,
                 changed: false,
                 bound: None,
@@ -137,7 +137,7 @@ impl Sessions {
         let Some(session) = self.get_mut(place.db, &place.name) else {
             return;
         };
-        if session.token != token {
+        if session.fence.token != token {
             return;
         }
         let Some(at) = session.asked.iter().rposition(|c| c.client == client) else {
@@ -162,7 +162,7 @@ impl Sessions {
         let Some(session) = self.get_mut(place.db, &place.name) else {
             return;
         };
-        if session.token != token {
+        if session.fence.token != token {
             return;
         }
         session.asked.retain(|claim| claim.client != client);
@@ -290,7 +290,7 @@ impl Sessions {
 
     /// A hold with this token is written. Returns the session of another hold, which is lost.
     pub fn replace(&mut self, db: i32, name: &[u8], token: Token) -> Option<Session> {
-        let other = self.get(db, name).is_some_and(|s| s.token != token);
+        let other = self.get(db, name).is_some_and(|s| s.fence.token != token);
         other.then(|| self.end(db, name)).flatten()
     }
 

@@ -51,7 +51,7 @@ fn a_lapsed_lock_is_taken_at_once_even_where_the_server_expires_nothing_by_itsel
     assert_eq!(grants, 1);
     assert!(client
         .run("HGETALL orders")
-        .starts_with("[you 1 fencing_token "));
+        .starts_with("[you 1 mode fenced:"));
     assert!(client.int("PTTL orders") > 50_000);
 }
 
@@ -65,7 +65,7 @@ fn a_lease_that_ends_while_a_script_runs_ends_for_the_script_too() {
         "repeat local t = redis.call('LOCK.ACQUIRE', KEYS[1], 'you', '60000') until t[1] == 1 \
                   return redis.call('HGETALL', KEYS[1])";
     let reply = client.say(&[b"EVAL", script.as_bytes(), b"1", b"orders"]);
-    assert!(reply.starts_with("[you 1 fencing_token "), "{reply}");
+    assert!(reply.starts_with("[you 1 mode fenced:"), "{reply}");
     assert!(client.int("PTTL orders") > 50_000);
 }
 
@@ -117,7 +117,7 @@ fn tokens_grow_past_that_of_a_lock_which_was_restored() {
     ] {
         let server = Server::start();
         let mut client = server.client();
-        client.run(&format!("HSET orders me 1 fencing_token {FAR}"));
+        client.run(&format!("HSET orders me 1 mode fenced:{FAR}"));
         client.run("PEXPIRE orders 60000");
         let redis::Value::BulkString(dump) = client.ask("DUMP orders") else {
             panic!("no dump")
@@ -147,7 +147,7 @@ fn a_planted_token_out_of_range_is_refused() {
         "1.5",
         "007",
     ] {
-        client.run(&format!("HSET orders me 1 fencing_token {token}"));
+        client.run(&format!("HSET orders me 1 mode fenced:{token}"));
         client.run("PEXPIRE orders 60000");
         for line in [
             "LOCK.ACQUIRE orders me",
@@ -166,7 +166,7 @@ fn a_planted_token_out_of_range_is_refused() {
         }
         assert_eq!(
             client.run("HGETALL orders"),
-            format!("[me 1 fencing_token {token}]")
+            format!("[me 1 mode fenced:{token}]")
         );
     }
 }
@@ -175,7 +175,7 @@ fn a_planted_token_out_of_range_is_refused() {
 fn the_largest_token_is_the_last_and_none_wraps() {
     let server = Server::start();
     let mut client = server.client();
-    client.run("HSET orders me 1 fencing_token 9007199254740990");
+    client.run("HSET orders me 1 mode fenced:9007199254740990");
     client.run("PEXPIRE orders 60000");
     assert_eq!(
         client.grant("LOCK.ACQUIRE orders me")[1..3],

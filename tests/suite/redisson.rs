@@ -212,7 +212,8 @@ fn redissons_read_write_lock_is_refused_and_never_changed() {
         "mode read theirs:1 2",
         "mode read theirs:1 1 theirs:2 1",
         "mode write",
-        "mode write fencing_token 7",
+        "mode fenced:7",
+        "mode fenced me 1",
     ] {
         client.run("DEL orders");
         client.run(&format!("HSET orders {fields}"));

@@ -47,7 +47,7 @@ fn lua_reads_a_token_exactly() {
     let server = Server::start();
     let mut client = server.client();
     // The largest token but one, so that the largest is issued next.
-    client.run("HSET planted me 1 fencing_token 9007199254740989");
+    client.run("HSET planted me 1 mode fenced:9007199254740989");
     client.run("PEXPIRE planted 60000");
     client.run("LOCK.INFO planted");
     let script = "local token = redis.call('LOCK.ACQUIRE', KEYS[1], 'me')[3]

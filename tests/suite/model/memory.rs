@@ -52,8 +52,7 @@ impl Store for Key<'_> {
         let fields = Fields {
             count: hash.fields.len(),
             owner: field(owner),
-            token: field(lock::TOKEN_FIELD),
-            mode: field(lock::MODE_FIELD).is_some(),
+            mode: field(lock::MODE_FIELD),
             deadline: Some(hash.deadline),
         };
         let (view, token) = fields.as_lock(self.memory.now)?;
@@ -70,7 +69,7 @@ impl Store for Key<'_> {
         let owners: Vec<_> = hash
             .fields
             .keys()
-            .filter(|name| *name != lock::TOKEN_FIELD)
+            .filter(|name| *name != lock::MODE_FIELD)
             .collect();
         let [owner] = owners[..] else {
             return Err(lock::Error::WrongType);
@@ -88,7 +87,7 @@ impl Store for Key<'_> {
 
     fn apply(&mut self, owner: &[u8], change: &Change) {
         let (keys, name) = (&mut self.memory.keys, self.name.clone());
-        let text = |number: i64| number.to_string().into_bytes();
+        let count = |holds: u32| holds.to_string().into_bytes();
         match *change {
             Change::Free | Change::Force => {
                 assert!(keys.remove(&name).is_some(), "freed what was free")
@@ -96,7 +95,7 @@ impl Store for Key<'_> {
             Change::Take {
                 lapsed,
                 holds,
-                token,
+                fence,
                 deadline,
             } => {
                 assert_eq!(
@@ -104,21 +103,20 @@ impl Store for Key<'_> {
                     lapsed,
                     "a lapsed lease is told of"
                 );
-                let token = (lock::TOKEN_FIELD.to_vec(), text(token.get()));
-                let fields = BTreeMap::from([(owner.to_vec(), text(i64::from(holds))), token]);
+                let mode = (lock::MODE_FIELD.to_vec(), fence.text().as_bytes().to_vec());
+                let fields = BTreeMap::from([(owner.to_vec(), count(holds)), mode]);
                 keys.insert(name, Hash { fields, deadline });
             }
             Change::Update(update) if update == Update::default() => (),
             Change::Update(Update {
                 holds,
-                token,
+                fence,
                 deadline,
             }) => {
                 let hash = keys.get_mut(&name).expect("only what is there is updated");
-                let mut set =
-                    |field: &[u8], number| hash.fields.insert(field.to_vec(), text(number));
-                holds.map(|holds| set(owner, i64::from(holds)));
-                token.map(|token| set(lock::TOKEN_FIELD, token.get()));
+                let mut set = |field: &[u8], value| hash.fields.insert(field.to_vec(), value);
+                holds.map(|holds| set(owner, count(holds)));
+                fence.map(|fence| set(lock::MODE_FIELD, fence.text().as_bytes().to_vec()));
                 hash.deadline = deadline.unwrap_or(hash.deadline);
             }
         }
@@ -192,14 +190,14 @@ impl Memory {
             Ok(Reply::Grant(grant)) => Outcome::Grant {
                 acquired: grant.holds > 0,
                 holds: i64::from(grant.holds),
-                token: ordinal(grant.token),
+                token: ordinal(grant.token()),
                 ttl: grant.ttl.0,
             },
             Ok(Reply::Later | Reply::Lines(_)) => panic!("nobody may wait here"),
             Ok(Reply::Info(LockInfo { owner, grant, .. })) => Outcome::Info {
                 owner: String::from_utf8(owner.unwrap()).unwrap(),
                 holds: i64::from(grant.holds),
-                token: ordinal(grant.token),
+                token: ordinal(grant.token()),
                 ttl: grant.ttl.0,
             },
             Ok(Reply::Integer(number)) => Outcome::Integer(number),

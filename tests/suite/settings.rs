@@ -1,7 +1,7 @@
 //! The module's settings: by CONFIG where the server has that for modules, in its configuration
 //! file, and as arguments of the module everywhere.
 
-use crate::support::{skip, Client, Listener, Server, Setup};
+use crate::support::{eventually, skip, Client, Listener, Server, Setup};
 
 /// The server and a connection, where modules can have settings of the server's.
 fn configurable(setup: Setup) -> Option<(Server, Client)> {
@@ -283,6 +283,9 @@ fn config_rewrite_writes_a_file_that_brings_the_settings_back() {
     let again = again.start();
     let mut client = again.client();
     assert_eq!(SETTINGS.map(|name| get(&mut client, name)), before);
+    eventually("the grace period is over", || {
+        client.counter("grace_ms_left") == 0
+    });
     assert_eq!(default_ttl(&mut client), 4000);
 }
 

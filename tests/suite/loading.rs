@@ -1,6 +1,6 @@
 //! Loading the module: its arguments, the server's configuration file, warnings, and unloading.
 
-use crate::support::{module, skip, version, Client, Listener, Server, Setup};
+use crate::support::{module, skip, version, Client, Listener, Server, Setup, Waiter};
 
 /// The log of a server that must not start.
 fn log_of_refusal(setup: Setup) -> String {
@@ -199,6 +199,63 @@ fn a_policy_that_may_evict_locks_is_warned_of_by_its_name() {
         let log = setup.start().log();
         assert!(!log.contains("maxmemory-policy"), "{log}");
     }
+}
+
+#[test]
+fn a_timeout_that_closes_idle_holders_is_warned_of_at_load_and_when_it_is_set() {
+    let warning = |seconds| format!("<lock> timeout is {seconds}: ");
+    let log = Setup::new().config("timeout 300").start().log();
+    assert!(log.contains(&warning(300)), "{log}");
+    let server = Server::start();
+    assert!(!server.log().contains("timeout is"), "{}", server.log());
+    let mut client = server.client();
+    assert_eq!(client.run("CONFIG SET timeout 60"), "OK");
+    assert!(server.log().contains(&warning(60)), "{}", server.log());
+    assert_eq!(client.run("CONFIG SET timeout 0"), "OK");
+    assert!(!server.log().contains(&warning(0)), "{}", server.log());
+    assert_eq!(client.run("CONFIG SET maxmemory-policy allkeys-lru"), "OK");
+    let log = server.log();
+    assert!(
+        log.contains("<lock> maxmemory-policy is allkeys-lru: "),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_server_that_has_renamed_what_locks_are_propagated_as_does_not_load_the_module() {
+    for name in ["HSET", "DEL", "PEXPIREAT"] {
+        for other in ["\"\"", "hidden"] {
+            let setup = Setup::new().config(&format!("rename-command {name} {other}"));
+            let log = log_of_refusal(setup);
+            let why = format!("<lock> the server has renamed {name}: ");
+            assert!(log.contains(&why), "{log}");
+        }
+    }
+    let server = Setup::new().config("rename-command CLIENT hidden").start();
+    let log = server.log();
+    assert!(
+        log.contains("<lock> the server has renamed CLIENT: "),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_module_whose_last_session_or_wait_has_ended_is_unloaded_at_once() {
+    let server = loadable(Setup::new()).start();
+    let mut client = server.client();
+    client.grant("LOCK.ACQUIRE orders me 60000 SESSION");
+    assert!(client.run("MODULE UNLOAD lock").starts_with("ERR "));
+    assert_eq!(client.int("LOCK.RELEASE orders me"), 0);
+    assert_eq!(client.run("MODULE UNLOAD lock"), "OK");
+
+    assert_eq!(load(&mut client, ""), "OK");
+    client.grant("LOCK.ACQUIRE orders me 60000");
+    let mut waiter = Waiter::start(&server, "LOCK.ACQUIRE orders you 60000 WAIT 600000");
+    assert!(client.run("MODULE UNLOAD lock").starts_with("ERR "));
+    assert_eq!(client.int("LOCK.RELEASE orders me"), 0);
+    assert_eq!(waiter.grant()[..2], [1, 1]);
+    assert_eq!(waiter.run("LOCK.RELEASE orders you"), "0");
+    assert_eq!(client.run("MODULE UNLOAD lock"), "OK");
 }
 
 #[test]

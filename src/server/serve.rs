@@ -1,6 +1,6 @@
 //! Serves the lines: whoever is first gets the lock as soon as it is free.
 
-use super::circles::refuse_circles_of;
+use super::circles;
 use super::clock;
 use super::grace;
 use super::open::{read_lock, with_lock, Lock};
@@ -12,7 +12,7 @@ use super::string::{OwnedStr, Str};
 use super::tell::{answer, busy, Answer};
 use super::timer::{self, RETRY};
 use crate::lock::{release, Deadline, Millis, Now, Release, Token, View};
-use crate::queue::{hand_over, turned, Place, Tick, Turned, Waiter, WaiterId};
+use crate::queue::{hand_over, turned, Holding, Place, Tick, Turned, Waiter, WaiterId};
 use redis_module::raw::RedisModuleCtx;
 use std::rc::Rc;
 
@@ -33,7 +33,11 @@ pub fn pass_on(lock: &Lock, from: Option<Str>) -> bool {
         let free = View::Free { lapsed: false };
         if grant(lock, from, owner, place, &waits, free, now) {
             STATE.with(|state| state.counters.handed_over += 1);
-            refuse_circles_of(lock.ctx, owner);
+            let holding = Holding {
+                owner: owner.clone(),
+                client: None, // bound when the client is told, which does not wait then
+            };
+            circles::refuse_circles(lock.ctx, place, holding);
             timer::set(lock.ctx);
             return true;
         }
@@ -71,7 +75,7 @@ fn grant(
         lock.hand_on(from, OwnedStr::new(owner).lend(), &hold);
         STATE.with(|state| state.waiting.lines.set_lease(place, Some(hold.deadline)));
     }
-    for (id, outcome) in answers {
+    for ((_, waiter), (id, outcome)) in waits.iter().zip(answers) {
         let told = match outcome {
             Ok(grant) => {
                 if let Some(token) = grant.token {
@@ -79,8 +83,7 @@ fn grant(
                         let pending = &mut state.waiting.pending;
                         pending.granted(id, place.clone(), token, grant.holds);
                     });
-                    let mut claims = waits.iter().filter(|(wait, _)| *wait == id);
-                    if let Some(claim) = claims.find_map(|(_, waiter)| waiter.session) {
+                    if let Some(claim) = waiter.session {
                         sessions::ask(lock.ctx, place, owner, &grant, claim);
                     }
                 }
@@ -115,6 +118,8 @@ pub fn settle(lock: &Lock) -> bool {
     match lock.view(owner_name.lend(), now) {
         Ok(View::Theirs(deadline)) => {
             STATE.with(|state| state.waiting.lines.set_lease(&place, Some(deadline)));
+            // By others' commands it may be another's now.
+            circles::refuse_circles_of(lock, &place);
             false
         }
         Ok(View::Free { lapsed }) => {
@@ -134,7 +139,9 @@ pub fn settle(lock: &Lock) -> bool {
         // It took the lock elsewhere, by Redisson's script: its waits are reentries.
         Ok(view @ View::Mine(_)) => {
             let waits = STATE.with(|state| state.waiting.lines.take_first(db, name));
-            grant(lock, None, &owner, &place, &waits, view, now)
+            let granted = grant(lock, None, &owner, &place, &waits, view, now);
+            circles::refuse_circles_of(lock, &place);
+            granted
         }
         Err(refusal) => {
             let lease = STATE.with(|state| state.waiting.lines.lease(&place));
@@ -159,6 +166,7 @@ pub fn settle(lock: &Lock) -> bool {
 /// told of, and waits whose time is up.
 pub fn work(ctx: *mut RedisModuleCtx) {
     let tick = clock::tick();
+    circles::begin();
     grace::look(ctx);
     grace::note_end();
     slots::look(ctx, tick);

@@ -3,12 +3,11 @@
 //!
 //! Each of these ended a server, some of them only under AddressSanitizer. A server here has what it
 //! frees overwritten, so that more of it shows.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
-
+use crate::support::{
+    allow_many_files, eventually, skip, three_masters, Client, Server, Setup, Waiter,
+};
 use std::time::Duration;
-use support::{allow_many_files, eventually, skip, three_masters, Client, Server, Setup, Waiter};
 
 fn names(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|n| format!("{prefix}{n}")).collect()

@@ -34,5 +34,6 @@ mod slots;
 mod soak;
 mod support;
 mod waiting;
+mod walks;
 mod watching;
 mod write_rules;

@@ -215,7 +215,12 @@ pub fn stop(ctx: *mut RedisModuleCtx) {
         let timer = &mut state.waiting.timer;
         (timer.set.take(), timer.at_end.take(), timer.closes.take())
     });
-    for id in set.map(|set| set.id).into_iter().chain(at_end).chain(closes) {
+    for id in set
+        .map(|set| set.id)
+        .into_iter()
+        .chain(at_end)
+        .chain(closes)
+    {
         stop_one(ctx, id);
     }
 }

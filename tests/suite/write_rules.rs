@@ -115,30 +115,6 @@ fn save(client: &mut Client, outcome: &str) {
 }
 
 #[test]
-fn a_writable_replica_grants_nothing_when_the_lease_of_its_masters_lock_ends() {
-    let (master, mut there) = held(Setup::new());
-    there.grant("LOCK.RENEW orders me 600000");
-    let replica = master.replica(Setup::new().config("replica-read-only no"));
-    let mut waiter = wait(&replica, "you");
-    assert!(!waiter.has_arrived());
-    let mut client = replica.client();
-    there.grant(&format!("LOCK.RENEW orders me {LEASE}"));
-    eventually("the lease has ended here too", || {
-        there.run("EXISTS orders");
-        client.int("EXISTS orders") == 0
-    });
-    let mut clock = Waiter::start(&replica, "LOCK.ACQUIRE other me 600000");
-    assert_eq!(clock.grant()[0], 1);
-    clock.send("LOCK.ACQUIRE other you WAIT 300");
-    assert_eq!(clock.grant()[0], 0);
-    assert!(!waiter.has_reply());
-    assert_eq!(client.int("EXISTS orders"), 0);
-    assert_eq!(client.run("REPLICAOF NO ONE"), "OK");
-    let reply = waiter.reply();
-    assert!(reply.starts_with("UNBLOCKED "), "{reply}");
-}
-
-#[test]
 fn a_pause_of_writes_or_of_everything_delays_the_grant_to_its_end() {
     for what in ["WRITE", "ALL"] {
         let (server, mut client) = held(Setup::new());

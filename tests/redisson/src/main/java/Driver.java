@@ -131,11 +131,15 @@ public class Driver {
                 return client.getReadWriteLock(name).writeLock();
             case "multi":
                 return client.getMultiLock(names.stream().map(client::getLock).toArray(RLock[]::new));
+            case "red":
+                return client.getRedLock(names.stream().map(client::getLock).toArray(RLock[]::new));
             // The rest is not in every version that is tested.
             case "values":
                 return byReflection(client, "getMultiLock", String.class, name, Collection.class, List.of("a", "b"));
             case "nonreentrant":
                 return byReflection(client, "getNonReentrantLock", String.class, name);
+            case "nonreentrantfair":
+                return byReflection(client, "getNonReentrantFairLock", String.class, name);
             default:
                 throw new IllegalArgumentException("no kind of lock: " + kind);
         }
@@ -155,7 +159,7 @@ public class Driver {
         }
     }
 
-    /** Calls a method of a lock. The argument is a lease or, for tryLock, how long to wait, in ms. */
+    /** Calls a method of a lock. The argument is the lease of lock, or how long tryLock waits, in ms. */
     private static Object onLock(RLock lock, String method, String argument) throws InterruptedException {
         switch (method) {
             case "lock":
@@ -184,7 +188,7 @@ public class Driver {
             case "remainTimeToLive":
                 return lock.remainTimeToLive();
             case "tryLockAndGetToken":
-                return ((RFencedLock) lock).tryLockAndGetToken();
+                return ((RFencedLock) lock).tryLockAndGetToken(Long.parseLong(argument), TimeUnit.MILLISECONDS);
             default:
                 throw new IllegalArgumentException("no method: " + method);
         }

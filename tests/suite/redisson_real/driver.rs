@@ -3,7 +3,8 @@
 //! Maven fetches Redisson and compiles the program once, below the target directory. Each version
 //! runs in one JVM, which all tests share and which ends with them.
 
-use crate::support::{self, Server, PATIENCE};
+use crate::support::toolchain::{command, execute, need, Missing};
+use crate::support::PATIENCE;
 use std::collections::HashMap;
 use std::env;
 use std::fs::{self, File};
@@ -18,33 +19,30 @@ use std::thread;
 /// The versions of Redisson that are tested.
 const VERSIONS: [&str; 2] = ["3.27.2", "4.7.0"];
 
-/// Redisson's own default: how long a lock lasts that was taken without a lease, in ms.
-const WATCHDOG_TIMEOUT: u64 = 30_000;
-
 /// Runs a test with each version of Redisson. Without Java or Maven it is skipped, or a failure
 /// with `LOCK_TEST_EXAMPLES=require`.
 pub fn with_each_version(test: impl Fn(&'static Jvm)) {
-    static JVMS: OnceLock<Result<[Jvm; 2], String>> = OnceLock::new();
-    match JVMS.get_or_init(start_all) {
-        // An older Redisson is only worth its time on one server.
-        Ok([_, newest]) if env::var_os("LOCK_TEST_SERVER").is_some() => test(newest),
+    static JVMS: OnceLock<Result<Vec<Jvm>, Missing>> = OnceLock::new();
+    // The older one is worth its time on one server only.
+    let one_of_many_servers = env::var_os("LOCK_TEST_SERVER").is_some();
+    let versions = &VERSIONS[usize::from(one_of_many_servers)..];
+    match JVMS.get_or_init(|| versions.iter().map(|version| start(version)).collect()) {
         Ok(jvms) => jvms.iter().for_each(|jvm| {
             eprintln!("with Redisson {}", jvm.version);
             test(jvm);
         }),
-        Err(missing) => {
-            let required = env::var_os("LOCK_TEST_EXAMPLES").is_some_and(|v| v == "require");
-            assert!(!required, "Redisson cannot be run: {missing}");
-            support::skip(missing.trim().lines().last().unwrap_or(missing));
-        }
+        Err(missing) => missing.skip("Redisson"),
     }
 }
+
+/// Who waits for which call. None once the JVM has ended.
+type Pending = Arc<Mutex<Option<HashMap<u64, mpsc::Sender<String>>>>>;
 
 /// A Java virtual machine in which a version of Redisson runs.
 pub struct Jvm {
     version: &'static str,
     stdin: Mutex<ChildStdin>,
-    pending: Arc<Mutex<Option<HashMap<u64, mpsc::Sender<String>>>>>,
+    pending: Pending,
     errors: PathBuf,
     next: AtomicU64,
 }
@@ -75,25 +73,18 @@ impl Jvm {
         self.version.starts_with("4.")
     }
 
-    /// Connects a client.
-    pub fn connect(&'static self, server: &Server) -> Redisson {
-        self.connect_with(&server.url(), WATCHDOG_TIMEOUT)
-    }
-
-    /// Connects a client to a cluster.
-    pub fn connect_to_cluster(&'static self, node: &Server) -> Redisson {
-        self.connect_with(&format!("cluster+{}", node.url()), WATCHDOG_TIMEOUT)
-    }
-
-    /// Connects a client whose watchdog renews every third of so many ms.
-    pub fn connect_with(&'static self, url: &str, watchdog_timeout: u64) -> Redisson {
+    /// Connects a client. Before a URL, `cluster+` says that it leads to a node of a cluster. A lock
+    /// without a lease is taken for `watchdog_timeout` ms, and renewed every third of that.
+    pub fn connect(&'static self, url: &str, watchdog_timeout: u64) -> Redisson {
         let client = Redisson {
             jvm: self,
             name: self.next.fetch_add(1, Ordering::Relaxed).to_string(),
         };
         let url = url.trim_end_matches('/');
-        let outcome = client.thread(0).call(&format!("connect {url} {watchdog_timeout}"));
-        assert_eq!(outcome, "done");
+        let outcome = client
+            .thread(0)
+            .call(&format!("connect {url} {watchdog_timeout}"));
+        assert_eq!(outcome, "done", "{url}");
         client
     }
 
@@ -188,26 +179,22 @@ impl Call {
     }
 }
 
-fn start_all() -> Result<[Jvm; 2], String> {
-    let [older, newer] = VERSIONS;
-    Ok([start(older)?, start(newer)?])
-}
-
-fn start(version: &'static str) -> Result<Jvm, String> {
+fn start(version: &'static str) -> Result<Jvm, Missing> {
     let folder = prepare(version)?;
     let errors = folder.join("errors");
+    let classes = folder.join("target/classes");
     let libraries = fs::read_to_string(folder.join("classpath")).unwrap();
     let mut java = Command::new("java")
         // It starts faster, and takes less of a small machine.
         .args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m"])
         .arg("-classpath")
-        .arg(format!("{}:{libraries}", folder.join("classes").display()))
+        .arg(format!("{}:{libraries}", classes.display()))
         .arg("Driver")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(File::create(&errors).unwrap())
         .spawn()
-        .map_err(|error| format!("java cannot be run: {error}"))?;
+        .map_err(|error| Missing(format!("java is missing: {error}")))?;
     let pending = Arc::new(Mutex::new(Some(HashMap::new())));
     let stdin = Mutex::new(java.stdin.take().unwrap());
     let stdout = java.stdout.take().unwrap();
@@ -222,12 +209,8 @@ fn start(version: &'static str) -> Result<Jvm, String> {
     })
 }
 
-/// Hands each outcome to who waits for it, until the JVM ends.
-fn read(
-    stdout: ChildStdout,
-    pending: &Mutex<Option<HashMap<u64, mpsc::Sender<String>>>>,
-    mut java: Child,
-) {
+/// Delivers each outcome to who waits for it, until the JVM ends.
+fn read(stdout: ChildStdout, pending: &Pending, mut java: Child) {
     for line in BufReader::new(stdout).lines().map_while(Result::ok) {
         let call = line.split_once(' ').and_then(|(number, outcome)| {
             let number: u64 = number.parse().ok()?;
@@ -244,15 +227,8 @@ fn read(
 }
 
 /// Fetches a version of Redisson and compiles the program that calls it, unless that is done.
-/// Returns the directory of both, or what this machine lacks.
-fn prepare(version: &str) -> Result<PathBuf, String> {
-    let compiler = execute(Command::new("javac").arg("-version"))?;
-    let major = compiler.trim_start_matches("javac ").split('.').next();
-    match major.and_then(|major| major.parse::<u32>().ok()) {
-        Some(17..) => (),
-        _ => return Err(format!("Java 17 or newer is needed, not {compiler}")),
-    }
-
+/// Returns the directory of both.
+fn prepare(version: &str) -> Result<PathBuf, Missing> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/redisson");
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let folder = target.join("redisson").join(version);
@@ -260,42 +236,35 @@ fn prepare(version: &str) -> Result<PathBuf, String> {
     let wanted = [Path::new("pom.xml"), program].map(|path| fs::read(sources.join(path)).unwrap());
     let built = folder.join("built");
     if fs::read(&built).is_ok_and(|built| built == wanted.concat()) {
-        return Ok(folder);
+        // Maven's own directory may have been emptied since.
+        let classpath = fs::read_to_string(folder.join("classpath")).unwrap();
+        if classpath.split(':').all(|path| Path::new(path).exists()) {
+            return Ok(folder);
+        }
     }
 
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(folder.join(program).parent().unwrap()).unwrap();
     fs::write(folder.join("pom.xml"), &wanted[0]).unwrap();
     fs::write(folder.join(program), &wanted[1]).unwrap();
-    let mut maven = Command::new("mvn");
-    maven
-        .args(["--quiet", "--batch-mode", "compile"])
-        .arg("dependency:build-classpath")
-        .arg(format!("-Dredisson.version={version}"))
-        .arg("-Dmdep.outputFile=classpath")
-        .current_dir(&folder);
-    if let Err(log) = execute(&mut maven) {
-        // What Maven says of a failure tells the network from the compiler.
-        let missing = ["cannot be run", "resolve", "transfer"];
-        assert!(missing.iter().any(|word| log.contains(word)), "{log}");
-        return Err(log);
+    let compiler = execute(&mut command(&folder, "javac -version"))
+        .map_err(|log| Missing(format!("javac is missing: {log}")))?;
+    let major = compiler.trim_start_matches("javac ").split('.').next();
+    if !matches!(major.map(str::parse), Some(Ok(17..))) {
+        return Err(Missing(format!("{compiler}: Java 17 or newer is needed")));
     }
-    fs::rename(folder.join("target/classes"), folder.join("classes")).unwrap();
+    need(&folder, "mvn --version")?;
+    let maven = format!(
+        "mvn --quiet --batch-mode compile dependency:build-classpath \
+         -Dmdep.outputFile=classpath -Dredisson.version={version}"
+    );
+    match execute(&mut command(&folder, &maven)) {
+        // What Maven says of a failure tells the network from the compiler.
+        Err(log) if log.contains("resolve") || log.contains("transfer") => {
+            return Err(Missing(log));
+        }
+        outcome => outcome.unwrap_or_else(|log| panic!("{maven}: {log}")),
+    };
     fs::write(built, wanted.concat()).unwrap();
     Ok(folder)
-}
-
-/// Runs a program to its end, and returns what it printed.
-fn execute(command: &mut Command) -> Result<String, String> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("{program} cannot be run: {error}"))?;
-    let [printed, complained] =
-        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    match output.status.success() {
-        true => Ok(printed.trim().to_owned()),
-        false => Err(format!("{program}: {printed}\n{complained}")),
-    }
 }

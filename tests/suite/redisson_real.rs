@@ -1,17 +1,15 @@
 //! Locks of ours and locks of real Redisson under one name. `docs/redisson.md` is the table of what
 //! is seen here.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "redisson_real/driver.rs"]
 mod driver;
-mod support;
 
+use crate::support::{cluster, eventually, Client, Listener, Server, Setup, Waiter};
 use driver::{with_each_version, Jvm, Redisson};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use support::{cluster, eventually, Client, Listener, Server, Setup, Waiter};
 
 const CHANNEL: &str = "redisson_lock__channel:{orders}";
 
@@ -26,12 +24,12 @@ fn no_lock_of_redisson_is_granted_while_ours_is_held() {
         ours.grant("LOCK.ACQUIRE orders me 600000");
         let before = ours.stored("orders");
         let kinds = kinds_that_exclude(jvm);
-        for kind in kinds.into_iter().chain(["read", "write", "multi"]) {
+        for kind in kinds.into_iter().chain(["read", "write", "multi", "red"]) {
             let lock = format!("{kind} orders");
             assert_eq!(theirs.call(&format!("tryLock {lock}")), "false", "{kind}");
             let waited = theirs.call(&format!("tryLock {lock} 20"));
             assert_eq!(waited, "false", "{kind}");
-            if kind != "multi" {
+            if !["multi", "red"].contains(&kind) {
                 let thrown = theirs.call(&format!("unlock {lock}"));
                 assert!(thrown.starts_with(NOT_LOCKED_BY_IT), "{kind}: {thrown}");
             }
@@ -70,11 +68,15 @@ fn locks_of_other_names_go_on_while_ours_is_held() {
         let theirs = &stage.theirs;
         stage.ours.grant("LOCK.ACQUIRE orders me 600000");
         let kinds = kinds_that_exclude(jvm);
-        for kind in kinds.into_iter().chain(["read", "write", "multi"]) {
-            for call in ["tryLock", "lock", "unlock", "unlock", "lock", "unlock"] {
-                let outcome = theirs.call(&format!("{call} {kind} invoices"));
-                let expected = if call == "tryLock" { "true" } else { "done" };
-                assert_eq!(outcome, expected, "{call} {kind}");
+        for kind in kinds.into_iter().chain(["read", "write", "multi", "red"]) {
+            for (call, outcome) in [
+                ("tryLock", "true"),
+                ("unlock", "done"),
+                ("lock", "done"),
+                ("unlock", "done"),
+            ] {
+                let call = format!("{call} {kind} invoices");
+                assert_eq!(theirs.call(&call), outcome, "{call}");
             }
         }
         assert_eq!(stage.ours.run("EXISTS invoices"), "0");
@@ -103,7 +105,8 @@ fn clients_of_both_never_hold_one_lock_at_once() {
                     }
                 });
             }
-            for (number, kind) in ["lock", "spin", "fenced"].into_iter().enumerate() {
+            // Not a spin lock: it wakes nobody, other locks of Redisson's neither.
+            for (number, kind) in ["lock", "fenced", "lock"].into_iter().enumerate() {
                 let (mut client, stage) = (stage.server.client(), &stage);
                 scope.spawn(move || {
                     let thread = stage.theirs.thread(number as u64);
@@ -165,8 +168,9 @@ fn a_lock_of_redisson_that_sleeps_is_woken_when_our_lease_is_shortened() {
 #[test]
 fn a_lock_of_redisson_that_sleeps_is_woken_by_ours_in_a_cluster() {
     with_each_version(|jvm| {
-        let node = cluster(Setup::new());
-        let theirs = jvm.connect_to_cluster(&node);
+        // Redisson connects to what a node says of itself, which would be no address.
+        let node = cluster(Setup::new().config("cluster-announce-ip 127.0.0.1"));
+        let theirs = jvm.connect(&format!("cluster+{}", node.url()), 30_000);
         let mut ours = node.client();
         ours.grant("LOCK.ACQUIRE orders me 600000");
         let lock = theirs.start("lock lock orders");
@@ -216,11 +220,11 @@ fn our_wait_is_served_whenever_a_lock_of_redisson_gets_free() {
 #[test]
 fn redissons_watchdog_renews_its_own_lock_and_never_ours() {
     with_each_version(|jvm| {
-        let server = Server::start();
-        let theirs = jvm.connect_with(&server.url(), 4_500);
-        let mut ours = server.client();
+        let mut stage = Stage::with_watchdog(jvm, 4_500);
+        let (ours, theirs) = (&mut stage.ours, &stage.theirs);
         assert_eq!(theirs.call("lock lock orders"), "done");
-        let mut waiter = Waiter::start(&server, "LOCK.ACQUIRE orders me 600000 WAIT 600000");
+        let acquire = "LOCK.ACQUIRE orders me 600000 WAIT 600000";
+        let mut waiter = Waiter::start(&stage.server, acquire);
         let first = ours.deadline("orders");
         eventually("the watchdog renews it", || ours.deadline("orders") > first);
         assert!(!waiter.has_reply());
@@ -228,8 +232,8 @@ fn redissons_watchdog_renews_its_own_lock_and_never_ours() {
         // The watchdog is not told that its lock is gone.
         assert_eq!(ours.int("LOCK.FORCERELEASE orders"), 1);
         assert_eq!(waiter.grant()[0], 1);
-        let (before, scripts_before) = (ours.stored("orders"), scripts(&mut ours));
-        eventually("the watchdog tries", || scripts(&mut ours) > scripts_before);
+        let (before, scripts_before) = (ours.stored("orders"), scripts(ours));
+        eventually("the watchdog tries", || scripts(ours) > scripts_before);
         assert_eq!(ours.stored("orders"), before);
     });
 }
@@ -238,9 +242,9 @@ fn redissons_watchdog_renews_its_own_lock_and_never_ours() {
 fn redisson_waits_for_as_long_as_our_wait_queue_is_not_empty() {
     with_each_version(|jvm| {
         let mut stage = Stage::start(jvm);
-        let mut listener = Listener::subscribe(&stage.server, CHANNEL);
         stage.ours.grant("LOCK.ACQUIRE orders o0 600000");
         let mut lock = stage.start_sleeper("lock lock orders", CHANNEL);
+        let mut listener = Listener::subscribe(&stage.server, CHANNEL);
         for holder in 0..10 {
             let next = format!("LOCK.ACQUIRE orders o{} 600000 WAIT 600000", holder + 1);
             let mut waiter = Waiter::start(&stage.server, &next);
@@ -316,7 +320,7 @@ fn a_held_read_or_write_lock_of_redisson_is_no_lock_to_us() {
 }
 
 #[test]
-fn a_read_lock_of_redisson_on_our_name_hung_the_server_for_ever() {
+fn a_read_lock_of_redisson_on_our_name_does_not_hang_the_server_for_ever() {
     with_each_version(|jvm| {
         let mut stage = Stage::start(jvm);
         stage.ours.grant("LOCK.ACQUIRE k me 60000");
@@ -359,7 +363,9 @@ fn a_lock_of_redisson_tells_of_ours_that_it_is_held_and_for_how_long() {
     with_each_version(|jvm| {
         let mut stage = Stage::start(jvm);
         stage.ours.grant("LOCK.ACQUIRE orders me 600000");
-        let kinds = kinds_that_exclude(jvm).into_iter().map(|kind| (kind, "true"));
+        let kinds = kinds_that_exclude(jvm)
+            .into_iter()
+            .map(|kind| (kind, "true"));
         // A read or write lock cannot tell: it asks for a mode of its own.
         for (kind, held) in kinds.chain([("read", "false"), ("write", "false")]) {
             let theirs = |call: &str| stage.theirs.call(&format!("{call} {kind} orders"));
@@ -371,7 +377,10 @@ fn a_lock_of_redisson_tells_of_ours_that_it_is_held_and_for_how_long() {
         }
         stage.ours.int("LOCK.RELEASE orders me");
         for kind in kinds_that_exclude(jvm) {
-            assert_eq!(stage.theirs.call(&format!("isLocked {kind} orders")), "false");
+            assert_eq!(
+                stage.theirs.call(&format!("isLocked {kind} orders")),
+                "false"
+            );
         }
     });
 }
@@ -383,7 +392,10 @@ fn a_force_unlock_of_redisson_frees_ours_but_that_of_a_read_or_write_lock() {
         stage.ours.grant("LOCK.ACQUIRE orders me 600000");
         let before = stage.ours.stored("orders");
         for kind in ["read", "write"] {
-            assert_eq!(stage.theirs.call(&format!("forceUnlock {kind} orders")), "false");
+            assert_eq!(
+                stage.theirs.call(&format!("forceUnlock {kind} orders")),
+                "false"
+            );
             assert_eq!(stage.ours.stored("orders"), before, "{kind}");
         }
         stage.ours.int("LOCK.RELEASE orders me");
@@ -391,7 +403,10 @@ fn a_force_unlock_of_redisson_frees_ours_but_that_of_a_read_or_write_lock() {
             stage.ours.grant("LOCK.ACQUIRE orders me 600000");
             let next = "LOCK.ACQUIRE orders next 600000 WAIT 600000";
             let mut waiter = Waiter::start(&stage.server, next);
-            assert_eq!(stage.theirs.call(&format!("forceUnlock {kind} orders")), "true");
+            assert_eq!(
+                stage.theirs.call(&format!("forceUnlock {kind} orders")),
+                "true"
+            );
             assert_eq!(waiter.grant()[0], 1, "{kind}");
             let reply = stage.ours.run("LOCK.RELEASE orders me");
             assert!(reply.starts_with("NOTOWNER "), "{kind}: {reply}");
@@ -493,15 +508,15 @@ fn a_fenced_lock_of_redisson_counts_tokens_of_its_own() {
         let mut stage = Stage::start(jvm);
         let (ours, theirs) = (&mut stage.ours, &stage.theirs);
         let owner = theirs.thread(0).owner();
-        assert_eq!(theirs.call("tryLockAndGetToken fenced orders"), "1");
+        assert_eq!(theirs.call("tryLockAndGetToken fenced orders 20"), "1");
         assert_eq!(ours.holder("orders"), format!("{owner} 1 0"));
         theirs.call("unlock fenced orders");
         let [_, _, token, _] = ours.grant("LOCK.ACQUIRE orders me 600000");
         assert!(token > 1_000_000_000_000_000);
-        assert_eq!(theirs.call("tryLockAndGetToken fenced orders"), "null");
+        assert_eq!(theirs.call("tryLockAndGetToken fenced orders 20"), "null");
         ours.int("LOCK.RELEASE orders me");
         // After ours, which was larger by far.
-        assert_eq!(theirs.call("tryLockAndGetToken fenced orders"), "2");
+        assert_eq!(theirs.call("tryLockAndGetToken fenced orders 20"), "2");
     });
 }
 
@@ -511,10 +526,10 @@ fn a_multi_lock_of_values_breaks_into_our_lock() {
         if !jvm.is_version_4() {
             return;
         }
-        let server = Server::start();
-        let theirs = jvm.connect_with(&server.url(), 600_000);
-        let mut ours = server.client();
-        let mut session = Waiter::start(&server, "LOCK.ACQUIRE orders me 120000 SESSION");
+        let mut stage = Stage::with_watchdog(jvm, 600_000);
+        let (ours, theirs) = (&mut stage.ours, &stage.theirs);
+        let acquire = "LOCK.ACQUIRE orders me 120000 SESSION";
+        let mut session = Waiter::start(&stage.server, acquire);
         assert_eq!(session.grant()[0], 1);
         assert_eq!(theirs.call("tryLock values orders"), "true");
         // The session is lost, and the lease is as long as Redisson's.
@@ -530,17 +545,66 @@ fn a_multi_lock_of_values_breaks_into_our_lock() {
     });
 }
 
-/// The kinds of Redisson's locks that exclude ours, and that ours excludes.
-fn kinds_that_exclude(jvm: &Jvm) -> Vec<&'static str> {
-    let kinds = ["lock", "spin", "fair", "fenced"].into_iter();
-    kinds
-        .chain(jvm.is_version_4().then_some("nonreentrant"))
-        .collect()
+#[test]
+fn a_multi_lock_of_values_that_is_held_is_no_lock_to_us() {
+    with_each_version(|jvm| {
+        if !jvm.is_version_4() {
+            return;
+        }
+        let mut stage = Stage::start(jvm);
+        let (ours, theirs) = (&mut stage.ours, &stage.theirs);
+        assert_eq!(theirs.call("tryLock values orders"), "true");
+        let before = ours.stored("orders");
+        for call in ["ACQUIRE", "RELEASE", "RENEW", "ASSERT", "FORCERELEASE"] {
+            let owner = if call == "FORCERELEASE" { "" } else { "me" };
+            let reply = ours.run(&format!("LOCK.{call} orders {owner}"));
+            assert!(reply.starts_with("WRONGTYPE "), "{call}: {reply}");
+        }
+        assert_eq!(ours.stored("orders"), before);
+        assert_eq!(theirs.call("unlock values orders"), "done");
+        assert_eq!(ours.grant("LOCK.ACQUIRE orders me 600000")[0], 1);
+    });
 }
 
-/// How many scripts a server has run.
+#[test]
+fn the_documentation_names_each_test_beside_what_it_shows() {
+    let page = include_str!("../../docs/redisson.md");
+    let named: BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_suffix("` |")?.rsplit('`').next())
+        .collect();
+    let this = include_str!("redisson_real.rs");
+    let tests: BTreeSet<&str> = this
+        .split("#[test]\nfn ")
+        .skip(1)
+        .filter_map(|test| test.split('(').next())
+        .filter(|name| *name != "the_documentation_names_each_test_beside_what_it_shows")
+        .collect();
+    assert_eq!(named, tests);
+}
+
+/// The kinds of Redisson's locks that exclude ours, and that ours excludes.
+fn kinds_that_exclude(jvm: &Jvm) -> Vec<&'static str> {
+    let mut kinds = vec!["lock", "spin", "fair", "fenced"];
+    if jvm.is_version_4() {
+        kinds.extend(["nonreentrant", "nonreentrantfair"]);
+    }
+    kinds
+}
+
+/// How many scripts a server has run. Those that it did not know yet by their hash were sent twice.
 fn scripts(ours: &mut Client) -> u64 {
-    ours.calls("eval") + ours.calls("evalsha")
+    let stats = ours.run("INFO commandstats");
+    let field = |line: &str, name: &str| -> u64 {
+        let value = line.split(name).nth(1).unwrap();
+        value.split(',').next().unwrap().trim().parse().unwrap()
+    };
+    let scripts = stats
+        .lines()
+        .filter(|line| line.starts_with("cmdstat_eval"));
+    scripts
+        .map(|line| field(line, "calls=") - field(line, ",failed_calls="))
+        .sum()
 }
 
 /// A server with a client of ours and one of Redisson's.
@@ -553,11 +617,16 @@ struct Stage {
 
 impl Stage {
     fn start(jvm: &'static Jvm) -> Stage {
+        Stage::with_watchdog(jvm, 30_000)
+    }
+
+    /// One whose Redisson takes locks for so many ms, and renews them every third of that.
+    fn with_watchdog(jvm: &'static Jvm, timeout: u64) -> Stage {
         // A script that runs for longer than this many ms makes the server BUSY to the watch.
         let server = Setup::new().config("lua-time-limit 1000").start();
         Stage {
             _watch: Watch::start(&server),
-            theirs: jvm.connect(&server),
+            theirs: jvm.connect(&server.url(), timeout),
             ours: server.client(),
             server,
         }

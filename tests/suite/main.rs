@@ -26,6 +26,7 @@ mod propagation;
 mod redisson;
 mod redisson_real;
 mod replication;
+mod rights;
 mod scripts;
 mod server_rules;
 mod sessions;

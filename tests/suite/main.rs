@@ -24,6 +24,7 @@ mod permissions;
 mod persistence;
 mod propagation;
 mod redisson;
+mod redisson_real;
 mod replication;
 mod rights;
 mod scripts;

@@ -11,6 +11,7 @@ mod listener;
 mod sentinel;
 mod setup;
 mod stored;
+pub mod toolchain;
 mod waiter;
 mod walk;
 

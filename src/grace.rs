@@ -181,7 +181,7 @@ impl Left {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lock::Deadline;
+    use crate::lock::{Deadline, Fence};
 
     const PERIOD: Millis = Millis(10_000);
     const NOW: Now = Now(5_000_000);
@@ -195,7 +195,7 @@ mod tests {
     fn mine(deadline: i64) -> View {
         View::Mine(Hold {
             holds: 1,
-            token: Token::new(7),
+            fence: Token::new(7).map(|token| Fence::new(token, NOW)),
             deadline: Deadline(deadline),
         })
     }

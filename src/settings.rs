@@ -8,7 +8,7 @@ use std::ffi::CStr;
 /// How an unlock is told to those who listen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notify {
-    /// As Redisson chooses: `SPUBLISH` in cluster mode where the server has it, else `PUBLISH`.
+    /// As Redisson chooses: `SPUBLISH` in cluster mode, else `PUBLISH`.
     Auto,
     /// `PUBLISH`.
     Publish,

@@ -11,8 +11,7 @@ pub struct Acquire;
 impl Command for Acquire {
     const SPEC: Spec = Spec {
         name: "lock.acquire",
-        flags: c"write deny-oom fast",
-        blocks: true,
+        flags: c"write deny-oom fast blocking",
         categories: c"write fast blocking",
         min_args: 3,
         fixed_args: false,

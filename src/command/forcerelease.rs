@@ -10,7 +10,6 @@ impl Command for ForceRelease {
     const SPEC: Spec = Spec {
         name: "lock.forcerelease",
         flags: c"write",
-        blocks: false,
         categories: c"write slow dangerous",
         min_args: 2,
         fixed_args: true,

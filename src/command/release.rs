@@ -12,7 +12,6 @@ impl Command for Release {
     const SPEC: Spec = Spec {
         name: "lock.release",
         flags: c"write fast",
-        blocks: false,
         categories: c"write fast",
         min_args: 3,
         fixed_args: false,

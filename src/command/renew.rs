@@ -12,7 +12,6 @@ impl Command for Renew {
     const SPEC: Spec = Spec {
         name: "lock.renew",
         flags: c"write fast",
-        blocks: false,
         categories: c"write fast",
         min_args: 3,
         fixed_args: false,

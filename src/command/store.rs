@@ -146,7 +146,7 @@ impl LockInfo {
     pub fn of(holder: Option<Holder>, session: bool, line: Line, now: Now) -> LockInfo {
         let grant = holder.as_ref().map_or(Grant::NONE, |holder| Grant {
             holds: holder.hold.holds,
-            token: holder.hold.token,
+            fence: holder.hold.fence,
             ttl: holder.hold.deadline.left(now),
         });
         LockInfo {

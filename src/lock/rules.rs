@@ -1,6 +1,7 @@
 //! The rules: what each command makes of a lock.
 
 use super::error::{Error, NotOwner};
+use super::fence::Fence;
 use super::time::{Deadline, Millis, Now};
 use super::token::{Token, Tokens};
 use super::view::{Hold, View};
@@ -15,8 +16,8 @@ pub enum Change {
         lapsed: bool,
         /// How often it is held: once, but where several waits of one owner end together.
         holds: u32,
-        /// The token of the new hold.
-        token: Token,
+        /// The token of the new hold, and when it began.
+        fence: Fence,
         /// When its lease ends.
         deadline: Deadline,
     },
@@ -33,8 +34,8 @@ pub enum Change {
 pub struct Update {
     /// The new count.
     pub holds: Option<u32>,
-    /// The token that a hold made by Redisson is given.
-    pub token: Option<Token>,
+    /// The token that a hold made by Redisson is given: it begins then.
+    pub fence: Option<Fence>,
     /// The new end of the lease.
     pub deadline: Option<Deadline>,
 }
@@ -44,8 +45,8 @@ pub struct Update {
 pub struct Grant {
     /// How often this owner holds the lock now; 0 where it does not.
     pub holds: u32,
-    /// The token of this owner's hold.
-    pub token: Option<Token>,
+    /// The token of this owner's hold, and when it began.
+    pub fence: Option<Fence>,
     /// Until the lease ends, whoever holds it.
     pub ttl: Millis,
 }
@@ -54,9 +55,14 @@ impl Grant {
     /// Nothing held, by anybody.
     pub const NONE: Grant = Grant {
         holds: 0,
-        token: None,
+        fence: None,
         ttl: Millis(0),
     };
+
+    /// The token of this owner's hold.
+    pub fn token(&self) -> Option<Token> {
+        self.fence.map(|fence| fence.token)
+    }
 }
 
 /// What `LOCK.ACQUIRE` asks for.
@@ -100,23 +106,23 @@ pub fn acquire(
             let extended = (deadline > hold.deadline).then_some(deadline);
             let update = Update {
                 holds: (holds != hold.holds).then_some(holds),
-                token: missing_token(&hold, now, tokens)?,
+                fence: missing_fence(&hold, now, tokens)?,
                 deadline: extended,
             };
             Ok(updated(hold, update, now))
         }
         (None, View::Free { lapsed }) => {
             counted_up(0, request.holds)?;
-            let token = tokens.issue(now)?;
+            let fence = tokens.issue(now)?;
             let change = Change::Take {
                 lapsed: *lapsed,
                 holds: 1,
-                token,
+                fence,
                 deadline,
             };
             let grant = Grant {
                 holds: 1,
-                token: Some(token),
+                fence: Some(fence),
                 ttl: request.ttl,
             };
             Ok((change, grant))
@@ -131,7 +137,7 @@ pub fn acquire(
             counted_up(0, request.holds)?;
             let busy = Grant {
                 holds: 0,
-                token: None,
+                fence: None,
                 ttl: until.left(now),
             };
             Ok((Change::Update(Update::default()), busy))
@@ -188,7 +194,7 @@ pub fn renew(
     let deadline = now.plus(ttl);
     let update = Update {
         holds: None,
-        token: missing_token(&hold, now, tokens)?,
+        fence: missing_fence(&hold, now, tokens)?,
         deadline: (deadline != hold.deadline).then_some(deadline),
     };
     Ok(updated(hold, update, now))
@@ -205,7 +211,7 @@ pub fn assert(view: &View, token: Option<Token>) -> Result<(), Error> {
 /// The owner's hold, which must be the one with the token where one is named.
 fn check_hold(view: &View, token: Option<Token>) -> Result<Hold, Error> {
     match view {
-        View::Mine(hold) if token.is_none() || token == hold.token => Ok(*hold),
+        View::Mine(hold) if token.is_none() || token == hold.token() => Ok(*hold),
         View::Mine(_) => Err(Error::NotOwner(NotOwner::OtherToken)),
         View::Free { .. } => Err(Error::NotOwner(NotOwner::Free)),
         View::Theirs(_) => Err(Error::NotOwner(NotOwner::Theirs)),
@@ -235,8 +241,8 @@ fn counted_up(held: u32, wanted: Option<u32>) -> Result<u32, Error> {
 }
 
 /// The token that a hold made by Redisson is still to be given.
-fn missing_token(hold: &Hold, now: Now, tokens: &mut Tokens) -> Result<Option<Token>, Error> {
-    match hold.token {
+fn missing_fence(hold: &Hold, now: Now, tokens: &mut Tokens) -> Result<Option<Fence>, Error> {
+    match hold.fence {
         Some(_) => Ok(None),
         None => tokens.issue(now).map(Some),
     }
@@ -246,7 +252,7 @@ fn missing_token(hold: &Hold, now: Now, tokens: &mut Tokens) -> Result<Option<To
 fn updated(hold: Hold, update: Update, now: Now) -> (Change, Grant) {
     let grant = Grant {
         holds: update.holds.unwrap_or(hold.holds),
-        token: update.token.or(hold.token),
+        fence: update.fence.or(hold.fence),
         ttl: update.deadline.unwrap_or(hold.deadline).left(now),
     };
     (Change::Update(update), grant)

@@ -21,6 +21,10 @@ impl Deadline {
     }
 }
 
+/// When a hold began: microseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Start(pub i64);
+
 /// The present moment: microseconds since the Unix epoch. One reading serves a whole command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Now(pub i64);

@@ -4,6 +4,7 @@
 //! it was paused. The idea is from Martin Kleppmann, "How to do distributed locking" (2016).
 
 use super::error::Error;
+use super::fence::Fence;
 use super::time::Now;
 
 /// The fencing token of one hold, from 1 to [`Token::MAX`].
@@ -47,10 +48,10 @@ impl Tokens {
     ///
     /// # Errors
     /// [`Error::TokensSpent`] where a token so large was seen that none is left.
-    pub fn issue(&mut self, now: Now) -> Result<Token, Error> {
+    pub fn issue(&mut self, now: Now) -> Result<Fence, Error> {
         let token = Token::new((self.last + 1).max(now.0)).ok_or(Error::TokensSpent)?;
         self.last = token.0;
-        Ok(token)
+        Ok(Fence::new(token, now))
     }
 }
 
@@ -60,8 +61,8 @@ mod tests {
 
     #[test]
     fn a_token_is_the_time_in_microseconds() {
-        let token = Tokens::new().issue(Now(1_700_000_000_000_001)).unwrap();
-        assert_eq!(token.get(), 1_700_000_000_000_001);
+        let fence = Tokens::new().issue(Now(1_700_000_000_000_001)).unwrap();
+        assert_eq!(fence.token.get(), 1_700_000_000_000_001);
     }
 
     #[test]
@@ -69,7 +70,7 @@ mod tests {
         let mut tokens = Tokens::new();
         let mut last = 0;
         for now in [1000, 1000, 1000, 5, 0, -7, 2000, 1999] {
-            let token = tokens.issue(Now(now)).unwrap().get();
+            let token = tokens.issue(Now(now)).unwrap().token.get();
             assert!(token > last, "{token} after {last} at {now}");
             last = token;
         }
@@ -80,14 +81,14 @@ mod tests {
         let mut tokens = Tokens::new();
         tokens.saw(Token::new(5000).unwrap());
         tokens.saw(Token::new(10).unwrap());
-        assert_eq!(tokens.issue(Now(7)).unwrap().get(), 5001);
+        assert_eq!(tokens.issue(Now(7)).unwrap().token.get(), 5001);
     }
 
     #[test]
     fn no_token_is_issued_past_the_largest_and_none_wraps() {
         let mut tokens = Tokens::new();
         tokens.saw(Token::new(Token::MAX - 1).unwrap());
-        assert_eq!(tokens.issue(Now(7)).unwrap().get(), Token::MAX);
+        assert_eq!(tokens.issue(Now(7)).unwrap().token.get(), Token::MAX);
         assert_eq!(tokens.issue(Now(7)), Err(Error::TokensSpent));
         assert_eq!(tokens.issue(Now(7)), Err(Error::TokensSpent));
     }

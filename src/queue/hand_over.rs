@@ -28,7 +28,7 @@ pub fn hand_over(
         if let Ok((_, grant)) = granted {
             view = View::Mine(Hold {
                 holds: grant.holds,
-                token: grant.token,
+                fence: grant.fence,
                 deadline: now.plus(grant.ttl),
             });
         }

@@ -1,12 +1,11 @@
-//! `CONFIG SET lock.*`, where the server lets modules have settings (7.0 and newer).
+//! `CONFIG SET lock.*`.
 
 use super::guard::guard;
 use super::log;
 use super::state::STATE;
 use super::string::{OwnedStr, Str};
 use super::timer;
-use super::write::can_publish_sharded;
-use crate::settings::{Choice, Notify, Number, CHANNEL_PREFIX, CHOICES, NUMBERS};
+use crate::settings::{Choice, Number, CHANNEL_PREFIX, CHOICES, NUMBERS};
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr::null_mut;
@@ -18,9 +17,6 @@ const FLAGS: u32 = raw::REDISMODULE_CONFIG_DEFAULT;
 /// Registers every setting, with the values that the module's arguments gave as its defaults, and
 /// reads what the configuration file says. False where that does not fit.
 pub fn register(ctx: *mut RedisModuleCtx) -> bool {
-    let Some(load) = api_if_any!(RedisModule_LoadConfigs) else {
-        return true; // 6.2: arguments only
-    };
     let settings = STATE.with(|state| state.settings.clone());
     let mut done = OK;
     let numeric = api!(RedisModule_RegisterNumericConfig);
@@ -86,6 +82,7 @@ pub fn register(ctx: *mut RedisModuleCtx) -> bool {
             null_mut(),
         )
     };
+    let load = api!(RedisModule_LoadConfigs);
     // SAFETY: everything is registered.
     done |= unsafe { load(ctx) };
     done == OK
@@ -163,21 +160,10 @@ extern "C" fn set_choice(
     error: *mut *mut RedisModuleString,
 ) -> c_int {
     let set = || {
-        let mut settings = STATE.with(|state| state.settings.clone());
-        (choice(data).set)(&mut settings, value as usize);
-        check_notify(settings.notify)?;
-        STATE.with(|state| state.settings = settings);
+        STATE.with(|state| (choice(data).set)(&mut state.settings, value as usize));
         Ok(())
     };
     result(guard(null_mut(), "CONFIG SET", set), error)
-}
-
-/// Whether this server can tell an unlock in that way.
-pub fn check_notify(notify: Notify) -> Result<(), String> {
-    if notify == Notify::SPublish && !can_publish_sharded() {
-        return Err("notify must be auto, publish or off: this server has no SPUBLISH".to_owned());
-    }
-    Ok(())
 }
 
 extern "C" fn get_prefix(_name: *const c_char, _data: *mut c_void) -> *mut RedisModuleString {

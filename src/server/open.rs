@@ -56,12 +56,11 @@ impl<'a> Lock<'a> {
             Kind::Other => return Err(Error::WrongType),
             Kind::Hash => (),
         }
-        let (holds, token) = key.get(owner, self.words.token_field);
+        let (holds, mode) = key.get(owner, self.words.mode_field);
         let fields = Fields {
             count: key.fields(),
             owner: holds.as_ref().map(OwnedStr::bytes),
-            token: token.as_ref().map(OwnedStr::bytes),
-            mode: holds.is_none() && key.has(self.words.mode_field),
+            mode: mode.as_ref().map(OwnedStr::bytes),
             deadline: key.deadline(),
         };
         let (view, token) = fields.as_lock(now)?;
@@ -79,7 +78,7 @@ impl<'a> Lock<'a> {
             Kind::Hash => (),
         }
         let holder = self.key.holder()?;
-        if let Some(token) = holder.hold.token {
+        if let Some(token) = holder.hold.token() {
             STATE.with(|state| state.tokens.saw(token));
         }
         Ok((!holder.hold.deadline.has_passed(now)).then_some(holder))
@@ -105,15 +104,8 @@ fn open_lock<R>(
 ) -> R {
     let words = STATE.with(|state| state.words);
     let words = words.unwrap_or_else(|| api::missing("loaded module"));
-    let (selected, select) = (api!(RedisModule_GetSelectedDb), api!(RedisModule_SelectDb));
-    // SAFETY: the context is this call's.
-    let before = unsafe { selected(ctx) };
-    // SAFETY: the context is this call's, and the database exists: someone waits in it.
-    unsafe { select(ctx, place.db) };
     let name = OwnedStr::new(&place.name);
-    let lent: Str = name.lend();
-    let result = work(&Lock::open(ctx, lent, write, words));
-    // SAFETY: as above.
-    unsafe { select(ctx, before) };
-    result
+    api::select_db(ctx, place.db, || {
+        work(&Lock::open(ctx, name.lend(), write, words))
+    })
 }

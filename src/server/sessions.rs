@@ -2,6 +2,7 @@
 //! and closes the connection when the lock is lost.
 
 use super::clock;
+use super::closing::{close_soon, is_connected};
 use super::events;
 use super::grace;
 use super::key::Kind;
@@ -11,6 +12,7 @@ use super::permit::{self, Permit};
 use super::state::STATE;
 use super::string::OwnedStr;
 use super::timer::{self, RETRY};
+use super::user;
 use super::wait::client_id;
 use crate::command::Error;
 use crate::escape::Escaped;
@@ -19,7 +21,6 @@ use crate::queue::{Place, Tick};
 use crate::session::{compare, Claim, Found, Session};
 use crate::settings::SessionLoss;
 use redis_module::raw::{self, RedisModuleCtx};
-use std::ptr::null_mut;
 use std::rc::Rc;
 
 /// Renewals that are due within so many ms are made together.
@@ -33,38 +34,35 @@ pub fn check_connection(ctx: *mut RedisModuleCtx) -> Result<(), Error> {
     let flags = api!(RedisModule_GetContextFlags);
     // SAFETY: the context is this call's.
     let flags = unsafe { flags(ctx) } as u32;
-    if flags & raw::REDISMODULE_CTX_FLAGS_MASTER == 0 {
-        return Err(Error::OnReplica);
-    }
     let called = flags & raw::REDISMODULE_CTX_FLAGS_DENY_BLOCKING != 0
         && flags & raw::REDISMODULE_CTX_FLAGS_MULTI == 0;
     if called || flags & raw::REDISMODULE_CTX_FLAGS_LUA != 0 {
         return Err(Error::NoConnection);
     }
-    // What other modules call has a client of its own, which the server finds by no number: so it
-    // is on 6.2, where such a call may not be marked.
-    let find = api!(RedisModule_GetClientInfoById);
-    // SAFETY: without a place for it nothing is told of the client.
-    let found = unsafe { find(null_mut(), client_id(ctx)) } == raw::REDISMODULE_OK as i32;
-    found.then_some(()).ok_or(Error::NoConnection)
+    // What other modules call may have a client of its own, which the server finds by no number.
+    match is_connected(client_id(ctx)) {
+        true => Ok(()),
+        false => Err(Error::NoConnection),
+    }
 }
 
 /// Binds a hold to the connection of the client that was just granted it.
 pub fn bind(ctx: *mut RedisModuleCtx, place: &Place, owner: &[u8], grant: &Grant, claim: Claim) {
+    let client = claim.client;
     ask(ctx, place, &Rc::from(owner), grant, claim);
-    let Some(token) = grant.token else { return };
+    let Some(token) = grant.token() else { return };
     let tick = clock::tick();
-    STATE.with(|state| state.sessions.told(place, token, claim.client, tick));
+    STATE.with(|state| state.sessions.told(place, token, client, tick));
     timer::set(ctx);
 }
 
 /// Will bind a hold to the connection of a client once it is told of its grant.
 pub fn ask(ctx: *mut RedisModuleCtx, place: &Place, owner: &Rc<[u8]>, grant: &Grant, claim: Claim) {
-    let Some(token) = grant.token else { return };
+    let Some(fence) = grant.fence else { return };
     events::watch_keys(ctx, events::CHANGES);
     let lost = STATE.with(|state| {
         let sessions = &mut state.sessions;
-        sessions.ask(place, owner, token, grant.holds, claim)
+        sessions.ask(place, owner, fence, grant.holds, claim)
     });
     if let Some(lost) = lost {
         tell_of_loss(ctx, place, &lost);
@@ -96,8 +94,8 @@ pub fn follow(lock: &Lock, change: &Change) {
                 sessions.end(db, name);
                 None
             }
-            Change::Take { token, holds, .. } => {
-                let lost = sessions.replace(db, name, *token);
+            Change::Take { fence, holds, .. } => {
+                let lost = sessions.replace(db, name, fence.token);
                 sessions.set_holds(db, name, *holds);
                 lost
             }
@@ -142,8 +140,12 @@ pub fn keep(lock: &Lock) -> bool {
             false
         }
         (Found::Lapsed, Some(claim)) if !ended => {
-            restore(lock, &session, claim);
-            true
+            let may_go_on = may_renew(claim, &place, &session.owner);
+            match may_go_on {
+                true => restore(lock, &session, claim),
+                false => lose(lock.ctx, &place),
+            }
+            may_go_on
         }
         // Its connection has closed, or its client was not told yet: nobody goes on with it.
         (Found::Lapsed, _) => {
@@ -166,13 +168,13 @@ fn found(lock: &Lock, session: &Session) -> Found {
 }
 
 /// Writes a lease again that ran out while its connection was open: same token, same count.
-fn restore(lock: &Lock, session: &Session, claim: Claim) {
+fn restore(lock: &Lock, session: &Session, claim: &Claim) {
     let longest = STATE.with(|state| state.settings.longest_ttl());
     let deadline = clock::now().plus(claim.ttl.min(longest));
     let change = Change::Take {
         lapsed: !matches!(lock.key.kind(), Kind::Empty),
         holds: session.holds,
-        token: session.token,
+        fence: session.fence,
         deadline,
     };
     lock.apply(OwnedStr::new(&session.owner).lend(), &change);
@@ -297,6 +299,12 @@ fn end(lock: &Lock) {
     }
 }
 
+/// Whether the user who took a session's lock may still take it. Nothing is known of a user without a name.
+fn may_renew(claim: &Claim, place: &Place, owner: &[u8]) -> bool {
+    let user = claim.user.as_deref();
+    user.is_none_or(|user| user::may_acquire(user, place, owner))
+}
+
 fn renew(lock: &Lock) {
     let place = lock.place();
     let session = STATE.with(|state| state.sessions.get(place.db, &place.name).cloned());
@@ -305,6 +313,9 @@ fn renew(lock: &Lock) {
     if !matches!(found(lock, &session), Found::Held(_)) {
         keep(lock);
         return;
+    }
+    if !may_renew(claim, &place, &session.owner) {
+        return lose(lock.ctx, &place);
     }
     // The bound may have become shorter since.
     let longest = STATE.with(|state| state.settings.longest_ttl());
@@ -347,14 +358,5 @@ fn tell_of_loss(ctx: *mut RedisModuleCtx, place: &Place, lost: &Session) {
     if !close {
         return;
     }
-    let close = api!(RedisModule_DeauthenticateAndCloseClient);
-    for client in lost.clients() {
-        let find = api!(RedisModule_GetClientInfoById);
-        // SAFETY: without a place for it nothing is told of the client.
-        if unsafe { find(null_mut(), client) } == raw::REDISMODULE_OK as i32 {
-            STATE.with(|state| state.waiting.closing.insert(client));
-        }
-        // SAFETY: the context is this call's. The client may be gone.
-        unsafe { close(ctx, client) };
-    }
+    lost.clients().for_each(|client| close_soon(ctx, client));
 }

@@ -1,16 +1,18 @@
 //! Who is bound to which hold, and when each is to be renewed.
 
 use super::RENEWED_AFTER;
-use crate::lock::{Millis, Token};
+use crate::lock::{Fence, Millis, Token};
 use crate::queue::{Place, Tick};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// What a call with `SESSION` asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// The connection: the server's number of its client. A later one has the larger number.
     pub client: u64,
+    /// The name of its user, whose rights are checked at each renewal.
+    pub user: Option<Rc<[u8]>>,
     /// The lease that every renewal begins anew.
     pub ttl: Millis,
     /// How long the lock stays its owner's when the connection has closed.
@@ -22,8 +24,8 @@ pub struct Claim {
 pub struct Session {
     /// Who holds the lock.
     pub owner: Rc<[u8]>,
-    /// Its token: another hold of the same owner is not this one's.
-    pub token: Token,
+    /// Its token, and when it began: another hold of the same owner is not this one's.
+    pub fence: Fence,
     /// The hold count as it was last seen.
     pub holds: u32,
     /// Someone else has changed the key since it was looked at: if it is gone, it was deleted.
@@ -38,8 +40,8 @@ pub struct Session {
 
 impl Session {
     /// The connection, once its client knows that it holds the lock.
-    pub fn bound(&self) -> Option<Claim> {
-        self.bound
+    pub fn bound(&self) -> Option<&Claim> {
+        self.bound.as_ref()
     }
 
     /// Whether a client was granted it that is still to be told.
@@ -104,17 +106,17 @@ impl Sessions {
         &mut self,
         place: &Place,
         owner: &Rc<[u8]>,
-        token: Token,
+        fence: Fence,
         holds: u32,
         claim: Claim,
     ) -> Option<Session> {
-        let lost = self.replace(place.db, &place.name, token);
+        let lost = self.replace(place.db, &place.name, fence.token);
         let sessions = self.sessions.entry(place.db).or_default();
         let session = sessions.entry(place.name.clone()).or_insert_with(|| {
             self.count += 1;
             Session {
                 owner: owner.clone(),
-                token,
+                fence,
                 holds,
                 changed: false,
                 bound: None,
@@ -135,19 +137,18 @@ impl Sessions {
         let Some(session) = self.get_mut(place.db, &place.name) else {
             return;
         };
-        if session.token != token {
+        if session.fence.token != token {
             return;
         }
         let Some(at) = session.asked.iter().rposition(|c| c.client == client) else {
             return;
         };
         let claim = session.asked.remove(at);
-        let before = session.bound;
-        if !ended && before.is_some_and(|bound| bound.client > claim.client) {
+        let is_younger = |bound: &Claim| bound.client > claim.client;
+        if !ended && session.bound.as_ref().is_some_and(is_younger) {
             return;
         }
-        session.bound = Some(claim);
-        if let Some(before) = before {
+        if let Some(before) = session.bound.replace(claim) {
             self.unlink(before.client, place);
         }
         self.ended.remove(place);
@@ -161,7 +162,7 @@ impl Sessions {
         let Some(session) = self.get_mut(place.db, &place.name) else {
             return;
         };
-        if session.token != token {
+        if session.fence.token != token {
             return;
         }
         session.asked.retain(|claim| claim.client != client);
@@ -191,12 +192,9 @@ impl Sessions {
         let Some(session) = self.get_mut(place.db, &place.name) else {
             return;
         };
-        let next = session
-            .bound
-            .map(|bound| Tick(now.0.saturating_add(bound.ttl.0 / RENEWED_AFTER)));
-        session.lease_end = session
-            .bound
-            .map(|bound| Tick(now.0.saturating_add(bound.ttl.0)));
+        let ttl = session.bound.as_ref().map(|bound| bound.ttl.0);
+        let next = ttl.map(|ttl| Tick(now.0.saturating_add(ttl / RENEWED_AFTER)));
+        session.lease_end = ttl.map(|ttl| Tick(now.0.saturating_add(ttl)));
         let before = std::mem::replace(&mut session.renew_at, next);
         if let Some(before) = before {
             self.due.remove(&(before, place.clone()));
@@ -292,7 +290,7 @@ impl Sessions {
 
     /// A hold with this token is written. Returns the session of another hold, which is lost.
     pub fn replace(&mut self, db: i32, name: &[u8], token: Token) -> Option<Session> {
-        let other = self.get(db, name).is_some_and(|s| s.token != token);
+        let other = self.get(db, name).is_some_and(|s| s.fence.token != token);
         other.then(|| self.end(db, name)).flatten()
     }
 
@@ -305,7 +303,7 @@ impl Sessions {
         }
         self.count -= 1;
         let place = Place { db, name };
-        if let Some(bound) = session.bound {
+        if let Some(bound) = &session.bound {
             self.unlink(bound.client, &place);
         }
         if let Some(at) = session.renew_at {

@@ -17,7 +17,9 @@ pub enum Found {
 /// Compares a session with the lock as its owner sees it.
 pub fn compare<E>(session: &Session, view: Result<View, E>) -> Found {
     match view {
-        Ok(View::Mine(hold)) if hold.token == Some(session.token) => Found::Held(hold.holds),
+        Ok(View::Mine(hold)) if hold.token() == Some(session.fence.token) => {
+            Found::Held(hold.holds)
+        }
         Ok(View::Free { .. }) if !session.changed => Found::Lapsed,
         _ => Found::Lost,
     }

@@ -5,14 +5,15 @@ const FREE: View = View::Free { lapsed: false };
 const THEIRS: View = View::Theirs(Deadline(1_030_000));
 const UNCHANGED: Change = Change::Update(Update {
     holds: None,
-    token: None,
+    fence: None,
     deadline: None,
 });
 
+/// A hold with that token; with 0 it is one that Redisson made.
 fn mine(holds: u32, token: i64) -> View {
     View::Mine(Hold {
         holds,
-        token: Token::new(token),
+        fence: Token::new(token).map(|token| Fence::new(token, NOW)),
         deadline: Deadline(1_030_000),
     })
 }
@@ -40,13 +41,13 @@ fn try_release(view: View, holds: Option<u32>, token: Option<i64>) -> Result<(Ch
 fn a_free_lock_is_taken_with_a_new_token() {
     for (holds, lapsed) in [(None, false), (Some(1), true)] {
         let (change, grant) = try_acquire(View::Free { lapsed }, 500, holds, None).unwrap();
-        let token = Token::new(NOW.0);
+        let fence = Tokens::new().issue(NOW);
         assert_eq!(
             change,
             Change::Take {
                 lapsed,
                 holds: 1,
-                token: token.unwrap(),
+                fence: fence.unwrap(),
                 deadline: Deadline(1_000_500)
             }
         );
@@ -54,7 +55,7 @@ fn a_free_lock_is_taken_with_a_new_token() {
             grant,
             Grant {
                 holds: 1,
-                token,
+                fence: fence.ok(),
                 ttl: Millis(500)
             }
         );
@@ -68,11 +69,11 @@ fn a_reentry_counts_up_and_keeps_the_token() {
         change,
         Change::Update(Update {
             holds: Some(3),
-            token: None,
+            fence: None,
             deadline: Some(Deadline(1_030_001))
         })
     );
-    assert_eq!((grant.holds, grant.token), (3, Token::new(7)));
+    assert_eq!((grant.holds, grant.token()), (3, Token::new(7)));
 }
 
 #[test]
@@ -123,7 +124,7 @@ fn a_busy_lock_answers_with_the_time_left() {
     for holds in [None, Some(1)] {
         let (change, grant) = try_acquire(THEIRS, 10, holds, None).unwrap();
         assert_eq!(change, UNCHANGED);
-        assert_eq!((grant.holds, grant.token), (0, None));
+        assert_eq!((grant.holds, grant.fence), (0, None));
         assert_eq!(grant.ttl, Millis(30_000));
     }
 }
@@ -150,13 +151,13 @@ fn an_acquire_with_a_token_only_reenters_that_hold() {
 #[test]
 fn a_hold_that_redisson_made_gets_a_token() {
     let (change, grant) = try_acquire(mine(1, 0), 9, Some(1), None).unwrap();
-    let token = Token::new(NOW.0);
-    assert!(matches!(change, Change::Update(update) if update.token == token));
-    assert_eq!(grant.token, token);
+    let fence = Tokens::new().issue(NOW).ok();
+    assert!(matches!(change, Change::Update(update) if update.fence == fence));
+    assert_eq!(grant.fence, fence);
     let (change, grant) =
         renew(&mine(1, 0), Millis(30_000), None, NOW, &mut Tokens::new()).unwrap();
-    assert!(matches!(change, Change::Update(update) if update.token == token));
-    assert_eq!(grant.token, token);
+    assert!(matches!(change, Change::Update(update) if update.fence == fence));
+    assert_eq!(grant.fence, fence);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::lock::{Deadline, Hold, View};
+use crate::lock::{Deadline, Hold, Now, View};
 use crate::session::{compare, Found};
 
 fn place(name: &str) -> Place {
@@ -11,8 +11,13 @@ fn token(number: i64) -> Token {
     Token::new(number).unwrap()
 }
 
+fn fence(number: i64) -> Fence {
+    Fence::new(token(number), Now(number))
+}
+
 fn claim(client: u64) -> Claim {
     Claim {
+        user: None,
         client,
         ttl: Millis(3000),
         linger: Millis(0),
@@ -21,7 +26,7 @@ fn claim(client: u64) -> Claim {
 
 fn ask(sessions: &mut Sessions, place: &Place, hold: i64, client: u64) -> Option<Session> {
     let owner: Rc<[u8]> = b"me".as_slice().into();
-    sessions.ask(place, &owner, token(hold), 1, claim(client))
+    sessions.ask(place, &owner, fence(hold), 1, claim(client))
 }
 
 /// Binds the hold with this token.
@@ -145,7 +150,7 @@ fn a_hold_is_lost_by_deletion_and_by_another_hold_and_lapses_otherwise() {
     let mine = |holds, number| {
         Ok(View::Mine(Hold {
             holds,
-            token: Token::new(number),
+            fence: Token::new(number).map(|token| Fence::new(token, Now(number))),
             deadline: Deadline(1),
         }))
     };

@@ -1,0 +1,300 @@
+//! The programs of `examples/`: each is run as its reader would run it, and the README shows their
+//! lines. Their libraries come from their own package managers, into the target folder.
+//!
+//! A language that this machine lacks is skipped, or a failure with `LOCK_TEST_EXAMPLES=require`.
+
+use crate::support::{skip, Server};
+use std::env;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// How long a package manager, a compiler or an example may take.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// The files of which the README shows the lines between the marks.
+const SOURCES: [&str; 5] = [
+    "python/lock.py",
+    "node/lock.mjs",
+    "go/main.go",
+    "java/src/main/java/LockExample.java",
+    "rust/src/main.rs",
+];
+
+#[test]
+fn the_python_example_takes_and_releases_the_lock() {
+    check("python", |folder| {
+        need(folder, "python3 -m pip --version")?;
+        let install =
+            "python3 -m pip --disable-pip-version-check --timeout 15 --retries 1 install \
+                       --quiet --upgrade --target libraries --requirement requirements.txt";
+        fetch_once(folder, "requirements.txt", install)?;
+        let mut program = command(folder, "python3 lock.py");
+        program.env("PYTHONPATH", folder.join("libraries"));
+        Ok(program)
+    });
+}
+
+#[test]
+fn the_node_example_takes_and_releases_the_lock() {
+    check("node", |folder| {
+        need(folder, "node --version")?;
+        need(folder, "npm --version")?;
+        let install = "npm ci --engine-strict --ignore-scripts --no-audit --no-fund \
+                       --fetch-timeout=30000 --fetch-retries=1";
+        fetch_once(folder, "package-lock.json", install)?;
+        Ok(command(folder, "node lock.mjs"))
+    });
+}
+
+#[test]
+fn the_go_example_takes_and_releases_the_lock() {
+    check("go", |folder| {
+        need(folder, "go version")?;
+        fetch(folder, "go mod download")?;
+        build(folder, "go build -o lock .");
+        Ok(command(folder, folder.join("lock").to_str().unwrap()))
+    });
+}
+
+#[test]
+fn the_java_example_takes_and_releases_the_lock() {
+    check("java", |folder| {
+        need(folder, "javac -version")?;
+        need(folder, "mvn --version")?;
+        // Maven fetches as it goes; what it says of a failure tells the network from the compiler.
+        let run = "mvn --quiet --batch-mode compile exec:java";
+        match execute(command(folder, run).arg("-Dexec.skip")) {
+            Err(log) if log.contains("resolve") || log.contains("transfer") => {
+                return Err(Missing(log));
+            }
+            outcome => outcome.unwrap_or_else(|log| panic!("{run}: {log}")),
+        };
+        let mut program = command(folder, run);
+        program.arg("--offline");
+        Ok(program)
+    });
+}
+
+#[test]
+fn the_rust_example_takes_and_releases_the_lock() {
+    check("rust", |folder| {
+        let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        fetch(folder, &format!("{cargo} fetch --locked"))?;
+        let options = "--locked --quiet --target-dir target";
+        build(folder, &format!("{cargo} build {options}"));
+        Ok(command(folder, &format!("{cargo} run {options}")))
+    });
+}
+
+#[test]
+fn the_readme_shows_the_examples_as_they_are() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let blocks = fenced_blocks(&readme);
+    for source in SOURCES {
+        let text = fs::read_to_string(root.join("examples").join(source)).unwrap();
+        let lines = marked_lines(&text);
+        assert!(lines.len() > 1, "examples/{source} has no marked lines");
+        let shown = blocks
+            .iter()
+            .any(|block| block.windows(lines.len()).any(|window| window == lines));
+        assert!(
+            shown,
+            "no fenced block of README.md shows the marked lines of examples/{source}:\n{}",
+            lines.join("\n")
+        );
+    }
+}
+
+/// What this machine lacks to run an example.
+struct Missing(String);
+
+/// Runs an example against a free lock and against a busy one. `prepare` is given a copy of the
+/// example's folder, brings its libraries there, and returns the program.
+fn check(language: &str, prepare: impl FnOnce(&Path) -> Result<Command, Missing>) {
+    if env::var_os("LOCK_TEST_SERVER").is_some() {
+        return skip("an example tests a client, which one server is enough for");
+    }
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let folder = target.join("examples").join(language);
+    copy(&sources.join(language), &folder);
+
+    match prepare(&folder) {
+        Ok(program) => takes_and_releases_the_lock(program),
+        Err(Missing(what)) => {
+            let required = env::var_os("LOCK_TEST_EXAMPLES").is_some_and(|v| v == "require");
+            assert!(!required, "the {language} example cannot be run: {what}");
+            skip(what.trim().lines().last().unwrap_or(&what));
+        }
+    }
+}
+
+fn takes_and_releases_the_lock(mut program: Command) {
+    let server = Server::start();
+    let mut client = server.client();
+    program.env("REDIS_URL", server.url());
+
+    let said = execute(&mut program).unwrap();
+    let token = said
+        .strip_prefix("acquired token=")
+        .and_then(|said| said.strip_suffix("\nreleased"))
+        .and_then(|token| token.parse::<i64>().ok());
+    let token = token.unwrap_or_else(|| panic!("with the lock free it said: {said}"));
+    assert!(token > 0);
+    assert_eq!(client.calls("lock.acquire"), 1);
+    assert_eq!(client.calls("lock.release"), 1);
+    assert_eq!(client.run("LOCK.INFO lock:orders"), "nil");
+
+    let taken = client.grant("LOCK.ACQUIRE lock:orders another 30000");
+    assert!(taken[0] == 1 && taken[2] > token, "{taken:?}");
+    let said = execute(&mut program).unwrap();
+    let left = said
+        .strip_prefix("busy, ")
+        .and_then(|said| said.strip_suffix(" ms left"))
+        .and_then(|left| left.parse::<i64>().ok());
+    let left = left.unwrap_or_else(|| panic!("with the lock taken it said: {said}"));
+    assert!((1..=30_000).contains(&left), "{left}");
+    assert_eq!(client.calls("lock.release"), 1);
+    let asserted = client.run(&format!(
+        "LOCK.ASSERT lock:orders another TOKEN {}",
+        taken[2]
+    ));
+    assert_eq!(asserted, "OK");
+}
+
+/// A tool that must be there.
+fn need(folder: &Path, line: &str) -> Result<(), Missing> {
+    let tool = line.split_whitespace().next().unwrap();
+    execute(&mut command(folder, line))
+        .map(drop)
+        .map_err(|log| Missing(format!("{tool} is missing: {log}")))
+}
+
+/// Brings libraries; where that fails, this machine lacks them.
+fn fetch(folder: &Path, line: &str) -> Result<(), Missing> {
+    execute(&mut command(folder, line))
+        .map(drop)
+        .map_err(|log| Missing(format!("{line}: {log}")))
+}
+
+/// Brings libraries unless they are those that this file lists already.
+fn fetch_once(folder: &Path, list: &str, line: &str) -> Result<(), Missing> {
+    let (wanted, fetched) = (folder.join(list), folder.join("fetched"));
+    let wanted = fs::read(wanted).unwrap();
+    if fs::read(&fetched).is_ok_and(|fetched| fetched == wanted) {
+        return Ok(());
+    }
+    fetch(folder, line)?;
+    fs::write(fetched, wanted).unwrap();
+    Ok(())
+}
+
+/// Builds, which must succeed.
+fn build(folder: &Path, line: &str) {
+    execute(&mut command(folder, line)).unwrap_or_else(|log| panic!("{line}: {log}"));
+}
+
+/// A command in a folder, of words without spaces in them.
+fn command(folder: &Path, line: &str) -> Command {
+    let mut words = line.split_whitespace();
+    let mut command = Command::new(words.next().unwrap());
+    command.args(words).current_dir(folder).stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end, and returns what it printed, or what it said of its failure.
+fn execute(command: &mut Command) -> Result<String, String> {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| error.to_string())?;
+    let printed = read(child.stdout.take().unwrap());
+    let complained = read(child.stderr.take().unwrap());
+    let (Ok(printed), Ok(complained)) = (
+        printed.recv_timeout(PATIENCE),
+        complained.recv_timeout(PATIENCE),
+    ) else {
+        child.kill().unwrap();
+        child.wait().unwrap();
+        return Err(format!("it took longer than {PATIENCE:?}"));
+    };
+    if child.wait().unwrap().success() {
+        Ok(printed)
+    } else {
+        Err(format!("{printed}\n{complained}"))
+    }
+}
+
+/// Reads a pipe to its end, on a thread of its own so that two can be read.
+fn read(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = pipe.read_to_end(&mut bytes);
+        // Debian's Maven resets the colours of a terminal that is none.
+        let text = String::from_utf8_lossy(&bytes).replace("\x1b[0m", "");
+        let _ = sender.send(text.trim().to_owned());
+    });
+    receiver
+}
+
+/// Copies a folder, but for what a reader's own runs have left in it. A file that has not changed
+/// is not written again, so that nothing is built twice.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    let entries = fs::read_dir(from).unwrap();
+    for from in entries.map(|entry| entry.unwrap().path()) {
+        let name = from.file_name().unwrap();
+        let to: PathBuf = to.join(name);
+        if ["node_modules", "target", "__pycache__"].contains(&name.to_str().unwrap()) {
+            continue;
+        }
+        if from.is_dir() {
+            copy(&from, &to);
+            continue;
+        }
+        let bytes = fs::read(from).unwrap();
+        if !fs::read(&to).is_ok_and(|there| there == bytes) {
+            fs::write(to, bytes).unwrap();
+        }
+    }
+}
+
+/// The lines between the marks, without the indent that they have in common.
+fn marked_lines(text: &str) -> Vec<&str> {
+    let lines = text
+        .lines()
+        .skip_while(|line| !line.trim_end().ends_with(" lock:begin"))
+        .skip(1)
+        .take_while(|line| !line.trim_end().ends_with(" lock:end"));
+    let mut lines: Vec<&str> = lines.collect();
+    // gofmt wants one before the mark.
+    if lines.last().is_some_and(|line| line.is_empty()) {
+        lines.pop();
+    }
+    let indent = |line: &&str| line.len() - line.trim_start().len();
+    let filled = lines.iter().filter(|line| !line.trim().is_empty());
+    let common = filled.map(indent).min().unwrap_or(0);
+    lines
+        .into_iter()
+        .map(|line| line.get(common..).unwrap_or(""))
+        .collect()
+}
+
+/// The lines of each block between fences.
+fn fenced_blocks(text: &str) -> Vec<Vec<&str>> {
+    let mut blocks = Vec::new();
+    let mut lines = text.lines();
+    while lines.any(|line| line.starts_with("```")) {
+        let block = lines.by_ref().take_while(|line| !line.starts_with("```"));
+        blocks.push(block.collect());
+    }
+    blocks
+}

@@ -1,0 +1,291 @@
+//! Loading the module: its arguments, the server's configuration file, warnings, and unloading.
+
+use crate::support::{module, skip, version, Client, Listener, Server, Setup};
+
+/// The log of a server that must not start.
+fn log_of_refusal(setup: Setup) -> String {
+    match setup.try_start() {
+        Ok(_) => panic!("the server started"),
+        Err(log) => log,
+    }
+}
+
+/// Whether the server takes settings of modules in its configuration file.
+fn takes_settings() -> bool {
+    let server = Server::start();
+    let known = server.client().run("CONFIG GET lock.default-ttl") != "[]";
+    if !known {
+        skip("the server has no settings of modules");
+    }
+    known
+}
+
+/// A setup that lets clients load modules.
+fn loadable(setup: Setup) -> Setup {
+    // Older servers always do, and do not know the setting.
+    match version() >= (7, 0) {
+        true => setup.config("enable-module-command yes"),
+        false => setup,
+    }
+}
+
+fn load(client: &mut Client, args: &str) -> String {
+    client.run(&format!("MODULE LOAD {} {args}", module().display()))
+}
+
+#[test]
+fn module_arguments_set_the_settings_on_every_server() {
+    let server = Setup::new()
+        .module_args("DEFAULT-TTL 10000 max-ttl 60000 Notify publish channel-prefix shop")
+        .start();
+    let mut client = server.client();
+    let mut listener = Listener::psubscribe(&server, "*");
+    assert_eq!(client.grant("LOCK.ACQUIRE orders me")[3], 10_000);
+    assert_eq!(client.int("LOCK.RELEASE orders me"), 0);
+    assert_eq!(
+        listener.next(),
+        ("shop:{orders}".to_owned(), "0".to_owned())
+    );
+    let refused = client.run("LOCK.ACQUIRE orders me 60001");
+    assert!(refused.contains("60000"), "{refused}");
+    let shown = client.run("CONFIG GET lock.default-ttl");
+    assert!(
+        ["[]", "[lock.default-ttl 10000]"].contains(&shown.as_str()),
+        "{shown}"
+    );
+}
+
+#[test]
+fn module_arguments_can_turn_the_unlock_messages_off() {
+    let server = Setup::new().module_args("notify off").start();
+    let mut client = server.client();
+    let mut listener = Listener::psubscribe(&server, "*");
+    client.run("LOCK.ACQUIRE orders me");
+    assert_eq!(client.int("LOCK.RELEASE orders me"), 0);
+    listener.assert_quiet();
+}
+
+#[test]
+fn a_bad_module_argument_keeps_the_server_from_starting_and_the_log_says_why() {
+    let range = "must be a whole number from 1 to 9007199254740991, not";
+    let long = "x".repeat(513);
+    for (args, line) in [
+        ("default-ttl", "\"default-ttl\" needs a value"),
+        ("max-ttl 9 default-ttl", "\"default-ttl\" needs a value"),
+        ("default-ttl 0", &format!("default-ttl {range} \"0\"")),
+        ("default-ttl -5", &format!("default-ttl {range} \"-5\"")),
+        ("default-ttl soon", &format!("default-ttl {range} \"soon\"")),
+        (
+            "default-ttl 9007199254740992",
+            &format!("default-ttl {range} \"9007199254740992\""),
+        ),
+        (
+            "max-ttl -1",
+            "max-ttl must be a whole number from 0 to 9007199254740991, not \"-1\"",
+        ),
+        (
+            "notify loud",
+            "notify must be auto, publish, spublish or off, not \"loud\"",
+        ),
+        (
+            &format!("channel-prefix {long}"),
+            "channel-prefix must be 1 to 512 bytes long, not 513",
+        ),
+        ("lease 5000", "unknown argument \"lease\""),
+        (
+            "lock.default-ttl 5000",
+            "unknown argument \"lock.default-ttl\"",
+        ),
+        ("%s%n %s%n", "unknown argument \"%s%n\""),
+        (
+            "default-ttl 10 max-ttl 5",
+            "default-ttl (10) must not be above max-ttl (5)",
+        ),
+        (
+            "max-ttl 5000",
+            "default-ttl (30000) must not be above max-ttl (5000)",
+        ),
+    ] {
+        let log = log_of_refusal(Setup::new().module_args(args));
+        assert!(log.contains(&format!("<lock> {line}")), "{args}:\n{log}");
+    }
+}
+
+#[test]
+fn sharded_messages_are_refused_where_the_server_has_none() {
+    let setup = Setup::new().module_args("notify spublish");
+    if version() >= (7, 0) {
+        let server = setup.start();
+        let mut listener = Listener::ssubscribe(&server, "redisson_lock__channel:{orders}");
+        let mut client = server.client();
+        client.run("LOCK.ACQUIRE orders me");
+        client.run("LOCK.RELEASE orders me");
+        assert_eq!(listener.next().1, "0");
+    } else {
+        let log = log_of_refusal(setup);
+        assert!(log.contains("this server has no SPUBLISH"), "{log}");
+    }
+}
+
+#[test]
+fn the_configuration_file_sets_the_settings_and_wins_over_the_arguments() {
+    if !takes_settings() {
+        return;
+    }
+    let server = Setup::new()
+        .module_args("default-ttl 10000 max-ttl 60000")
+        .config("lock.default-ttl 5000")
+        .config("lock.channel-prefix \"two words\"")
+        .start();
+    let mut client = server.client();
+    assert_eq!(client.grant("LOCK.ACQUIRE orders me")[3], 5000);
+    assert!(client
+        .run("LOCK.RENEW orders me 60001")
+        .contains("60000 (lock.max-ttl)"));
+    let mut listener = Listener::psubscribe(&server, "*");
+    client.run("LOCK.RELEASE orders me");
+    assert_eq!(listener.next().0, "two words:{orders}");
+}
+
+#[test]
+fn a_bad_line_in_the_configuration_file_keeps_the_server_from_starting() {
+    if !takes_settings() {
+        return;
+    }
+    for (line, why) in [
+        (
+            "lock.default-ttl 0",
+            "lock.default-ttl : argument must be between 1 and",
+        ),
+        ("lock.notify loud", "auto, publish, spublish, off"),
+        ("lock.channel-prefix \"\"", "1 to 512 bytes long, not 0"),
+        (
+            "lock.max-ttl 5000",
+            "<lock> default-ttl (30000) must not be above max-ttl (5000)",
+        ),
+        ("lock.lease 5000", "odule Configuration"),
+    ] {
+        let log = log_of_refusal(Setup::new().config(line));
+        assert!(log.contains(why), "{line}:\n{log}");
+    }
+}
+
+#[test]
+fn settings_in_the_file_that_fit_together_are_taken_in_any_order() {
+    if !takes_settings() {
+        return;
+    }
+    let lines = ["lock.max-ttl 100", "lock.default-ttl 100"];
+    for (first, second) in [(0, 1), (1, 0)] {
+        let setup = Setup::new().config(lines[first]).config(lines[second]);
+        let server = setup.start();
+        assert_eq!(server.client().grant("LOCK.ACQUIRE orders me")[3], 100);
+    }
+}
+
+#[test]
+fn a_policy_that_may_evict_locks_is_warned_of_by_its_name() {
+    for policy in ["allkeys-lru", "volatile-ttl", "volatile-random"] {
+        let setup = Setup::new().config(&format!("maxmemory-policy {policy}"));
+        let log = setup.start().log();
+        let warning = format!("<lock> maxmemory-policy is {policy}: ");
+        assert!(log.contains(&warning), "{log}");
+        assert!(log.contains("set maxmemory-policy noeviction"), "{log}");
+    }
+    for setup in [
+        Setup::new(),
+        Setup::new().config("maxmemory-policy noeviction"),
+    ] {
+        let log = setup.start().log();
+        assert!(!log.contains("maxmemory-policy"), "{log}");
+    }
+}
+
+#[test]
+fn the_server_lists_the_module_with_its_version() {
+    let server = Server::start();
+    let listed = server.client().run("MODULE LIST");
+    assert!(listed.contains("name lock ver 100"), "{listed}");
+}
+
+#[test]
+fn an_unloaded_module_leaves_locks_as_data_and_finds_them_when_it_is_back() {
+    let server = loadable(Setup::new().module_args("default-ttl 60000")).start();
+    let mut client = server.client();
+    let [.., token, _] = client.grant("LOCK.ACQUIRE orders me");
+    client.run("LOCK.ACQUIRE orders me");
+    let stored = client.stored("orders");
+    assert_eq!(client.run("MODULE UNLOAD lock"), "OK");
+    assert!(!client.run("MODULE LIST").contains("name lock "));
+    assert!(client.run("LOCK.INFO orders").starts_with("ERR unknown"));
+    assert_eq!(client.run("INFO lock"), "");
+    assert_eq!(client.stored("orders"), stored);
+
+    assert_eq!(load(&mut client, "default-ttl 90000"), "OK");
+    assert_eq!(client.stored("orders"), stored);
+    assert_eq!(client.holder("orders"), format!("me 2 {token}"));
+    assert_eq!(client.counter("acquired"), 0, "counted from the load on");
+    assert_eq!(
+        client.grant("LOCK.RENEW orders me")[1..],
+        [2, token, 90_000]
+    );
+    assert_eq!(client.int("LOCK.RELEASE orders me HOLDS 1"), 1);
+    assert_eq!(client.int("LOCK.RELEASE orders me"), 0);
+    let [.., next, _] = client.grant("LOCK.ACQUIRE orders you");
+    assert!(next > token, "{next} after {token}");
+}
+
+#[test]
+fn a_module_is_loaded_and_unloaded_again_and_again() {
+    let server = loadable(Setup::without_module()).start();
+    let mut client = server.client();
+    for round in 1..=20 {
+        assert_eq!(load(&mut client, ""), "OK", "{}", server.log());
+        let [_, holds, ..] = client.grant("LOCK.ACQUIRE orders me");
+        assert_eq!(holds, round);
+        assert_eq!(client.counter("acquired"), u64::from(round == 1));
+        assert_eq!(client.run("MODULE UNLOAD lock"), "OK");
+    }
+}
+
+#[test]
+fn a_load_that_failed_leaves_nothing_behind() {
+    let server = loadable(Setup::without_module()).start();
+    let mut client = server.client();
+    for args in [
+        "default-ttl",
+        "default-ttl 0",
+        "max-ttl 5",
+        "lease 5",
+        "notify 1",
+    ] {
+        let refused = load(&mut client, args);
+        assert!(refused.starts_with("ERR "), "{args}: {refused}");
+        assert!(client.run("LOCK.INFO orders").starts_with("ERR unknown"));
+        assert!(!client.run("MODULE LIST").contains("name lock "));
+        assert_eq!(load(&mut client, ""), "OK", "{}", server.log());
+        assert_eq!(client.grant("LOCK.ACQUIRE orders me 5000")[0], 1);
+        assert_eq!(client.run("MODULE UNLOAD lock"), "OK");
+    }
+}
+
+#[test]
+fn a_load_with_settings_takes_them_or_fails_whole() {
+    let server = loadable(Setup::without_module()).start();
+    let mut client = server.client();
+    let loadex = format!("MODULE LOADEX {}", module().display());
+    let refused = client.run(&format!("{loadex} CONFIG lock.max-ttl 100"));
+    if refused.contains("subcommand") {
+        return skip("the server has no MODULE LOADEX");
+    }
+    assert!(refused.starts_with("ERR "), "{refused}");
+    let why = "<lock> default-ttl (30000) must not be above max-ttl (100)";
+    assert!(server.log().contains(why), "{}", server.log());
+    let line = format!("{loadex} CONFIG lock.max-ttl 100 CONFIG lock.default-ttl 50");
+    assert_eq!(client.run(&line), "OK");
+    assert_eq!(client.grant("LOCK.ACQUIRE orders me")[3], 50);
+    assert_eq!(client.run("MODULE UNLOAD lock"), "OK");
+    let line = format!("{loadex} CONFIG lock.default-ttl 70 ARGS default-ttl 40");
+    assert_eq!(client.run(&line), "OK");
+    assert_eq!(client.grant("LOCK.ACQUIRE invoices me")[3], 70);
+}

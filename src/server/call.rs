@@ -139,12 +139,17 @@ impl Store for Call<'_> {
     }
 
     fn holder(&mut self) -> Result<Option<Holder>, lock::Error> {
-        let (now, writes) = (self.now, self.writes);
+        let now = self.now;
+        self.lock().holder(now)
+    }
+
+    fn holder_to_free(&mut self) -> Result<Option<Holder>, lock::Error> {
+        let now = self.now;
         let lock = self.lock();
-        let holder = lock.holder(now)?;
+        let holder = lock.holder_to_free(now)?;
         // A session's lease that ran out while its connection was open is its holder's still.
-        if holder.is_none() && writes && sessions::keep(lock) {
-            return lock.holder(now);
+        if holder.is_none() && sessions::keep(lock) {
+            return lock.holder_to_free(now);
         }
         Ok(holder)
     }

@@ -63,25 +63,33 @@ impl<'a> Lock<'a> {
             mode: mode.as_ref().map(OwnedStr::bytes),
             deadline: key.deadline(),
         };
-        let (view, token) = fields.as_lock(now)?;
-        if let Some(token) = token {
-            STATE.with(|state| state.tokens.saw(token));
-        }
-        Ok(view)
+        STATE.with(|state| fields.as_lock(now, &mut state.tokens))
     }
 
     /// Who holds the lock, whoever it is; none where it is free.
     pub fn holder(&self, now: Now) -> Result<Option<Holder>, Error> {
+        let holder = self.read_holder(now)?;
+        holder
+            .map(|(holder, credible)| credible.map(|()| holder))
+            .transpose()
+    }
+
+    /// Who holds the lock, also where its token is so far ahead of the clock that it is no lock to
+    /// all others.
+    pub fn holder_to_free(&self, now: Now) -> Result<Option<Holder>, Error> {
+        Ok(self.read_holder(now)?.map(|(holder, _)| holder))
+    }
+
+    fn read_holder(&self, now: Now) -> Result<Option<(Holder, Result<(), Error>)>, Error> {
         match self.key.kind() {
             Kind::Empty => return Ok(None),
             Kind::Other => return Err(Error::WrongType),
             Kind::Hash => (),
         }
         let holder = self.key.holder()?;
-        if let Some(token) = holder.hold.token() {
-            STATE.with(|state| state.tokens.saw(token));
-        }
-        Ok((!holder.hold.deadline.has_passed(now)).then_some(holder))
+        let learn = |token| STATE.with(|state| state.tokens.learn(token, now));
+        let credible = holder.hold.token().map_or(Ok(()), learn);
+        Ok((!holder.hold.deadline.has_passed(now)).then_some((holder, credible)))
     }
 }
 

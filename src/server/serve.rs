@@ -92,8 +92,8 @@ fn grant(
     now: Now,
 ) -> bool {
     let (hold, answers) = STATE.with(|state| {
-        let longest = state.settings.longest_ttl();
-        hand_over(waits, view, longest, now, &mut state.tokens)
+        let limits = state.settings.limits();
+        hand_over(waits, view, now, &limits, &mut state.tokens)
     });
     let tick = clock::tick();
     for ((_, waiter), (_, outcome)) in waits.iter().zip(&answers) {
@@ -299,7 +299,7 @@ fn undo_one(lock: &Lock, token: Token) {
 /// How long the lock is still held, whoever holds it.
 pub fn time_left(ctx: *mut RedisModuleCtx, place: &Place) -> Millis {
     let now = clock::now();
-    let left = |lock: &Lock| lock.key.deadline().map(|end: Deadline| end.left(now));
+    let left = |lock: &Lock| lock.key.deadline().map(|end: Deadline| end.wait(now));
     read_lock(ctx, place, left).unwrap_or(Millis(0))
 }
 

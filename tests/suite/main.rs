@@ -25,6 +25,7 @@ mod persistence;
 mod propagation;
 mod redisson;
 mod replication;
+mod rights;
 mod scripts;
 mod server_rules;
 mod sessions;

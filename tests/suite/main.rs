@@ -18,6 +18,7 @@ mod leases;
 mod leaving;
 mod lines;
 mod loading;
+mod max_hold;
 mod model;
 mod notify;
 mod permissions;

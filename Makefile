@@ -37,7 +37,7 @@ soak: ## Let 500 clients contend for some minutes, and much go wrong (LOCK_TEST_
 	@SERVER="$${LOCK_TEST_SERVER:-redis-server}" scripts/setup.sh build server
 	@$(CARGO) build --release
 	@LOCK_TEST_MODULE="$$(realpath '$(MODULE)')" LOCK_TEST_SOAK_SECONDS="$${LOCK_TEST_SOAK_SECONDS:-180}" \
-		$(CARGO) test --test soak -- --nocapture
+		$(CARGO) test --test suite soak:: -- --nocapture
 
 bench: ## Compare its speed with what one would use instead
 	@SERVER=redis-server scripts/setup.sh build server

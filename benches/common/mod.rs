@@ -4,7 +4,7 @@
 mod gauge;
 mod pipeline;
 mod spread;
-#[path = "../../tests/support/mod.rs"]
+#[path = "../../tests/suite/support/mod.rs"]
 pub mod support;
 
 pub use gauge::{Core, Gauge};

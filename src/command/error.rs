@@ -41,7 +41,7 @@ pub enum Error {
     LingerAlone,
     /// The caller has no connection of its own, as scripts and functions have none.
     NoConnection,
-    /// The server is a replica, which renews nothing.
+    /// `READONLY`: the server is a replica, writable or not.
     OnReplica,
     /// The server does not let this client wait.
     NotNow,
@@ -92,7 +92,9 @@ impl fmt::Display for Error {
             Error::NoConnection => f.write_str(
                 "ERR SESSION needs a connection of its own, which a script or function has not",
             ),
-            Error::OnReplica => f.write_str("ERR SESSION needs a master: a replica renews nothing"),
+            Error::OnReplica => {
+                f.write_str("READONLY this server is a replica: only its master grants locks")
+            }
             Error::NotNow => f.write_str("ERR this client may not wait"),
             Error::TooManyWaiters(most) => {
                 write!(f, "TOOMANYWAITERS {most} wait already (lock.max-waiters)")

@@ -122,7 +122,7 @@ fn holding(lock: &Lock) -> Option<Holding> {
     let client = STATE.with(|state| {
         let session = state.sessions.get(db, name)?;
         // It may be that of an earlier hold, whose loss was not noticed yet.
-        let is_its = Some(session.token) == holder.hold.token;
+        let is_its = Some(session.fence.token) == holder.hold.token();
         Some(session.bound().filter(|_| is_its)?.client)
     });
     Some(Holding {

@@ -1,0 +1,69 @@
+//! A cluster in which the replica of a master takes its place.
+
+use super::crowd::{check_grace, Crowd};
+use super::pair::Times;
+use crate::support::{eventually, shard_replica, three_masters};
+use std::thread::{sleep, spawn};
+use std::time::Duration;
+
+/// For so long a master that is cut off may go on: `cluster-node-timeout` takes the place of F.
+const NODE_TIMEOUT: u64 = 1000;
+
+const TIMES: Times = Times {
+    max_ttl: 1500,
+    grace: 1500 + NODE_TIMEOUT,
+    min_replicas: 0,
+};
+
+/// How long clients are at work.
+const WORK: Duration = Duration::from_secs(10);
+
+/// How a replica takes the place of its master.
+#[derive(Clone, Copy, PartialEq)]
+enum How {
+    /// Both agree on it.
+    Agreed,
+    /// The master is killed.
+    Killed,
+    /// The master stands still until everyone has got used to the new one.
+    StoodStill,
+}
+
+fn failover(how: How) {
+    let setup = TIMES
+        .setup()
+        .config(&format!("cluster-node-timeout {NODE_TIMEOUT}"))
+        .config("cluster-replica-validity-factor 0");
+    let nodes = three_masters(&setup);
+    // All locks of this test are in the first one's slots.
+    let master = &nodes[0];
+    let replica = shard_replica(master, &nodes, setup);
+    eventually("the grace period of its start is over", || {
+        let reply = master.client().run("LOCK.ACQUIRE {orders} me 1");
+        reply.starts_with("[1 ")
+    });
+    let crowd = Crowd::begin(TIMES, [master.port(), replica.port()], WORK);
+    sleep(Duration::from_millis(700));
+    match how {
+        How::Agreed => assert_eq!(replica.client().run("CLUSTER FAILOVER"), "OK"),
+        How::Killed => master.signal(libc::SIGKILL),
+        How::StoodStill => master.signal(libc::SIGSTOP),
+    }
+    check_grace(&replica, TIMES);
+    if how == How::StoodStill {
+        master.signal(libc::SIGCONT);
+    }
+    crowd.end();
+    if how != How::Killed {
+        let role = master.client().info("replication", "role");
+        assert_eq!(role.as_deref(), Some("slave"));
+    }
+}
+
+#[test]
+fn however_a_replica_takes_the_place_of_its_clusters_master_no_lock_gets_a_second_owner() {
+    let stories = [How::Agreed, How::Killed, How::StoodStill];
+    let stories = stories.map(|how| spawn(move || failover(how)));
+    let ends = stories.map(|story| story.join().is_ok());
+    assert_eq!(ends, [true; 3], "agreed, killed, stood still");
+}

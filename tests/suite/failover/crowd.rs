@@ -1,0 +1,104 @@
+//! Clients that are at work while one server takes over from another.
+
+use super::beliefs::Life;
+use super::pair::Times;
+use super::trial::wrong;
+use super::worker::run;
+use crate::support::{eventually, Dice, Server, Waiter};
+use std::thread::{spawn, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// What a worker is to do.
+pub struct Task {
+    /// The ports of the first master and of the one that is promoted.
+    pub ports: [u16; 2],
+    /// The lock it wants.
+    pub lock: String,
+    /// Its name.
+    pub owner: String,
+    /// The longest lease.
+    pub max_ttl: u64,
+    /// How long its sessions linger, 0 for none. Never shorter than a lease.
+    pub linger: u64,
+    /// When it begins.
+    pub begins: Instant,
+    /// When it turns to the second server.
+    pub moves: Instant,
+    /// When it stops.
+    pub ends: Instant,
+    /// Its choices.
+    pub dice: Dice,
+}
+
+/// Clients of the first master, who turn to the second one when the first is none any more, and
+/// clients of the second one.
+pub struct Crowd {
+    start: Instant,
+    workers: Vec<JoinHandle<Life>>,
+}
+
+impl Crowd {
+    /// They begin, and work for so long.
+    pub fn begin(times: Times, ports: [u16; 2], work: Duration) -> Crowd {
+        let start = Instant::now();
+        let task = |worker: u64| Task {
+            ports,
+            lock: format!("{{orders}}-{}", worker / 2 % 4),
+            owner: format!("o{worker}"),
+            max_ttl: times.max_ttl,
+            linger: 0,
+            begins: start,
+            moves: if worker.is_multiple_of(2) {
+                start + 2 * work
+            } else {
+                start
+            },
+            ends: start + work,
+            dice: Dice::nth(0x5eed, worker),
+        };
+        let workers = (0..16).map(task).map(|task| spawn(move || run(task)));
+        Crowd {
+            start,
+            workers: workers.collect(),
+        }
+    }
+
+    /// Waits until they are done, and checks that no two of them believed in one lock. Both servers
+    /// must have granted some.
+    pub fn end(self) {
+        let lives = self
+            .workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap());
+        let lives: Vec<Life> = lives.collect();
+        let wrong = wrong(&lives, self.start, "a crowd");
+        assert!(wrong.is_empty(), "{}", wrong[0]);
+        let beliefs = || lives.iter().flat_map(|life| &life.beliefs);
+        for side in [0, 1] {
+            assert!(
+                beliefs().any(|it| it.side == side),
+                "{side} granted nothing"
+            );
+        }
+    }
+}
+
+/// Waits until a server is promoted and takes writes, and checks that it is in its grace period and
+/// serves those who wait in order when that ends.
+pub fn check_grace(server: &Server, times: Times) {
+    eventually("it takes writes", || {
+        let reply = server.client().run("LOCK.ACQUIRE {orders} me 1");
+        assert!(!reply.starts_with("[1 "), "{reply}");
+        reply.starts_with("[0 ")
+    });
+    let promoted = Instant::now();
+    let left = server.client().counter("grace_ms_left");
+    assert!((1..=times.grace).contains(&left), "{left}");
+    let wait = |owner| format!("LOCK.ACQUIRE {{orders}} {owner} 1000 WAIT 0");
+    let mut line = ["a", "b", "c"].map(|owner| (owner, Waiter::start(server, &wait(owner))));
+    for (owner, waiter) in &mut line {
+        assert_eq!(waiter.grant()[..2], [1, 1], "{owner}");
+        assert!(promoted.elapsed().as_millis() as u64 + 1 >= left, "{owner}");
+        assert_eq!(waiter.run(&format!("LOCK.RELEASE {{orders}} {owner}")), "0");
+    }
+}

@@ -1,0 +1,89 @@
+//! A master that stood still while its replica was promoted, and does not know of it when it goes on.
+
+use super::pair::{Pair, Times, CUT_OFF};
+use super::proxy::Cut;
+use crate::support::Waiter;
+use std::thread::{sleep, spawn};
+use std::time::{Duration, Instant};
+
+/// What those do who ask the old master while it stands still. The first one has a session.
+const ASKED: [&str; 3] = [
+    "LOCK.ASSERT kept first",
+    "LOCK.ACQUIRE kept first",
+    "LOCK.ACQUIRE free first",
+];
+
+/// Lets the master stand still until the grace period of the promoted replica is over and someone
+/// else has the locks. Returns what those are told who asked the old master meanwhile.
+fn asked_meanwhile(cut: Option<Cut>) -> [String; 3] {
+    let pair = Pair::start_alike(Times::safe(1500));
+    let mut early = ASKED.map(|_| Waiter::begin(&pair.master, &[], "PING"));
+    for waiter in &mut early {
+        assert_eq!(waiter.reply(), "PONG");
+    }
+    let session = early[0].run("LOCK.ACQUIRE kept first 1500 SESSION");
+    assert!(session.starts_with("[1 1 "), "{session}");
+    pair.master.signal(libc::SIGSTOP);
+    for (waiter, line) in early.iter_mut().zip(ASKED) {
+        waiter.send(line);
+    }
+    if let Some(cut) = cut {
+        pair.proxy.cut(cut);
+    }
+    pair.promote();
+    pair.take_writes();
+    let mut new = pair.replica.client();
+    for lock in ["kept", "free"] {
+        let grant = new.grant(&format!("LOCK.ACQUIRE {lock} second 1500 WAIT 0"));
+        assert_eq!(grant[0], 1);
+    }
+    pair.master.signal(libc::SIGCONT);
+    let told = early.each_mut().map(Waiter::reply);
+    for lock in ["kept", "free"] {
+        assert_eq!(new.run(&format!("LOCK.ASSERT {lock} second")), "OK");
+    }
+    told
+}
+
+#[test]
+fn a_master_that_stood_still_through_the_failover_grants_and_keeps_nothing_when_it_goes_on() {
+    let cuts = [None, Some(Cut::Closed), Some(Cut::Frozen)];
+    let threads = cuts.map(|cut| (cut, spawn(move || asked_meanwhile(cut))));
+    for (cut, thread) in threads {
+        let told = thread.join().unwrap();
+        let held = |told: &String| told == "OK" || told.starts_with("[1 ");
+        assert!(!told.iter().any(held), "{cut:?}: {told:?}");
+    }
+}
+
+#[test]
+fn a_master_that_stood_still_and_still_has_its_replica_goes_on_when_it_knows_that() {
+    let pair = Pair::start_alike(Times::safe(1500));
+    let mut session = pair.master.client();
+    session.grant("LOCK.ACQUIRE kept first 1500 SESSION");
+    let mut old = pair.master.client();
+    let [_, _, token, _] = old.grant("LOCK.ACQUIRE kept first 1500 SESSION");
+    drop(session);
+    pair.master.signal(libc::SIGSTOP);
+    // Longer than the lease, and than a server may stand still unnoticed.
+    sleep(Duration::from_millis(1800));
+    pair.master.signal(libc::SIGCONT);
+    let went_on = Instant::now();
+    let busy = old.grant("LOCK.ACQUIRE orders me 1000");
+    assert_eq!(busy[..3], [0; 3]);
+    assert!((1..=CUT_OFF as i64).contains(&busy[3]), "{busy:?}");
+    assert!(pair.master.log().contains("may have been replaced"));
+    let mut rival = Waiter::start(&pair.master, "LOCK.ACQUIRE kept second WAIT 0");
+    let grant = old.grant("LOCK.ACQUIRE orders me 1000 WAIT 0");
+    assert_eq!(grant[..2], [1, 1]);
+    let after = went_on.elapsed().as_millis() as u64;
+    assert!(after + 100 >= CUT_OFF, "{after}");
+    // The session is as before: its connection was open all the while.
+    assert_eq!(
+        old.run(&format!("LOCK.ASSERT kept first TOKEN {token}")),
+        "OK"
+    );
+    assert!(!rival.has_reply());
+    drop(old);
+    assert_eq!(rival.grant()[..2], [1, 1]);
+}

@@ -1,0 +1,187 @@
+//! A failover with clients on both sides, at random times.
+
+use super::beliefs::{contradictions, Belief, Life};
+use super::crowd::Task;
+use super::pair::{Pair, Times};
+use super::proxy::Cut;
+use super::worker::run;
+use crate::support::{Dice, Setup};
+use std::thread::{sleep, spawn};
+use std::time::{Duration, Instant};
+
+/// How many locks a trial has, and how many want each of them.
+const LOCKS: usize = 4;
+const WORKERS: usize = 4;
+
+/// What happens in a trial, in ms from its beginning.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Where its choices come from.
+    pub seed: u64,
+    /// The settings.
+    pub times: Times,
+    /// How long sessions linger, 0 for not at all.
+    pub linger: u64,
+    /// How the link is cut.
+    pub how: Cut,
+    /// When.
+    pub cut: usize,
+    /// When the replica is promoted.
+    pub promote: usize,
+    /// Whether it has a replica of its own already, and so takes writes at once.
+    pub chain: bool,
+    /// When it takes writes without one.
+    pub alone: Option<usize>,
+    /// When the old master becomes its replica.
+    pub demote: Option<usize>,
+    /// When the link is whole again.
+    pub heal: Option<usize>,
+}
+
+/// What came of it.
+pub struct Outcome {
+    /// Whatever was wrong, in words.
+    pub wrong: Vec<String>,
+    /// How many holds the first master granted after the cut.
+    pub after_cut: usize,
+    /// How many new holds the promoted replica granted.
+    pub on_new: usize,
+    /// How many holds were confirmed there that the first master had granted.
+    pub confirmed: usize,
+}
+
+impl Plan {
+    /// Some plan.
+    pub fn random(seed: u64, max_ttl: u64) -> Plan {
+        let mut dice = Dice::new(seed);
+        (0..20).for_each(|_| _ = dice.roll(2));
+        // Some sessions come back, which is promised where they linger for as long as the old master
+        // may still grant.
+        let lingers = dice.roll(4) == 0;
+        let long = lingers || dice.roll(3) == 0;
+        let times = Times::safe(if long { 3200 } else { max_ttl });
+        let cut = 500 + dice.roll(1200);
+        // At once, before the old master knows that it is cut off, or after.
+        let promote = cut + [0, dice.roll(300), dice.roll(4000)][dice.roll(3)];
+        let chain = dice.roll(2) == 0;
+        let demoted = dice.roll(2) == 0;
+        let demote = promote + dice.roll(2500);
+        Plan {
+            seed,
+            times,
+            linger: if lingers { 3200 } else { 0 },
+            how: [Cut::Frozen, Cut::Frozen, Cut::Closed][dice.roll(3)],
+            cut,
+            promote,
+            chain,
+            alone: (!demoted && !chain).then(|| promote + dice.roll(500)),
+            demote: demoted.then_some(demote),
+            heal: (dice.roll(3) == 0).then(|| cut + dice.roll(6000)),
+        }
+    }
+
+    /// Lets it happen.
+    pub fn run(self) -> Outcome {
+        let pair = Pair::start(self.times);
+        let no_module = Setup::without_module;
+        let _chained = self.chain.then(|| pair.replica.replica(no_module()));
+        let start = Instant::now();
+        let at = |ms: usize| start + Duration::from_millis(ms as u64);
+        let grace = self.times.grace as usize;
+        let ends = at(self.promote.max(self.demote.unwrap_or(0)) + grace + 2000);
+        let mut dice = Dice::new(self.seed);
+        let mut workers = Vec::new();
+        for worker in 0..LOCKS * WORKERS {
+            let number = worker / LOCKS;
+            let after = match number {
+                // It stays with the old master for as long as that is one.
+                0 => 1_000_000,
+                1 => dice.roll(300),
+                2 => dice.roll(2000),
+                _ => 0,
+            };
+            let task = Task {
+                ports: [pair.master.port(), pair.replica.port()],
+                lock: format!("k{}", worker % LOCKS),
+                owner: format!("o{worker}"),
+                max_ttl: self.times.max_ttl,
+                linger: self.linger,
+                begins: if number == 3 { at(self.promote) } else { start },
+                moves: at(self.promote + after),
+                ends,
+                dice: Dice::nth(self.seed, worker as u64 + 1),
+            };
+            workers.push(spawn(move || run(task)));
+        }
+        self.act(&pair, start);
+        let lives = workers.into_iter().map(|worker| worker.join().unwrap());
+        self.judge(&lives.collect::<Vec<Life>>(), start)
+    }
+
+    fn act(&self, pair: &Pair, start: Instant) {
+        type Act = fn(&Pair, &Plan);
+        let acts: [(Option<usize>, Act); 5] = [
+            (Some(self.cut), |pair, plan| pair.proxy.cut(plan.how)),
+            (Some(self.promote), |pair, _| pair.promote()),
+            (self.alone, |pair, _| pair.take_writes()),
+            (self.demote, |pair, _| pair.demote()),
+            (self.heal, |pair, _| pair.proxy.heal()),
+        ];
+        let mut acts: Vec<_> = acts
+            .into_iter()
+            .filter_map(|(at, act)| Some((at?, act)))
+            .collect();
+        acts.sort_by_key(|(at, _)| *at);
+        for (at, act) in acts {
+            let at = start + Duration::from_millis(at as u64);
+            sleep(at.saturating_duration_since(Instant::now()));
+            act(pair, self);
+        }
+    }
+
+    fn judge(&self, lives: &[Life], start: Instant) -> Outcome {
+        let since = |at: Instant| at.duration_since(start).as_millis() as usize;
+        let beliefs: Vec<&Belief> = lives.iter().flat_map(|life| &life.beliefs).collect();
+        let granted_by = |side, after| {
+            let new = beliefs.iter().filter(|it| it.side == side);
+            new.filter(|it| since(it.from) > after).count()
+        };
+        let old = beliefs.iter().filter(|it| it.side == 0);
+        let tokens: Vec<String> = old.map(|it| it.token.to_string()).collect();
+        let journal = lives.iter().flat_map(|life| &life.journal);
+        let confirmed = journal.filter(|(_, line)| {
+            line.starts_with("new > ") && tokens.iter().any(|token| line.contains(token))
+        });
+        Outcome {
+            wrong: wrong(lives, start, &format!("{self:?}")),
+            after_cut: granted_by(0, self.cut),
+            on_new: granted_by(1, self.promote),
+            confirmed: confirmed.count(),
+        }
+    }
+}
+
+/// What contradicts itself in what the clients believed, and what they sent and were answered.
+pub fn wrong(lives: &[Life], start: Instant, story: &str) -> Vec<String> {
+    let since = |at: Instant| at.duration_since(start).as_micros();
+    let beliefs: Vec<Belief> = lives.iter().flat_map(|l| l.beliefs.clone()).collect();
+    let mut journal: Vec<_> = lives.iter().flat_map(|life| &life.journal).collect();
+    journal.sort();
+    let wrong = contradictions(&beliefs).into_iter().map(|(a, b, what)| {
+        let mut text = format!("{what} of {}, {story}\n", a.lock);
+        for it in [&a, &b] {
+            let (from, until) = (since(it.from), since(it.until));
+            let (owner, token, side) = (&it.owner, it.token, it.side);
+            let line = format!("  {owner} by {token} of {side}: {from} to {until} us\n");
+            text.push_str(&line);
+        }
+        let about = [format!(" {} ", a.owner), format!(" {} ", b.owner)];
+        for (at, line) in &journal {
+            if about.iter().any(|owner| line.contains(owner)) {
+                text.push_str(&format!("  {:>9} {line}\n", since(*at)));
+            }
+        }
+        text
+    });
+    wrong.collect()
+}

@@ -1,0 +1,102 @@
+//! Clusters of one shard, and of three.
+
+use super::{eventually, Client, Server, Setup};
+
+/// A cluster of one node, which has every slot.
+pub fn cluster(setup: Setup) -> Server {
+    let node = cluster_node(setup);
+    let mut client = node.client();
+    let slots: Vec<String> = (0..16384).map(|slot| slot.to_string()).collect();
+    let mut words: Vec<&[u8]> = vec![b"CLUSTER", b"ADDSLOTS"];
+    words.extend(slots.iter().map(|slot| slot.as_bytes()));
+    assert_eq!(client.say(&words), "OK");
+    eventually("the cluster is up", || {
+        client.run("CLUSTER INFO").contains("cluster_state:ok")
+    });
+    node
+}
+
+/// Three masters that share the slots evenly.
+pub fn three_masters(setup: &Setup) -> Vec<Server> {
+    let nodes: Vec<Server> = (0..3).map(|_| cluster_node(setup.clone())).collect();
+    let mut clients: Vec<Client> = nodes.iter().map(Server::client).collect();
+    for (n, client) in clients.iter_mut().enumerate() {
+        let slots = (0..16384).filter(|slot| slot * 3 / 16384 == n);
+        let slots: Vec<String> = slots.map(|slot| slot.to_string()).collect();
+        let add = format!("CLUSTER ADDSLOTS {}", slots.join(" "));
+        assert_eq!(client.run(&add), "OK");
+        client.run(&format!("CLUSTER SET-CONFIG-EPOCH {}", n + 1));
+        for other in &nodes {
+            let meet = format!("CLUSTER MEET 127.0.0.1 {}", other.port());
+            assert_eq!(client.run(&meet), "OK");
+        }
+    }
+    for client in &mut clients {
+        eventually("the cluster is up", || {
+            let info = client.run("CLUSTER INFO");
+            info.contains("cluster_state:ok") && info.contains("cluster_size:3")
+        });
+    }
+    nodes
+}
+
+/// A replica of a node of a cluster, which the other nodes know too.
+pub fn shard_replica(master: &Server, nodes: &[Server], setup: Setup) -> Server {
+    let replica = join(master, setup);
+    let id = replica.client().run("CLUSTER MYID");
+    for node in nodes {
+        eventually("every node knows the replica", || {
+            let shown = node.client().run("CLUSTER NODES");
+            let mut lines = shown.lines();
+            lines.any(|line| line.starts_with(&id) && line.contains(" slave "))
+        });
+    }
+    replica
+}
+
+fn join(master: &Server, setup: Setup) -> Server {
+    let node = cluster_node(setup);
+    let (mut here, mut there) = (master.client(), node.client());
+    let id = here.run("CLUSTER MYID");
+    let port = master.port();
+    assert_eq!(there.run(&format!("CLUSTER MEET 127.0.0.1 {port}")), "OK");
+    eventually("the nodes know each other", || {
+        there.run(&format!("CLUSTER REPLICATE {id}")) == "OK"
+    });
+    master.wait_for_replica(&node);
+    node
+}
+
+/// A replica of a cluster's only node, known to it.
+pub fn cluster_replica(master: &Server, setup: Setup) -> Server {
+    let node = join(master, setup);
+    let (mut here, mut there) = (master.client(), node.client());
+    // Each kind of message must have found its way once.
+    for publish in ["PUBLISH", "SPUBLISH"] {
+        let kind = publish.replace("SPUBLISH", "publishshard").to_lowercase();
+        eventually("the replica gets messages", || {
+            here.run(&format!("{publish} probe x"));
+            let received = format!("cluster_stats_messages_{kind}_received");
+            there.run("CLUSTER INFO").contains(&received)
+        });
+    }
+    node
+}
+
+/// A node that knows no other, and has no slot.
+fn cluster_node(setup: Setup) -> Server {
+    let mut setup = setup.config("cluster-enabled yes");
+    // The first of two lines loses.
+    setup
+        .config
+        .insert(0, "cluster-node-timeout 5000".to_owned());
+    let mut log = String::new();
+    // A node needs the port that is 10,000 above its own too, which may be taken or not exist.
+    for _ in 0..100 {
+        match setup.clone().try_start() {
+            Ok(node) => return node,
+            Err(why) => log = why,
+        }
+    }
+    panic!("no node started:\n{log}")
+}

@@ -1,0 +1,278 @@
+//! Real servers for tests: each on a free port, in a folder of its own, ended with the test.
+//!
+//! `LOCK_TEST_SERVER` names the binary; without it the `redis-server` on the PATH is used.
+#![allow(unsafe_code)]
+
+mod client;
+mod cluster;
+mod dice;
+mod journal;
+mod listener;
+mod sentinel;
+mod setup;
+mod stored;
+pub mod toolchain;
+mod waiter;
+mod walk;
+
+pub use client::{show, Client};
+pub use cluster::{cluster, cluster_replica, shard_replica, three_masters};
+pub use dice::Dice;
+pub use journal::Journal;
+pub use listener::Listener;
+pub use sentinel::Sentinels;
+pub use setup::Setup;
+pub use stored::Stored;
+pub use waiter::{allow_many_files, Waiter};
+pub use walk::{lasting, Walk};
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long anything may take before a test fails.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running server.
+pub struct Server {
+    process: Child,
+    port: u16,
+    dir: Arc<TempDir>,
+    setup: Setup,
+}
+
+impl Server {
+    /// A server with the module and nothing special.
+    pub fn start() -> Server {
+        Setup::new().start()
+    }
+
+    /// A connection that speaks RESP2.
+    pub fn client(&self) -> Client {
+        let gone = std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err();
+        assert!(!gone, "the server is gone:\n{}", self.log());
+        Client::new(&self.url())
+    }
+
+    /// A connection that speaks RESP3.
+    pub fn client3(&self) -> Client {
+        Client::new(&format!("{}?protocol=resp3", self.url()))
+    }
+
+    /// The address, as client libraries take it.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: i32) {
+        // SAFETY: a system call that touches no memory; the process is the test's own.
+        unsafe { libc::kill(self.process.id() as i32, signal) };
+    }
+
+    /// The time of the processor that it has taken.
+    pub fn cpu(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .collect();
+        let ticks: u64 = fields[11..13]
+            .iter()
+            .map(|f| f.parse::<u64>().unwrap())
+            .sum();
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// All that it has logged.
+    pub fn log(&self) -> String {
+        let log = std::fs::read(self.dir.path().join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
+    /// What it has written to its standard error: the reports of AddressSanitizer and valgrind.
+    pub fn stderr(&self) -> String {
+        let text = std::fs::read(self.dir.path().join("stderr")).unwrap_or_default();
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// Fails where the server has ended, or where its log or a memory checker tells of a crash, of a
+    /// failed assertion, or of a mistake in the module.
+    pub fn assert_sound(&self) {
+        const BAD: [&str; 7] = [
+            "BUG REPORT",
+            "ASSERTION",
+            "internal error",
+            "crashed by signal",
+            "panicked",
+            "Sanitizer",
+            "Invalid read",
+        ];
+        let gone = std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err();
+        let (log, stderr) = (self.log(), self.stderr());
+        let bad = BAD
+            .into_iter()
+            .find(|bad| log.contains(bad) || stderr.contains(bad));
+        let what = match bad {
+            _ if gone => "the server is gone".to_owned(),
+            Some(bad) => format!("the server told of: {bad}"),
+            None => return,
+        };
+        let at = bad.and_then(|bad| log.find(bad)).unwrap_or(log.len());
+        let from = log[..at]
+            .rmatch_indices('\n')
+            .nth(30)
+            .map_or(0, |(at, _)| at);
+        panic!(
+            "{what}\nits log:{}\nits standard error:\n{stderr}",
+            &log[from..]
+        );
+    }
+
+    /// The end of its log, with the whole of a report of a crash, and its standard error.
+    pub fn last_words(&self) -> String {
+        let (log, stderr) = (self.log(), self.stderr());
+        let report = log.find("BUG REPORT").unwrap_or(log.len());
+        let from = log[..report].rmatch_indices('\n').nth(30);
+        let from = from.map_or(0, |(at, _)| at);
+        format!("its log:{}\nits standard error:\n{stderr}", &log[from..])
+    }
+
+    /// Ends it as an operator would, saving what it is configured to save.
+    pub fn shut_down(&mut self) {
+        self.client().forget("SHUTDOWN");
+        self.process.wait().unwrap();
+    }
+
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Starts it again on what it has stored.
+    pub fn restart(&mut self) {
+        let setup = self.setup.clone().data_of(self);
+        self.shut_down();
+        *self = setup.start();
+    }
+
+    /// Starts a replica of it, with these changes to a setup, and waits until it has caught up.
+    pub fn replica(&self, setup: Setup) -> Server {
+        let replica = setup.replica_of(self).start();
+        self.wait_for_replica(&replica);
+        replica
+    }
+
+    /// Waits until the replica holds all that this server has written.
+    pub fn wait_for_replica(&self, replica: &Server) {
+        let (mut here, mut there) = (self.client(), replica.client());
+        eventually("the replica is linked", || {
+            there.info("replication", "master_link_status") == Some("up".to_owned())
+        });
+        eventually("the replica has caught up", || {
+            here.info("replication", "master_repl_offset")
+                == there.info("replication", "slave_repl_offset")
+        });
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if std::thread::panicking() && matches!(self.process.try_wait(), Ok(Some(_))) {
+            eprintln!("the server has ended, {}", self.last_words());
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The server binary.
+pub fn binary() -> PathBuf {
+    std::env::var_os("LOCK_TEST_SERVER").map_or_else(|| "redis-server".into(), PathBuf::from)
+}
+
+/// The version that the server says it has (Valkey's own for Valkey). For what a test may expect
+/// of the server itself; the module never asks.
+pub fn version() -> (u32, u32) {
+    static VERSION: OnceLock<(u32, u32)> = OnceLock::new();
+    *VERSION.get_or_init(|| {
+        let output = Command::new(binary())
+            .arg("--version")
+            .output()
+            .unwrap_or_else(|error| {
+                panic!(
+                    "{} cannot be run ({error}): `make test` installs it",
+                    binary().display()
+                )
+            });
+        let text = String::from_utf8(output.stdout).unwrap();
+        let version = text.split("v=").nth(1).unwrap().split(' ').next().unwrap();
+        let mut parts = version.split('.').map(|part| part.parse().unwrap());
+        (parts.next().unwrap(), parts.next().unwrap())
+    })
+}
+
+/// The module. `LOCK_TEST_MODULE` names it; else it is what cargo built last for this profile.
+pub fn module() -> PathBuf {
+    if let Some(path) = std::env::var_os("LOCK_TEST_MODULE") {
+        return path.into();
+    }
+    let test = std::env::current_exe().unwrap();
+    let name = "libredis_reentrant_lock.so";
+    let deps = test.parent().unwrap();
+    // Beside the test's own folder lies what `cargo build` left; cargo puts what it built for the
+    // tests into that folder itself.
+    let found = [deps.join(name), deps.parent().unwrap().join(name)]
+        .into_iter()
+        .filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path)))
+        .max();
+    found.map(|(_, path)| path).unwrap_or_else(|| {
+        panic!("{name} is not built: run `make test`, or `cargo build` with the test's profile")
+    })
+}
+
+/// Waits until something is so, and fails where it does not become so.
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "it did not happen: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Says that a test does not apply to this server, and why. `LOCK_TEST_SKIPS` names a file that
+/// collects these lines.
+pub fn skip(why: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let line = format!("{test}: does not apply: {why}\n");
+    eprint!("{line}");
+    if let Some(path) = std::env::var_os("LOCK_TEST_SKIPS") {
+        let mut file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .unwrap();
+        file.write_all(line.as_bytes()).unwrap();
+    }
+}

@@ -32,6 +32,7 @@ mod settings;
 mod slots;
 mod soak;
 mod support;
+mod tooling;
 mod waiting;
 mod watching;
 mod write_rules;

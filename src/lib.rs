@@ -11,4 +11,3 @@ pub mod queue;
 mod server;
 pub mod session;
 pub mod settings;
-pub mod write_rules;

@@ -1,9 +1,10 @@
 //! Reads the arguments that follow a lock's name.
 
 use super::error::Error;
-use crate::lock::{Millis, Token, MAX_HOLDS, MAX_OWNER, MAX_TTL, MODE_FIELD, TOKEN_FIELD};
+use crate::lock::{Millis, Token, MAX_HOLDS, MAX_OWNER, MAX_TTL, MODE_FIELD};
 use crate::session::{Claim, MIN_TTL};
 use crate::settings::Settings;
+use std::rc::Rc;
 
 /// What a command takes after the owner. Where it is not set, the command does not have it.
 #[derive(Default)]
@@ -51,7 +52,7 @@ impl Options {
     pub fn ttl(&self, settings: &Settings) -> Result<Millis, Error> {
         match self.ttl {
             Some(ttl) => bounded("ttl", 1, ttl, settings),
-            None => Ok(settings.default_ttl),
+            None => Ok(settings.default_ttl.min(settings.longest_ttl())),
         }
     }
 
@@ -104,10 +105,11 @@ fn bounded(name: &'static str, min: i64, span: Millis, of: &Settings) -> Result<
 }
 
 impl Binding {
-    /// The binding to a connection.
-    pub fn of(self, client: u64) -> Claim {
+    /// The binding to a connection, and the name of its user.
+    pub fn of(self, client: u64, user: Option<Rc<[u8]>>) -> Claim {
         Claim {
             client,
+            user,
             ttl: self.ttl,
             linger: self.linger,
         }
@@ -194,14 +196,12 @@ pub fn count(args: &[&[u8]]) -> Result<Option<usize>, Error> {
 /// The most that may be asked for at once: no more lines than waiters.
 const MAX_COUNT: i64 = crate::settings::MAX_WAITERS;
 
-/// An owner may be any bytes but the names of the fields that a lock has besides its owner's.
+/// An owner may be any bytes but the name of the field that a lock has besides its owner's.
 fn check_owner(owner: &[u8]) -> Result<(), Error> {
     if owner.is_empty() || owner.len() > MAX_OWNER {
         Err(Error::Owner("must be 1 to 1024 bytes long"))
-    } else if owner == TOKEN_FIELD || owner == MODE_FIELD {
-        Err(Error::Owner(
-            "must not be \"fencing_token\" or \"mode\", which are reserved",
-        ))
+    } else if owner == MODE_FIELD {
+        Err(Error::Owner("must not be \"mode\", which is reserved"))
     } else {
         Ok(())
     }

@@ -12,7 +12,6 @@ impl Command for Assert {
     const SPEC: Spec = Spec {
         name: "lock.assert",
         flags: c"readonly fast",
-        blocks: false,
         categories: c"read fast",
         min_args: 3,
         fixed_args: false,

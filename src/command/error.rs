@@ -41,7 +41,7 @@ pub enum Error {
     LingerAlone,
     /// The caller has no connection of its own, as scripts and functions have none.
     NoConnection,
-    /// The server is a replica, which renews nothing.
+    /// `READONLY`: the server is a replica, writable or not.
     OnReplica,
     /// The server does not let this client wait.
     NotNow,
@@ -51,6 +51,8 @@ pub enum Error {
     Deadlock {
         /// How many owners.
         owners: usize,
+        /// It would be none if each owner had a connection of its own.
+        shares_connection: bool,
         /// The lock that was asked for.
         lock: Vec<u8>,
     },
@@ -90,16 +92,28 @@ impl fmt::Display for Error {
             Error::NoConnection => f.write_str(
                 "ERR SESSION needs a connection of its own, which a script or function has not",
             ),
-            Error::OnReplica => f.write_str("ERR SESSION needs a master: a replica renews nothing"),
+            Error::OnReplica => {
+                f.write_str("READONLY this server is a replica: only its master grants locks")
+            }
             Error::NotNow => f.write_str("ERR this client may not wait"),
             Error::TooManyWaiters(most) => {
                 write!(f, "TOOMANYWAITERS {most} wait already (lock.max-waiters)")
             }
-            Error::Deadlock { owners, lock } => write!(
-                f,
-                "DEADLOCK to wait for {} would close a circle of {owners} owners",
-                Escaped(lock)
-            ),
+            Error::Deadlock {
+                owners,
+                shares_connection,
+                lock,
+            } => {
+                let how = match shares_connection {
+                    true => " by way of a shared connection",
+                    false => "",
+                };
+                write!(
+                    f,
+                    "DEADLOCK to wait for {} would close a circle of {owners} owners{how}",
+                    Escaped(lock)
+                )
+            }
         }
     }
 }

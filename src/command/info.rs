@@ -9,7 +9,6 @@ impl Command for Info {
     const SPEC: Spec = Spec {
         name: "lock.info",
         flags: c"readonly fast",
-        blocks: false,
         categories: c"read fast",
         min_args: 2,
         fixed_args: true,

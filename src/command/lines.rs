@@ -14,7 +14,6 @@ impl Command for Lines {
     const SPEC: Spec = Spec {
         name: "lock.lines",
         flags: c"readonly",
-        blocks: false,
         categories: c"read slow dangerous",
         min_args: 1,
         fixed_args: false,

@@ -45,8 +45,6 @@ pub struct Spec {
     pub name: &'static str,
     /// The server's flags of it.
     pub flags: &'static CStr,
-    /// Whether it may make its client wait.
-    pub blocks: bool,
     /// The ACL categories, `lock` aside.
     pub categories: &'static CStr,
     /// How many arguments at least, the name included.

@@ -1,22 +1,30 @@
 //! What a lock is: pure rules, with no server and no clock of their own.
 //!
 //! A lock is a hash under the lock's name with a TTL: one field named after its owner that counts
-//! the holds, as Redisson's `RLock` writes it, and one with the fencing token. The rules take what
+//! the holds, as Redisson's `RLock` writes it, and one with its [`Fence`]. The rules take what
 //! was read of it (a [`View`]) and say what is to be written (a [`Change`]) and answered.
 
 mod channel;
+mod decimal;
 mod error;
+mod fence;
+mod limits;
 mod rules;
 mod time;
 mod token;
 mod view;
 
 pub use channel::Channel;
+pub use decimal::decimal;
 pub use error::{Error, NotOwner};
-pub use rules::{acquire, assert, release, renew, Acquire, Change, Grant, Release, Update};
-pub use time::{Deadline, Millis, Now};
+pub use fence::{Fence, MODE_FIELD};
+pub use limits::Limits;
+pub use rules::{
+    acquire, assert, extend, release, renew, set_ttl, Acquire, Change, Grant, Left, Release, Update,
+};
+pub use time::{Deadline, Millis, Now, Start};
 pub use token::{Token, Tokens};
-pub use view::{decimal, parse_holds, parse_token, Fields, Hold, View, MODE_FIELD, TOKEN_FIELD};
+pub use view::{parse_holds, Fields, Hold, View};
 
 /// The most holds that one owner can have: what Redisson's counter can hold.
 pub const MAX_HOLDS: u32 = i32::MAX as u32;

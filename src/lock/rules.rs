@@ -1,7 +1,9 @@
 //! The rules: what each command makes of a lock.
 
 use super::error::{Error, NotOwner};
-use super::time::{Deadline, Millis, Now};
+use super::fence::Fence;
+use super::limits::Limits;
+use super::time::{Deadline, Millis, Now, Start};
 use super::token::{Token, Tokens};
 use super::view::{Hold, View};
 use super::MAX_HOLDS;
@@ -15,8 +17,8 @@ pub enum Change {
         lapsed: bool,
         /// How often it is held: once, but where several waits of one owner end together.
         holds: u32,
-        /// The token of the new hold.
-        token: Token,
+        /// The token of the new hold, and when it began.
+        fence: Fence,
         /// When its lease ends.
         deadline: Deadline,
     },
@@ -33,10 +35,12 @@ pub enum Change {
 pub struct Update {
     /// The new count.
     pub holds: Option<u32>,
-    /// The token that a hold made by Redisson is given.
-    pub token: Option<Token>,
+    /// The token that a hold made by Redisson is given: it begins then.
+    pub fence: Option<Fence>,
     /// The new end of the lease.
     pub deadline: Option<Deadline>,
+    /// Whether it ends earlier now. Who sleeps until the end it was told has to look again.
+    pub shortened: bool,
 }
 
 /// The answer to `LOCK.ACQUIRE` and `LOCK.RENEW`.
@@ -44,9 +48,9 @@ pub struct Update {
 pub struct Grant {
     /// How often this owner holds the lock now; 0 where it does not.
     pub holds: u32,
-    /// The token of this owner's hold.
-    pub token: Option<Token>,
-    /// Until the lease ends, whoever holds it.
+    /// The token of this owner's hold, and when it began.
+    pub fence: Option<Fence>,
+    /// Until the lease ends, whoever holds it: rounded down for the holder, and up for others.
     pub ttl: Millis,
 }
 
@@ -54,9 +58,14 @@ impl Grant {
     /// Nothing held, by anybody.
     pub const NONE: Grant = Grant {
         holds: 0,
-        token: None,
+        fence: None,
         ttl: Millis(0),
     };
+
+    /// The token of this owner's hold.
+    pub fn token(&self) -> Option<Token> {
+        self.fence.map(|fence| fence.token)
+    }
 }
 
 /// What `LOCK.ACQUIRE` asks for.
@@ -91,33 +100,34 @@ pub fn acquire(
     view: &View,
     request: &Acquire,
     now: Now,
+    limits: &Limits,
     tokens: &mut Tokens,
 ) -> Result<(Change, Grant), Error> {
-    let deadline = now.plus(request.ttl);
     match (check_token(view, request.token)?, view) {
         (Some(hold), _) => {
             let holds = counted_up(hold.holds, request.holds)?;
-            let extended = (deadline > hold.deadline).then_some(deadline);
+            let (hold, fence) = fenced(hold, now, tokens)?;
             let update = Update {
                 holds: (holds != hold.holds).then_some(holds),
-                token: missing_token(&hold, now, tokens)?,
-                deadline: extended,
+                fence,
+                ..extend(&hold, request.ttl, now, limits)
             };
             Ok(updated(hold, update, now))
         }
         (None, View::Free { lapsed }) => {
             counted_up(0, request.holds)?;
-            let token = tokens.issue(now)?;
+            let fence = tokens.issue(now)?;
+            let deadline = limits.deadline(request.ttl, fence.start, None, now);
             let change = Change::Take {
                 lapsed: *lapsed,
                 holds: 1,
-                token,
+                fence,
                 deadline,
             };
             let grant = Grant {
                 holds: 1,
-                token: Some(token),
-                ttl: request.ttl,
+                fence: Some(fence),
+                ttl: deadline.left(now),
             };
             Ok((change, grant))
         }
@@ -131,12 +141,22 @@ pub fn acquire(
             counted_up(0, request.holds)?;
             let busy = Grant {
                 holds: 0,
-                token: None,
-                ttl: until.left(now),
+                fence: None,
+                ttl: until.wait(now),
             };
             Ok((Change::Update(Update::default()), busy))
         }
     }
+}
+
+/// What is left of a hold after a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// So many holds.
+    Holds(u32),
+    /// None, and it was not this call that gave the last one back: it was given back before, or
+    /// lost.
+    NoneBefore,
 }
 
 /// Gives back one hold, or all but `holds` of them, and says how many are left.
@@ -144,16 +164,16 @@ pub fn acquire(
 /// # Errors
 /// [`Error::NotOwner`] where the owner has no such hold, unless the call only asks that none be
 /// left; [`Error::HoldCount`] where `holds` does not follow from the count now.
-pub fn release(view: &View, request: &Release) -> Result<(Change, u32), Error> {
+pub fn release(view: &View, request: &Release) -> Result<(Change, Left), Error> {
     let unchanged = Change::Update(Update::default());
     let hold = match (check_hold(view, request.token), request.holds) {
         (Ok(hold), _) => hold,
-        (Err(_), Some(0)) => return Ok((unchanged, 0)),
+        (Err(_), Some(0)) => return Ok((unchanged, Left::NoneBefore)),
         (Err(error), _) => return Err(error),
     };
     let left = match request.holds {
         None => hold.holds - 1,
-        Some(wanted) if wanted == hold.holds => return Ok((unchanged, wanted)),
+        Some(wanted) if wanted == hold.holds => return Ok((unchanged, Left::Holds(wanted))),
         Some(wanted) if wanted.checked_add(1) == Some(hold.holds) => wanted,
         Some(wanted) => {
             return Err(Error::HoldCount {
@@ -168,12 +188,12 @@ pub fn release(view: &View, request: &Release) -> Result<(Change, u32), Error> {
         ..Update::default()
     };
     match left {
-        0 => Ok((Change::Free, 0)),
-        _ => Ok((Change::Update(update), left)),
+        0 => Ok((Change::Free, Left::Holds(0))),
+        _ => Ok((Change::Update(update), Left::Holds(left))),
     }
 }
 
-/// Sets the time left to exactly `ttl`.
+/// Sets the time left to `ttl`.
 ///
 /// # Errors
 /// [`Error::NotOwner`] where the owner has no such hold.
@@ -182,16 +202,40 @@ pub fn renew(
     ttl: Millis,
     token: Option<Token>,
     now: Now,
+    limits: &Limits,
     tokens: &mut Tokens,
 ) -> Result<(Change, Grant), Error> {
     let hold = check_hold(view, token)?;
-    let deadline = now.plus(ttl);
+    let (hold, fence) = fenced(hold, now, tokens)?;
     let update = Update {
-        holds: None,
-        token: missing_token(&hold, now, tokens)?,
-        deadline: (deadline != hold.deadline).then_some(deadline),
+        fence,
+        ..set_ttl(&hold, ttl, now, limits)
     };
     Ok(updated(hold, update, now))
+}
+
+/// The time left becomes `ttl`, or less where the hold has to end before.
+pub fn set_ttl(hold: &Hold, ttl: Millis, now: Now, limits: &Limits) -> Update {
+    moved(hold, latest(hold, ttl, now, limits))
+}
+
+/// The time left becomes `ttl`, or less where the hold has to end before, unless more is left.
+pub fn extend(hold: &Hold, ttl: Millis, now: Now, limits: &Limits) -> Update {
+    moved(hold, latest(hold, ttl, now, limits).max(hold.deadline))
+}
+
+fn latest(hold: &Hold, ttl: Millis, now: Now, limits: &Limits) -> Deadline {
+    // A hold without a fence is given one by the calls that change its lease, and begins then.
+    let start = hold.fence.map_or(Start(now.0), |fence| fence.start);
+    limits.deadline(ttl, start, Some(hold.deadline), now)
+}
+
+fn moved(hold: &Hold, deadline: Deadline) -> Update {
+    Update {
+        deadline: (deadline != hold.deadline).then_some(deadline),
+        shortened: deadline < hold.deadline,
+        ..Update::default()
+    }
 }
 
 /// Checks that the owner holds the lock.
@@ -205,7 +249,7 @@ pub fn assert(view: &View, token: Option<Token>) -> Result<(), Error> {
 /// The owner's hold, which must be the one with the token where one is named.
 fn check_hold(view: &View, token: Option<Token>) -> Result<Hold, Error> {
     match view {
-        View::Mine(hold) if token.is_none() || token == hold.token => Ok(*hold),
+        View::Mine(hold) if token.is_none() || token == hold.token() => Ok(*hold),
         View::Mine(_) => Err(Error::NotOwner(NotOwner::OtherToken)),
         View::Free { .. } => Err(Error::NotOwner(NotOwner::Free)),
         View::Theirs(_) => Err(Error::NotOwner(NotOwner::Theirs)),
@@ -234,19 +278,20 @@ fn counted_up(held: u32, wanted: Option<u32>) -> Result<u32, Error> {
     }
 }
 
-/// The token that a hold made by Redisson is still to be given.
-fn missing_token(hold: &Hold, now: Now, tokens: &mut Tokens) -> Result<Option<Token>, Error> {
-    match hold.token {
-        Some(_) => Ok(None),
-        None => tokens.issue(now).map(Some),
+/// The hold with its fence, which one that Redisson made is given now: the second is what is new.
+fn fenced(hold: Hold, now: Now, tokens: &mut Tokens) -> Result<(Hold, Option<Fence>), Error> {
+    if hold.fence.is_some() {
+        return Ok((hold, None));
     }
+    let fence = Some(tokens.issue(now)?);
+    Ok((Hold { fence, ..hold }, fence))
 }
 
 /// The change and the answer for a hold that stays.
 fn updated(hold: Hold, update: Update, now: Now) -> (Change, Grant) {
     let grant = Grant {
         holds: update.holds.unwrap_or(hold.holds),
-        token: update.token.or(hold.token),
+        fence: hold.fence,
         ttl: update.deadline.unwrap_or(hold.deadline).left(now),
     };
     (Change::Update(update), grant)

@@ -1,25 +1,28 @@
 //! What a key holds, as one owner sees it.
 
+use super::decimal::decimal;
 use super::error::Error;
+use super::fence::Fence;
 use super::time::{Deadline, Now};
-use super::token::Token;
+use super::token::{Token, Tokens};
 use super::MAX_HOLDS;
-
-/// The field that carries the fencing token. No owner may be called so.
-pub const TOKEN_FIELD: &[u8] = b"fencing_token";
-
-/// The field by which Redisson marks its read/write locks, which are not locks of ours.
-pub const MODE_FIELD: &[u8] = b"mode";
 
 /// One owner's hold of a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hold {
     /// How often the owner holds it, from 1 to [`MAX_HOLDS`].
     pub holds: u32,
-    /// Its fencing token; none where Redisson made the hold.
-    pub token: Option<Token>,
+    /// Its fencing token, and when it began; none where Redisson made the hold.
+    pub fence: Option<Fence>,
     /// When its lease ends.
     pub deadline: Deadline,
+}
+
+impl Hold {
+    /// Its fencing token; none where Redisson made the hold.
+    pub fn token(&self) -> Option<Token> {
+        self.fence.map(|fence| fence.token)
+    }
 }
 
 /// A lock as one owner sees it.
@@ -43,39 +46,39 @@ pub struct Fields<'a> {
     pub count: usize,
     /// The value of the field with the owner's name.
     pub owner: Option<&'a [u8]>,
-    /// The value of [`TOKEN_FIELD`].
-    pub token: Option<&'a [u8]>,
-    /// Whether [`MODE_FIELD`] is there. It need not be looked up where `owner` is.
-    pub mode: bool,
+    /// The value of [`super::MODE_FIELD`].
+    pub mode: Option<&'a [u8]>,
     /// The key's expiry.
     pub deadline: Option<Deadline>,
 }
 
 impl Fields<'_> {
-    /// The hash as a lock, seen by the owner that it was read for, and the token read.
+    /// The hash as a lock, seen by the owner that it was read for. The token is learned.
     ///
     /// Someone else's hold count is not looked at: that would take a scan of the hash.
     ///
     /// # Errors
     /// [`Error::WrongType`] where the hash is not one that a lock is stored in.
-    pub fn as_lock(&self, now: Now) -> Result<(View, Option<Token>), Error> {
+    pub fn as_lock(&self, now: Now, tokens: &mut Tokens) -> Result<View, Error> {
         let deadline = self.deadline.ok_or(Error::WrongType)?;
-        let token = self.token.map(parse_token).transpose()?;
-        // One field for the holder, and one for the token if there is one: nothing else.
-        if self.count != 1 + usize::from(token.is_some()) || self.mode {
+        let fence = self.mode.map(Fence::parse).transpose()?;
+        // One field for the holder, and one for the fence if there is one: nothing else.
+        if self.count != 1 + usize::from(fence.is_some()) {
             return Err(Error::WrongType);
         }
+        if let Some(fence) = fence {
+            tokens.learn(fence.token, now)?;
+        }
         let holds = self.owner.map(parse_holds).transpose()?;
-        let view = match holds {
+        Ok(match holds {
             _ if deadline.has_passed(now) => View::Free { lapsed: true },
             Some(holds) => View::Mine(Hold {
                 holds,
-                token,
+                fence,
                 deadline,
             }),
             None => View::Theirs(deadline),
-        };
-        Ok((view, token))
+        })
     }
 }
 
@@ -90,75 +93,72 @@ pub fn parse_holds(value: &[u8]) -> Result<u32, Error> {
         .ok_or(Error::WrongType)
 }
 
-/// Reads a token as it is stored.
-///
-/// # Errors
-/// [`Error::WrongType`] where it is no decimal in a token's range.
-pub fn parse_token(value: &[u8]) -> Result<Token, Error> {
-    decimal(value).and_then(Token::new).ok_or(Error::WrongType)
-}
-
-/// A whole number above 0 in the one form that the server writes: no sign, no leading zero.
-pub fn decimal(text: &[u8]) -> Option<i64> {
-    const LONGEST: usize = 18; // so many digits always fit
-    if text.is_empty() || text[0] == b'0' || text.len() > LONGEST {
-        return None;
-    }
-    let mut number = 0;
-    for byte in text {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
-        number = number * 10 + i64::from(digit);
-    }
-    Some(number)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lock::Start;
 
     const NOW: Now = Now(5_000_000);
     const LATER: Option<Deadline> = Some(Deadline(6000));
 
-    fn fields<'a>(count: usize, owner: Option<&'a [u8]>, token: Option<&'a [u8]>) -> Fields<'a> {
+    fn fields<'a>(count: usize, owner: Option<&'a [u8]>, mode: Option<&'a [u8]>) -> Fields<'a> {
         Fields {
             count,
             owner,
-            token,
-            mode: false,
+            mode,
             deadline: LATER,
         }
     }
 
     fn view(fields: Fields) -> Result<View, Error> {
-        fields.as_lock(NOW).map(|(view, _)| view)
+        fields.as_lock(NOW, &mut Tokens::new())
     }
 
     #[test]
-    fn a_hold_is_read_with_its_count_token_and_deadline() {
-        let hold = Hold {
-            holds: 3,
-            token: Token::new(77),
-            deadline: Deadline(6000),
+    fn a_hold_is_read_with_its_count_token_start_and_deadline() {
+        let fence = |token, start| {
+            Some(Fence {
+                token: Token::new(token)?,
+                start: Start(start),
+            })
         };
-        assert_eq!(
-            view(fields(2, Some(b"3"), Some(b"77"))),
-            Ok(View::Mine(hold))
-        );
-        let untold = Hold {
-            token: None,
-            ..hold
+        for (mode, fence) in [
+            (Some(b"fenced:77".as_slice()), fence(77, 77)),
+            (Some(b"fenced:77:5".as_slice()), fence(77, 5)),
+            (None, None),
+        ] {
+            let hold = Hold {
+                holds: 3,
+                fence,
+                deadline: Deadline(6000),
+            };
+            let count = 1 + usize::from(mode.is_some());
+            let mut tokens = Tokens::new();
+            let read = fields(count, Some(b"3"), mode).as_lock(NOW, &mut tokens);
+            assert_eq!(read, Ok(View::Mine(hold)));
+        }
+    }
+
+    #[test]
+    fn the_token_of_a_lock_is_learned_whoever_holds_it_and_that_of_no_lock_is_not() {
+        let mode = Some(b"fenced:5000007".as_slice());
+        let next = |fields: Fields| {
+            let mut tokens = Tokens::new();
+            let read = fields.as_lock(NOW, &mut tokens);
+            (read.is_ok(), tokens.issue(NOW).unwrap().token.get())
         };
-        assert_eq!(view(fields(1, Some(b"3"), None)), Ok(View::Mine(untold)));
+        assert_eq!(next(fields(2, Some(b"1"), mode)), (true, 5_000_008));
+        assert_eq!(next(fields(2, None, mode)), (true, 5_000_008));
+        assert_eq!(next(fields(3, None, mode)), (false, NOW.0));
+        let far = Some(b"fenced:9007199254740990".as_slice());
+        assert_eq!(next(fields(2, Some(b"1"), far)), (false, NOW.0));
     }
 
     #[test]
     fn another_owner_is_seen_by_its_deadline_only() {
         let theirs = Ok(View::Theirs(Deadline(6000)));
         assert_eq!(view(fields(1, None, None)), theirs);
-        assert_eq!(view(fields(2, None, Some(b"77"))), theirs);
+        assert_eq!(view(fields(2, None, Some(b"fenced:77"))), theirs);
     }
 
     #[test]
@@ -178,23 +178,18 @@ mod tests {
             deadline: None,
             ..fields(1, Some(b"1"), None)
         };
-        let read_write = Fields {
-            mode: true,
-            ..fields(2, None, Some(b"7"))
-        };
-        let mode_alone = Fields {
-            mode: true,
-            ..fields(1, None, None)
-        };
+        let fence = Some(b"fenced:7".as_slice());
         for foreign in [
             no_ttl,
-            read_write,
-            mode_alone,
             fields(2, Some(b"1"), None),
-            fields(3, Some(b"1"), Some(b"7")),
-            fields(3, None, Some(b"7")),
+            fields(3, Some(b"1"), fence),
+            fields(3, None, fence),
             fields(2, None, None),
-            fields(1, None, Some(b"7")),
+            fields(1, None, fence),
+            // Redisson's read/write locks.
+            fields(2, Some(b"1"), Some(b"read")),
+            fields(2, None, Some(b"write")),
+            fields(2, None, Some(b"7")),
         ] {
             assert_eq!(view(foreign), Err(Error::WrongType), "{foreign:?}");
         }
@@ -216,20 +211,9 @@ mod tests {
         ] {
             assert_eq!(view(fields(1, Some(count), None)), Err(Error::WrongType));
         }
-        for token in [
-            b"".as_slice(),
-            b"0",
-            b"-1",
-            b"01",
-            b"x",
-            b"9007199254740991",
-            long,
-        ] {
-            let foreign = fields(2, Some(b"1"), Some(token));
-            assert_eq!(view(foreign), Err(Error::WrongType));
-            assert_eq!(view(fields(2, None, Some(token))), Err(Error::WrongType));
-        }
+        let beyond = Some(b"fenced:9007199254740991".as_slice());
+        assert_eq!(view(fields(2, Some(b"1"), beyond)), Err(Error::WrongType));
+        assert_eq!(view(fields(2, None, beyond)), Err(Error::WrongType));
         assert!(view(fields(1, Some(b"2147483647"), None)).is_ok());
-        assert!(view(fields(2, Some(b"1"), Some(b"9007199254740990"))).is_ok());
     }
 }

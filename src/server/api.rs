@@ -1,9 +1,10 @@
 //! The functions that the server lends to a module. Which of them there are depends on the server;
 //! we never ask for its version.
 
-use std::ffi::CStr;
+use redis_module::raw::RedisModuleCtx;
+use std::ffi::{c_int, c_void, CStr};
 
-/// The function of this name, which every server from 6.2 on has.
+/// The function of this name, which every server from 7.0 on has.
 macro_rules! api {
     ($name:ident) => {{
         // SAFETY: the pointers are written once, while the module loads, and only read after that.
@@ -31,16 +32,56 @@ pub fn missing(name: &str) -> ! {
     panic!("the server has no {name}")
 }
 
+/// Whether the server is new enough: what we need came with 7.0, and Valkey has it from its start.
+pub fn is_supported() -> bool {
+    api_if_any!(RedisModule_SetCommandInfo).is_some()
+}
+
+/// Whether `RM_Call` knows the dry run (`D`), which came with this function in 7.2.
+pub fn has_dry_run() -> bool {
+    api_if_any!(RedisModule_AddPostNotificationJob).is_some()
+}
+
 /// Whether the server is Valkey, which offers each function under a second name of its own.
 pub fn is_valkey() -> bool {
     lookup(c"ValkeyModule_CreateCommand").is_some()
 }
 
-fn lookup(name: &CStr) -> Option<()> {
+/// A function that the bindings do not know.
+pub fn lookup(name: &CStr) -> Option<*mut c_void> {
     let get_api = api!(RedisModule_GetApi);
-    let mut function: *mut std::ffi::c_void = std::ptr::null_mut();
-    let out = (&mut function as *mut *mut std::ffi::c_void).cast();
+    let mut function: *mut c_void = std::ptr::null_mut();
+    let out = (&mut function as *mut *mut c_void).cast();
     // SAFETY: the server writes one function pointer, or nothing, to where `out` points.
     let status = unsafe { get_api(name.as_ptr(), out) };
-    (status == 0 && !function.is_null()).then_some(())
+    (status == 0 && !function.is_null()).then_some(function)
+}
+
+/// Works with a database selected, and selects the one that was selected before again.
+pub fn select_db<R>(ctx: *mut RedisModuleCtx, db: c_int, work: impl FnOnce() -> R) -> R {
+    let (selected, select) = (api!(RedisModule_GetSelectedDb), api!(RedisModule_SelectDb));
+    // SAFETY: the context is this call's.
+    let before = unsafe { selected(ctx) };
+    // SAFETY: the context is this call's, and the database exists: it has a lock of ours.
+    unsafe { select(ctx, db) };
+    let result = work();
+    // SAFETY: as above.
+    unsafe { select(ctx, before) };
+    result
+}
+
+/// The thread's `errno`, by which `RM_Call` says why it did not call.
+pub mod last_error {
+    /// Forgets the last error.
+    pub fn clear() {
+        // SAFETY: no arguments.
+        let place = unsafe { libc::__errno_location() };
+        // SAFETY: it points to a number of this thread's.
+        unsafe { place.write(0) };
+    }
+
+    /// The last error; 0 where there was none.
+    pub fn get() -> i32 {
+        std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
+    }
 }

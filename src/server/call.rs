@@ -1,9 +1,11 @@
 //! One call of a command: its arguments, the key it works on, and its reply.
 
 use super::api;
+use super::circles;
 use super::clock;
 use super::guard::guard;
 use super::open::{read_lock, Lock};
+use super::permit::is_master;
 use super::reply::{send, send_error};
 use super::serve;
 use super::sessions;
@@ -11,7 +13,7 @@ use super::state::{Words, STATE};
 use super::string::{AnyStr, OwnedStr, Str};
 use super::timer;
 use super::user::User;
-use super::wait::{client_id, may_block, wait_in_line};
+use super::wait::{client_id, may_block, user_of, wait_in_line};
 use crate::command::{
     Access, Binding, Command, Counters, Error, Holder, Line, LineOf, Reply, Store,
 };
@@ -70,13 +72,19 @@ fn run<C: Command>(
             .unwrap_or_else(|| api::missing("loaded module")),
         now: clock::now(),
     };
+    if call.writes && !is_master() {
+        return Err(Error::OnReplica);
+    }
+    circles::begin();
     super::grace::look(ctx);
     // A hold that nobody was told of is none, whether or not the timer has rung: commands that have
     // come in are run before it.
     if call.writes && STATE.with(|state| state.waiting.pending.has_undo()) {
         serve::undo(ctx);
     }
-    C::run(&args[..argv.len()], &mut call)
+    let result = C::run(&args[..argv.len()], &mut call);
+    timer::stop_if_idle(ctx);
+    result
 }
 
 struct Call<'a> {
@@ -133,12 +141,17 @@ impl Store for Call<'_> {
     }
 
     fn holder(&mut self) -> Result<Option<Holder>, lock::Error> {
-        let (now, writes) = (self.now, self.writes);
+        let now = self.now;
+        self.lock().holder(now)
+    }
+
+    fn holder_to_free(&mut self) -> Result<Option<Holder>, lock::Error> {
+        let now = self.now;
         let lock = self.lock();
-        let holder = lock.holder(now)?;
+        let holder = lock.holder_to_free(now)?;
         // A session's lease that ran out while its connection was open is its holder's still.
-        if holder.is_none() && writes && sessions::keep(lock) {
-            return lock.holder(now);
+        if holder.is_none() && sessions::keep(lock) {
+            return lock.holder_to_free(now);
         }
         Ok(holder)
     }
@@ -165,7 +178,7 @@ impl Store for Call<'_> {
     }
 
     fn answered(&mut self, grant: &Grant) {
-        if let Some(token) = grant.token {
+        if let Some(token) = grant.token() {
             STATE.with(|state| state.waiting.pending.answered(token, grant.holds));
         }
     }
@@ -180,7 +193,8 @@ impl Store for Call<'_> {
 
     fn bind(&mut self, owner: &[u8], grant: &Grant, session: Binding) {
         let (ctx, place) = (self.ctx, self.lock().place());
-        let claim = session.of(client_id(ctx));
+        let client = client_id(ctx);
+        let claim = session.of(client, user_of(ctx, client));
         sessions::bind(ctx, &place, owner, grant, claim);
     }
 
@@ -218,7 +232,7 @@ impl Store for Call<'_> {
         let longest = STATE.with(|state| state.waiting.lines.longest(db));
         let shown = longest
             .into_iter()
-            .filter(|place| user.may_read(&place.name));
+            .filter(|place| user.as_ref().is_some_and(|user| user.may_read(&place.name)));
         shown
             .take(most)
             .map(|place| LineOf {

@@ -1,26 +1,65 @@
-//! Whether the server is about to close a client.
-//!
-//! It closes some only before it sleeps, after the answers of this turn, and sends them nothing more.
-//! No callback tells of that mark. `CLIENT LIST` shows it, but takes as long as a twentieth of a
-//! hand-off: so it is asked only where there is reason to.
+//! Closes connections, and learns whether the server is about to close one.
 
+use super::api::last_error;
 use super::health::text;
-use super::permit::checks_calls;
-use super::string::OwnedStr;
+use super::log;
+use super::state::STATE;
+use super::timer;
+use super::user;
 use redis_module::raw::{self, RedisModuleCtx};
+use std::ptr::null_mut;
 
-/// Whether a client is marked. `was_default` is what [`is_default_user`] said when it began to wait.
-pub fn is_closing(ctx: *mut RedisModuleCtx, client: u64, was_default: bool) -> bool {
-    // A client whose user is deleted becomes the default user, which cannot be deleted, before it is
-    // closed. One whose socket has ended is closed at once, but on 6.2 it is marked as well.
-    // One that is sent messages besides may have been sent too many.
-    let may_be =
-        !checks_calls() || is_sent_to(client) || (!was_default && is_default_user(ctx, client));
+/// Closes a client soon: in the next iteration of the event loop, so that it gets the reply of a call of its own by
+/// which it lost its lock.
+///
+/// Not here: this may be inside a command, a script or a transaction of that very client. And not by
+/// `RM_DeauthenticateAndCloseClient`, which makes it the default user at once: what is left of its script, or a
+/// command of its that a pause has postponed, would run with that user's rights.
+pub fn close_soon(ctx: *mut RedisModuleCtx, client: u64) {
+    if is_connected(client) {
+        STATE.with(|state| state.waiting.closing.insert(client));
+        timer::tell_at_end(ctx);
+    }
+}
+
+/// Closes those that are to be closed. Only from a timer.
+pub fn close_all(ctx: *mut RedisModuleCtx) {
+    // The server calls back for each, and that may make more.
+    while let Some(client) = STATE.with(|state| state.waiting.closing.pop_first()) {
+        let call = api!(RedisModule_Call);
+        let (command, kill, id) = (c"CLIENT".as_ptr(), c"KILL".as_ptr(), c"ID".as_ptr());
+        last_error::clear();
+        // SAFETY: three constants and a number, as the format says. The client may be gone.
+        let reply = unsafe { call(ctx, command, c"ccl".as_ptr(), kill, id, client as i64) };
+        if reply.is_null() {
+            let error = last_error::get();
+            log::warning(
+                ctx,
+                &format!("client {client} could not be closed by CLIENT KILL (errno {error})"),
+            );
+            continue;
+        }
+        let free = api!(RedisModule_FreeCallReply);
+        // SAFETY: this is its last use.
+        unsafe { free(reply) };
+    }
+}
+
+/// Whether the server has marked a client that is still there as one to be closed: it sends it nothing more.
+/// `user` is who the client was when it began to wait.
+///
+/// No callback reports that mark. `CLIENT LIST` shows it, but takes a twentieth of a hand-over's time, so it is
+/// asked only where there is reason to.
+pub fn is_closing(ctx: *mut RedisModuleCtx, client: u64, user: Option<&[u8]>) -> bool {
+    // A client whose user is deleted becomes the default user, which cannot be deleted, before it is closed.
+    let user_is_gone = || user != Some(b"default") && !user::is_still(ctx, client, user);
+    // One that also gets messages may have been sent too many.
+    let may_be = gets_messages(client) || user_is_gone();
     may_be && flags(ctx, client).is_some_and(|flags| flags.contains('A'))
 }
 
-/// Whether a client is sent what it did not ask for in this call: messages, or what it tracks.
-fn is_sent_to(client: u64) -> bool {
+/// Whether a client is sent what it did not ask for in this call: messages, or invalidations of keys.
+fn gets_messages(client: u64) -> bool {
     // SAFETY: plain data, for which zero means nothing.
     let mut info: raw::RedisModuleClientInfo = unsafe { std::mem::zeroed() };
     info.version = 1;
@@ -31,15 +70,11 @@ fn is_sent_to(client: u64) -> bool {
     found && info.flags & u64::from(flags) != 0
 }
 
-/// Whether a client is the default user. 6.2 need not be asked.
-pub fn is_default_user(ctx: *mut RedisModuleCtx, client: u64) -> bool {
-    let Some(name) = api_if_any!(RedisModule_GetClientUserNameById) else {
-        return false;
-    };
-    // SAFETY: the context is this call's. The client may have no user, or be none.
-    let name = unsafe { name(ctx, client) };
-    let name = OwnedStr::of_any(name);
-    name.is_some_and(|name| name.lend().bytes() == b"default")
+/// Whether the server still has a client.
+pub fn is_connected(client: u64) -> bool {
+    let find = api!(RedisModule_GetClientInfoById);
+    // SAFETY: without a place for it nothing is told of the client.
+    unsafe { find(null_mut(), client) == raw::REDISMODULE_OK as i32 }
 }
 
 /// The flags that `CLIENT LIST` shows. None where the client is gone, or `CLIENT` has another name.

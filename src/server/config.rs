@@ -1,12 +1,11 @@
-//! `CONFIG SET lock.*`, where the server lets modules have settings (7.0 and newer).
+//! `CONFIG SET lock.*`.
 
 use super::guard::guard;
 use super::log;
 use super::state::STATE;
 use super::string::{OwnedStr, Str};
 use super::timer;
-use super::write::can_publish_sharded;
-use crate::settings::{Choice, Notify, Number, CHANNEL_PREFIX, CHOICES, NUMBERS};
+use crate::settings::{Choice, Number, CHANNEL_PREFIX, CHOICES, NUMBERS};
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr::null_mut;
@@ -18,16 +17,14 @@ const FLAGS: u32 = raw::REDISMODULE_CONFIG_DEFAULT;
 /// Registers every setting, with the values that the module's arguments gave as its defaults, and
 /// reads what the configuration file says. False where that does not fit.
 pub fn register(ctx: *mut RedisModuleCtx) -> bool {
-    let Some(load) = api_if_any!(RedisModule_LoadConfigs) else {
-        return true; // 6.2: arguments only
-    };
     let settings = STATE.with(|state| state.settings.clone());
     let mut done = OK;
     let numeric = api!(RedisModule_RegisterNumericConfig);
     for number in &NUMBERS {
         let data = (number as *const Number).cast_mut().cast();
         let (name, default) = (number.name.as_ptr(), (number.get)(&settings));
-        let (min, max) = (number.min, number.max);
+        let min = if number.or_0 { 0 } else { number.min };
+        let max = number.max;
         // SAFETY: `data` is a static, and the callbacks take it for what it is.
         done |= unsafe {
             numeric(
@@ -86,6 +83,7 @@ pub fn register(ctx: *mut RedisModuleCtx) -> bool {
             null_mut(),
         )
     };
+    let load = api!(RedisModule_LoadConfigs);
     // SAFETY: everything is registered.
     done |= unsafe { load(ctx) };
     done == OK
@@ -120,9 +118,10 @@ extern "C" fn set_number(
     data: *mut c_void,
     error: *mut *mut RedisModuleString,
 ) -> c_int {
-    // The server has checked the range; `apply` checks the settings against one another.
+    let number = number(data);
     let set = || {
-        STATE.with(|state| (number(data).set)(&mut state.settings, value));
+        number.check(value)?;
+        STATE.with(|state| (number.set)(&mut state.settings, value));
         Ok(())
     };
     result(guard(null_mut(), "CONFIG SET", set), error)
@@ -133,8 +132,7 @@ extern "C" fn apply(
     _data: *mut c_void,
     error: *mut *mut RedisModuleString,
 ) -> c_int {
-    let check = || {
-        STATE.with(|state| state.settings.check())?;
+    let applied = || {
         if let Some(warning) = STATE.with(|state| state.settings.warning()) {
             log::warning(ctx, warning);
         }
@@ -143,7 +141,7 @@ extern "C" fn apply(
         timer::set(ctx);
         Ok(())
     };
-    result(guard(ctx, "CONFIG SET", check), error)
+    result(guard(ctx, "CONFIG SET", applied), error)
 }
 
 fn choice<'a>(data: *mut c_void) -> &'a Choice {
@@ -163,21 +161,10 @@ extern "C" fn set_choice(
     error: *mut *mut RedisModuleString,
 ) -> c_int {
     let set = || {
-        let mut settings = STATE.with(|state| state.settings.clone());
-        (choice(data).set)(&mut settings, value as usize);
-        check_notify(settings.notify)?;
-        STATE.with(|state| state.settings = settings);
+        STATE.with(|state| (choice(data).set)(&mut state.settings, value as usize));
         Ok(())
     };
     result(guard(null_mut(), "CONFIG SET", set), error)
-}
-
-/// Whether this server can tell an unlock in that way.
-pub fn check_notify(notify: Notify) -> Result<(), String> {
-    if notify == Notify::SPublish && !can_publish_sharded() {
-        return Err("notify must be auto, publish or off: this server has no SPUBLISH".to_owned());
-    }
-    Ok(())
 }
 
 extern "C" fn get_prefix(_name: *const c_char, _data: *mut c_void) -> *mut RedisModuleString {

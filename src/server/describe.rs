@@ -17,19 +17,15 @@ pub fn register<C: Command>(ctx: *mut RedisModuleCtx) -> bool {
         return false;
     };
     let create = api!(RedisModule_CreateCommand);
-    let mut flags = spec.flags.to_owned();
-    // 6.2 does not know that flag.
-    if spec.blocks && api_if_any!(RedisModule_SetCommandInfo).is_some() {
-        flags = CString::new([flags.as_bytes(), b" blocking"].concat()).unwrap_or(flags);
-    }
-    let key = c_int::from(spec.access != Access::NoKey); // the first argument
-                                                         // SAFETY: constants, and a callback for the life of the module.
+    // The first argument is the key, if there is one.
+    let key = c_int::from(spec.access != Access::NoKey);
+    // SAFETY: constants, and a callback for the life of the module.
     let created = unsafe {
         create(
             ctx,
             name.as_ptr(),
             Some(entry::<C>),
-            flags.as_ptr(),
+            spec.flags.as_ptr(),
             key,
             key,
             key,
@@ -39,9 +35,7 @@ pub fn register<C: Command>(ctx: *mut RedisModuleCtx) -> bool {
         log::warning(ctx, &format!("the server refused {}", spec.name));
         return false;
     }
-    let Some(get) = api_if_any!(RedisModule_GetCommand) else {
-        return true; // 6.2: nothing more can be told
-    };
+    let get = api!(RedisModule_GetCommand);
     // SAFETY: the name is a constant.
     let command = unsafe { get(ctx, name.as_ptr()) };
     if command.is_null() {
@@ -84,12 +78,9 @@ static VERSION: raw::RedisModuleCommandInfoVersion = raw::RedisModuleCommandInfo
     sizeof_arg: size_of::<raw::RedisModuleCommandArg>(),
 };
 
-/// For `COMMAND INFO` and `COMMAND DOCS`, where the server has them for modules. The server copies
-/// all that it is given.
+/// For `COMMAND INFO` and `COMMAND DOCS`. The server copies all that it is given.
 fn describe(command: *mut raw::RedisModuleCommand, spec: &Spec) -> bool {
-    let Some(set_info) = api_if_any!(RedisModule_SetCommandInfo) else {
-        return true;
-    };
+    let set_info = api!(RedisModule_SetCommandInfo);
     // SAFETY: plain data, for which zero means 'not given'; a zeroed element ends an array.
     let mut key_specs: [raw::RedisModuleCommandKeySpec; 2] = unsafe { zeroed() };
     let key_spec = &mut key_specs[0];

@@ -1,19 +1,20 @@
-//! What others do to locks that are waited for. Here it is only noted: a write made in such a
-//! callback would reach replicas before the command that caused it.
+//! What others do to locks that someone waits for or that are bound to a connection. It is only noted here: the
+//! server calls while it walks its own tables, and a write would reach replicas before the command that
+//! caused it.
 
 use super::grace;
-use super::guard::guard;
+use super::guard::only_notes;
 use super::serve;
 use super::sessions;
 use super::state::STATE;
 use super::string::Str;
 use super::timer;
 use super::turn;
+use super::warnings;
 use super::write::OURS;
 use crate::queue::Place;
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleEvent, RedisModuleString};
 use std::ffi::{c_char, c_int, c_void, CStr};
-use std::ptr::null_mut;
 use std::sync::atomic::Ordering::Relaxed;
 
 const OK: c_int = raw::REDISMODULE_OK as c_int;
@@ -47,13 +48,14 @@ pub fn watch_keys(ctx: *mut RedisModuleCtx, classes: c_int) {
 }
 
 /// What the server tells of from the start.
-const SERVER_EVENTS: [u64; 6] = [
+const SERVER_EVENTS: [u64; 7] = [
     raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED,
     raw::REDISMODULE_EVENT_FLUSHDB,
     raw::REDISMODULE_EVENT_LOADING,
     raw::REDISMODULE_EVENT_SWAPDB,
     raw::REDISMODULE_EVENT_CLIENT_CHANGE,
     raw::REDISMODULE_EVENT_CRON_LOOP,
+    raw::REDISMODULE_EVENT_CONFIG,
 ];
 
 /// Has the server tell of what changes many keys at once, of connections that close, and of time
@@ -76,7 +78,7 @@ extern "C" fn key_event(
     if OURS.load(Relaxed) {
         return OK;
     }
-    guard(ctx, "a key event", || {
+    only_notes(ctx, "a key event", || {
         if STATE.with(|state| state.waiting.lines.is_empty() && state.sessions.is_empty()) {
             return;
         }
@@ -100,29 +102,10 @@ extern "C" fn key_event(
             minded
         });
         if minded {
-            act_soon(ctx);
+            timer::set(ctx);
         }
     });
     OK
-}
-
-/// Looks at what was touched once the present command is done: in the same step where the server
-/// has that, else in the same turn of its event loop.
-fn act_soon(ctx: *mut RedisModuleCtx) {
-    if let Some(add) = api_if_any!(RedisModule_AddPostNotificationJob) {
-        // SAFETY: a callback for the life of the module, which needs no data.
-        if unsafe { add(ctx, Some(job), null_mut(), None) } == OK {
-            return;
-        }
-    }
-    timer::set(ctx);
-}
-
-extern "C" fn job(ctx: *mut RedisModuleCtx, _data: *mut c_void) {
-    guard(ctx, "a job", || {
-        serve::work(ctx);
-        timer::set(ctx);
-    });
 }
 
 extern "C" fn server_event(
@@ -131,7 +114,7 @@ extern "C" fn server_event(
     sub: u64,
     data: *mut c_void,
 ) {
-    guard(ctx, "a server event", || {
+    only_notes(ctx, "a server event", || {
         let touched = match event.id {
             raw::REDISMODULE_EVENT_CLIENT_CHANGE => {
                 if sub == raw::REDISMODULE_SUBEVENT_CLIENT_CHANGE_DISCONNECTED {
@@ -145,17 +128,23 @@ extern "C" fn server_event(
                 grace::turn(ctx);
                 return timer::check(ctx);
             }
+            raw::REDISMODULE_EVENT_CONFIG => {
+                // SAFETY: this event comes with this data.
+                let changed = unsafe { &*data.cast::<raw::RedisModuleConfigChange>() };
+                return warnings::of_settings(ctx, changed);
+            }
             raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED => {
+                let master = sub == raw::REDISMODULE_EVENT_REPLROLECHANGED_NOW_MASTER;
+                STATE.with(|state| state.master = master);
                 serve::answer_all(
                     ctx,
                     "UNBLOCKED force unblock from waiting in line, the server's role has changed",
                 );
                 sessions::lose_all(ctx);
-                if sub == raw::REDISMODULE_EVENT_REPLROLECHANGED_NOW_MASTER {
+                if master {
                     grace::begin(ctx);
-                    timer::set(ctx);
                 }
-                return;
+                return timer::set(ctx);
             }
             raw::REDISMODULE_EVENT_FLUSHDB if sub == raw::REDISMODULE_SUBEVENT_FLUSHDB_END => {
                 // SAFETY: this event comes with this data.

@@ -1,8 +1,12 @@
-//! The border to C: no panic crosses it.
+//! The border to C: no panic crosses it, and no key is opened where the server walks its own tables.
 
 use super::log;
 use redis_module::raw::RedisModuleCtx;
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Whether a callback runs that may only take note of what has happened.
+static ONLY_NOTES: AtomicBool = AtomicBool::new(false);
 
 /// Runs an entry point. A panic is logged, and none is returned.
 pub fn guard<R>(ctx: *mut RedisModuleCtx, what: &str, work: impl FnOnce() -> R) -> Option<R> {
@@ -22,6 +26,33 @@ pub fn guard<R>(ctx: *mut RedisModuleCtx, what: &str, work: impl FnOnce() -> R) 
     }
 }
 
+/// Runs an entry point that the server may call while it walks its own tables: an event, the end of a
+/// client. Such a callback only takes note; a timer, or the end of the event loop's iteration, acts on it.
+///
+/// The server's expiry cycle, slot clean-up and flush remember where they are. To open a key, even to
+/// read it, deletes the key if it has expired, and so may free what they remember.
+pub fn only_notes<R>(ctx: *mut RedisModuleCtx, what: &str, work: impl FnOnce() -> R) -> Option<R> {
+    // It may be called in the middle of another one.
+    let before = ONLY_NOTES.swap(true, Relaxed);
+    let result = guard(ctx, what, work);
+    ONLY_NOTES.store(before, Relaxed);
+    result
+}
+
+/// Stops what is about to open a key in a callback that may only take note. It is checked in release builds
+/// too: it costs a load, and a caught panic is better than a server that reads freed memory.
+pub fn check_may_open_key() {
+    if ONLY_NOTES.load(Relaxed) {
+        opened_in_callback();
+    }
+}
+
+#[cold]
+#[allow(clippy::panic)]
+fn opened_in_callback() -> ! {
+    panic!("a key was to be opened in a callback that may only take note")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,6 +61,19 @@ mod tests {
     fn a_panic_stops_at_the_border() {
         let none = std::ptr::null_mut();
         assert_eq!(guard(none, "a test", || 7), Some(7));
-        assert_eq!(guard(none, "a test", || panic!("told")), None::<()>);
+        assert_eq!(guard(none, "a test", || panic!("caught")), None::<()>);
+    }
+
+    #[test]
+    fn no_key_is_opened_in_a_callback_that_only_takes_note() {
+        let none = std::ptr::null_mut();
+        let open = || check_may_open_key();
+        assert_eq!(only_notes(none, "a test", open), None);
+        let nested = || {
+            assert_eq!(only_notes(none, "inside", || ()), Some(()));
+            check_may_open_key();
+        };
+        assert_eq!(only_notes(none, "a test", nested), None);
+        assert_eq!(guard(none, "a test", open), Some(()));
     }
 }

@@ -1,8 +1,9 @@
 //! One open key: reads its fields and expiry, and writes them.
 
+use super::guard::check_may_open_key;
 use super::string::{OwnedStr, Str};
 use crate::command::Holder;
-use crate::lock::{parse_holds, parse_token, Deadline, Error, Hold, MODE_FIELD, TOKEN_FIELD};
+use crate::lock::{parse_holds, Deadline, Error, Fence, Hold, MAX_OWNER, MODE_FIELD};
 use redis_module::raw::{self, RedisModuleString};
 use std::ffi::{c_int, c_void};
 use std::ptr::null_mut;
@@ -10,7 +11,6 @@ use std::ptr::null_mut;
 const READ: c_int = raw::REDISMODULE_READ as c_int;
 const WRITE: c_int = raw::REDISMODULE_WRITE as c_int;
 const NONE: c_int = raw::REDISMODULE_HASH_NONE as c_int;
-const EXISTS: c_int = raw::REDISMODULE_HASH_EXISTS as c_int;
 
 /// As the value of a field: the field goes.
 const DELETE: *mut RedisModuleString = std::ptr::without_provenance_mut(1);
@@ -34,6 +34,7 @@ pub enum Kind {
 impl Key {
     /// Opens the key, to write as well or only to read. A key past its expiry is absent.
     pub fn open(ctx: *mut raw::RedisModuleCtx, name: Str, write: bool) -> Key {
+        check_may_open_key();
         let open = api!(RedisModule_OpenKey);
         let mode = if write { READ | WRITE } else { READ };
         // SAFETY: the context is the one that the server gave to this call, the name lives.
@@ -72,17 +73,6 @@ impl Key {
         (one, two)
     }
 
-    /// Whether the hash has the field.
-    pub fn has(&self, field: Str) -> bool {
-        let get = api!(RedisModule_HashGet);
-        let mut found: c_int = 0;
-        let out: *mut c_int = &mut found;
-        let end: *mut c_void = null_mut();
-        // SAFETY: a field, where to put whether it is there, and a null, as the function wants.
-        unsafe { get(self.raw, EXISTS, field.raw(), out, end) };
-        found != 0
-    }
-
     /// Sets fields of the hash, which is created where the key is absent. A field that is `None`
     /// stays as it is. Then the field `gone` is taken out.
     pub fn set(&self, first: Option<(Str, Str)>, second: Option<(Str, Str)>, gone: Option<Str>) {
@@ -116,34 +106,17 @@ impl Key {
         if matches!(self.kind(), Kind::Empty) {
             return None; // servers follow the null of a key, or 8.2 of a value, that is not there
         }
-        if let Some(expiry) = api_if_any!(RedisModule_GetAbsExpire) {
-            // SAFETY: the key is open.
-            let at = unsafe { expiry(self.raw) };
-            return (at != NO_EXPIRE).then_some(Deadline(at));
-        }
-        let expiry = api!(RedisModule_GetExpire);
-        let mut left = 0;
-        let at = within_a_millisecond(|_| {
-            // SAFETY: the key is open.
-            left = unsafe { expiry(self.raw) };
-        });
-        // What is past is given as 0 left, however long ago that was.
-        let end = if left == 0 { 0 } else { at + left };
-        (left != NO_EXPIRE).then_some(Deadline(end))
+        let expiry = api!(RedisModule_GetAbsExpire);
+        // SAFETY: the key is open.
+        let at = unsafe { expiry(self.raw) };
+        (at != NO_EXPIRE).then_some(Deadline(at))
     }
 
     /// Sets when the key expires.
     pub fn set_deadline(&self, deadline: Deadline) {
-        if let Some(expire) = api_if_any!(RedisModule_SetAbsExpire) {
-            // SAFETY: the key is open to write.
-            unsafe { expire(self.raw, deadline.0) };
-            return;
-        }
-        let expire = api!(RedisModule_SetExpire);
-        within_a_millisecond(|now| {
-            // SAFETY: the key is open to write.
-            unsafe { expire(self.raw, (deadline.0 - now).max(0)) };
-        });
+        let expire = api!(RedisModule_SetAbsExpire);
+        // SAFETY: the key is open to write.
+        unsafe { expire(self.raw, deadline.0) };
     }
 
     /// The holder, whatever its name. Looks at each field, of which there are two at most.
@@ -154,18 +127,18 @@ impl Key {
         let deadline = self.deadline().ok_or(Error::WrongType)?;
         let mut pairs = Pairs::default();
         self.scan(&mut pairs);
-        let (tokens, owners): (Vec<_>, Vec<_>) = pairs
+        let (modes, owners): (Vec<_>, Vec<_>) = pairs
             .0
             .into_iter()
-            .partition(|(field, _)| field == TOKEN_FIELD);
+            .partition(|(field, _)| field == MODE_FIELD);
         let [(owner, holds)] = <[_; 1]>::try_from(owners).map_err(|_| Error::WrongType)?;
-        if owner == MODE_FIELD || owner.is_empty() || owner.len() > crate::lock::MAX_OWNER {
+        if owner.is_empty() || owner.len() > MAX_OWNER {
             return Err(Error::WrongType);
         }
-        let token = tokens.first().map(|(_, token)| parse_token(token));
+        let fence = modes.first().map(|(_, mode)| Fence::parse(mode));
         let hold = Hold {
             holds: parse_holds(&holds)?,
-            token: token.transpose()?,
+            fence: fence.transpose()?,
             deadline,
         };
         Ok(Holder { owner, hold })
@@ -212,19 +185,3 @@ extern "C" fn collect(
 }
 
 const NO_EXPIRE: i64 = raw::REDISMODULE_NO_EXPIRE as i64;
-
-/// Does something that takes the time left, not a moment, exactly: the server reads the clock for
-/// itself, so we try again until no new millisecond began meanwhile. Only 6.2.5 needs this.
-fn within_a_millisecond(mut attempt: impl FnMut(i64)) -> i64 {
-    let clock = api!(RedisModule_Milliseconds);
-    loop {
-        // SAFETY: no arguments.
-        let before = unsafe { clock() };
-        attempt(before);
-        // SAFETY: no arguments.
-        let after = unsafe { clock() };
-        if before == after {
-            return before;
-        }
-    }
-}

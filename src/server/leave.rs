@@ -1,14 +1,15 @@
 //! Clients that the server lets go before they were told.
 
-use super::guard::guard;
+use super::clock;
+use super::closing::close_soon;
+use super::guard::only_notes;
 use super::reply::{send, send_error};
-use super::serve;
 use super::state::STATE;
 use super::tell::{busy, take_back, tell, unblock_client, INTERNAL};
-use super::timer;
 use super::wait::id_of;
 use crate::command::Reply;
-use crate::queue::{Place, WaiterId};
+use crate::lock::{Deadline, Millis};
+use crate::queue::WaiterId;
 use redis_module::raw::{self, RedisModuleBlockedClient, RedisModuleCtx, RedisModuleString};
 use std::ffi::c_int;
 
@@ -21,14 +22,15 @@ pub extern "C" fn time_out(
     _argv: *mut *mut RedisModuleString,
     _argc: c_int,
 ) -> c_int {
-    guard(ctx, "a timeout", || {
+    only_notes(ctx, "a timeout", || {
         let handle = api!(RedisModule_GetBlockedClientHandle);
         // SAFETY: the context is that of a timeout.
         let handle = unsafe { handle(ctx) };
         match let_go(handle) {
-            Some((_, Left::Line(place))) => {
-                let ttl = serve::time_left(ctx, &place);
-                send(ctx, &Reply::Grant(busy(ttl)));
+            Some((_, Left::Line(lease))) => {
+                // As far as is known: no key is opened here.
+                let left = lease.map(|end| end.wait(clock::now()));
+                send(ctx, &Reply::Grant(busy(left.unwrap_or(Millis(0)))));
             }
             Some((id, Left::Answered | Left::Told)) => tell(ctx, id),
             None => send_error(ctx, INTERNAL),
@@ -39,29 +41,26 @@ pub extern "C" fn time_out(
 
 /// The client is gone, or `CLIENT UNBLOCK … ERROR` let it go. What it was granted is taken back.
 pub extern "C" fn disconnect(ctx: *mut RedisModuleCtx, handle: *mut RedisModuleBlockedClient) {
-    guard(ctx, "a disconnect", || {
+    only_notes(ctx, "a disconnect", || {
         let id = match let_go(handle) {
             Some((id, Left::Told)) => id,
             Some((id, Left::Answered)) => return take_back(ctx, id),
             Some((_, Left::Line(_))) | None => return,
         };
-        // The server was just about to tell it. On 6.2 it was asked to a turn before where the
-        // lock came from one who had just stopped waiting, and with `io-threads-do-reads` commands
-        // are run even then. There CLIENT UNBLOCK … TIMEOUT sends nothing. Nobody can say whether the
-        // client is still there, and whether it has a reply: so it gets the end of the connection.
-        // Not here, where the server may be freeing it.
-        STATE.with(|state| {
-            let client = state.waiting.clients.get(&id).map(|client| client.id);
-            state.waiting.doubtful.extend(client);
-        });
-        timer::tell_at_end(ctx);
+        // The server was just about to reply to it; with `io-threads-do-reads` commands are run even then,
+        // and CLIENT UNBLOCK … TIMEOUT sends nothing. Nobody can say whether the client is still there, and
+        // whether it has a reply: so its connection is closed.
+        let client = STATE.with(|state| Some(state.waiting.clients.get(&id)?.id));
+        if let Some(client) = client {
+            close_soon(ctx, client);
+        }
     });
 }
 
 /// Where the server lets a client go from.
 enum Left {
-    /// The line.
-    Line(Place),
+    /// The line, where this lease is waited for.
+    Line(Option<Deadline>),
     /// From among those to be told at the end of this turn.
     Answered,
     /// From among those that the server was asked to tell.
@@ -73,9 +72,12 @@ fn let_go(handle: *mut RedisModuleBlockedClient) -> Option<(WaiterId, Left)> {
     let id = id_of(handle)?;
     let left = STATE.with(|state| {
         let waiting = &mut state.waiting;
-        if let Some(waiter) = waiting.lines.leave(id) {
+        let place = waiting.lines.get(id).map(|waiter| waiter.place.clone());
+        if let Some(place) = place {
+            let lease = waiting.lines.lease(&place);
+            waiting.lines.leave(id);
             state.counters.waits_cancelled += 1;
-            Left::Line(waiter.place)
+            Left::Line(lease)
         } else if waiting.to_tell.remove(&id) {
             Left::Answered
         } else {

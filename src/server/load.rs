@@ -3,14 +3,16 @@
 use super::state::{Words, STATE};
 use super::string::Str;
 use super::wait::Waiting;
-use super::{api, config, describe, events, grace, guard::guard, health, info, log, timer, turn};
+use super::{
+    api, config, describe, events, grace, guard::guard, health, info, log, timer, turn, warnings,
+};
 use crate::command::{Acquire, Assert, Counters, ForceRelease, Info, Lines, Release, Renew};
 use crate::grace::Grace;
 use crate::queue::Times;
 use crate::session::Sessions;
 use crate::settings::Settings;
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
-use std::ffi::{c_int, CStr};
+use std::ffi::c_int;
 
 const OK: c_int = raw::REDISMODULE_OK as c_int;
 const ERR: c_int = raw::REDISMODULE_ERR as c_int;
@@ -58,9 +60,19 @@ pub unsafe extern "C" fn RedisModule_OnLoad(
 }
 
 fn start(ctx: *mut RedisModuleCtx, arguments: &[&[u8]]) -> bool {
+    if !api::is_supported() {
+        log::warning(
+            ctx,
+            "redis-reentrant-lock needs Redis 7.0 or newer, or Valkey",
+        );
+        return false;
+    }
+    if let Some(why) = warnings::reason_not_to_load(ctx) {
+        log::warning(ctx, &why);
+        return false;
+    }
     let mut settings = Settings::new();
-    let read = settings.read_arguments(arguments);
-    if let Err(why) = read.and_then(|()| config::check_notify(settings.notify)) {
+    if let Err(why) = settings.read_arguments(arguments) {
         log::warning(ctx, &why);
         return false;
     }
@@ -76,6 +88,7 @@ fn start(ctx: *mut RedisModuleCtx, arguments: &[&[u8]]) -> bool {
         state.sessions = Sessions::new();
         state.grace = Grace::new();
         state.cluster = flags & raw::REDISMODULE_CTX_FLAGS_CLUSTER as c_int != 0;
+        state.master = flags & raw::REDISMODULE_CTX_FLAGS_MASTER as c_int != 0;
         state.words = Some(Words::new());
     });
     set_options(ctx);
@@ -89,11 +102,6 @@ fn start(ctx: *mut RedisModuleCtx, arguments: &[&[u8]]) -> bool {
         && describe::register::<ForceRelease>(ctx)
         && config::register(ctx);
     if !registered {
-        return false;
-    }
-    // The configuration file may contradict the arguments, or itself.
-    if let Err(why) = STATE.with(|state| state.settings.check()) {
-        log::warning(ctx, &why);
         return false;
     }
     // After all that may fail: servers up to 7.0 would go on to call a module that was not loaded.
@@ -110,7 +118,7 @@ fn start(ctx: *mut RedisModuleCtx, arguments: &[&[u8]]) -> bool {
     let register_info = api!(RedisModule_RegisterInfoFunc);
     // SAFETY: a callback for the life of the module.
     unsafe { register_info(ctx, Some(info::report)) };
-    warn_of_eviction(ctx);
+    warnings::at_load(ctx);
     true
 }
 
@@ -132,32 +140,6 @@ fn set_options(ctx: *mut RedisModuleCtx) {
     let set = api!(RedisModule_SetModuleOptions);
     // SAFETY: the context is this call's.
     unsafe { set(ctx, options) };
-}
-
-/// Locks have a TTL, so every policy but one may evict them.
-fn warn_of_eviction(ctx: *mut RedisModuleCtx) {
-    let get = api!(RedisModule_GetServerInfo);
-    let free = api!(RedisModule_FreeServerInfo);
-    let field = api!(RedisModule_ServerInfoGetFieldC);
-    // SAFETY: the section's name is a constant.
-    let memory = unsafe { get(ctx, c"memory".as_ptr()) };
-    // SAFETY: the data is what the server just gave.
-    let policy = unsafe { field(memory, c"maxmemory_policy".as_ptr()) };
-    if !policy.is_null() {
-        // SAFETY: the text lives until the data is freed.
-        let policy = unsafe { CStr::from_ptr(policy) }.to_string_lossy();
-        if policy != "noeviction" {
-            log::warning(
-                ctx,
-                &format!(
-                    "maxmemory-policy is {policy}: under memory pressure the server may evict \
-                     locks, and with them mutual exclusion; set maxmemory-policy noeviction"
-                ),
-            );
-        }
-    }
-    // SAFETY: this is its last use.
-    unsafe { free(ctx, memory) };
 }
 
 /// What the server calls before it unloads the module. Locks stay in the data.

@@ -34,4 +34,5 @@ mod timer;
 mod turn;
 mod user;
 mod wait;
+mod warnings;
 mod write;

@@ -56,33 +56,39 @@ impl<'a> Lock<'a> {
             Kind::Other => return Err(Error::WrongType),
             Kind::Hash => (),
         }
-        let (holds, token) = key.get(owner, self.words.token_field);
+        let (holds, mode) = key.get(owner, self.words.mode_field);
         let fields = Fields {
             count: key.fields(),
             owner: holds.as_ref().map(OwnedStr::bytes),
-            token: token.as_ref().map(OwnedStr::bytes),
-            mode: holds.is_none() && key.has(self.words.mode_field),
+            mode: mode.as_ref().map(OwnedStr::bytes),
             deadline: key.deadline(),
         };
-        let (view, token) = fields.as_lock(now)?;
-        if let Some(token) = token {
-            STATE.with(|state| state.tokens.saw(token));
-        }
-        Ok(view)
+        STATE.with(|state| fields.as_lock(now, &mut state.tokens))
     }
 
     /// Who holds the lock, whoever it is; none where it is free.
     pub fn holder(&self, now: Now) -> Result<Option<Holder>, Error> {
+        let stored = self.stored()?;
+        if let Some(token) = stored.as_ref().and_then(|holder| holder.hold.token()) {
+            STATE.with(|state| state.tokens.learn(token, now))?;
+        }
+        Ok(stored.filter(|holder| !holder.hold.deadline.has_passed(now)))
+    }
+
+    /// Who holds the lock, also where its token is so far ahead of the clock that it is no lock to
+    /// all others.
+    pub fn holder_to_free(&self, now: Now) -> Result<Option<Holder>, Error> {
+        let stored = self.stored()?;
+        Ok(stored.filter(|holder| !holder.hold.deadline.has_passed(now)))
+    }
+
+    /// The holder that is stored, whether its lease is over or not.
+    fn stored(&self) -> Result<Option<Holder>, Error> {
         match self.key.kind() {
-            Kind::Empty => return Ok(None),
-            Kind::Other => return Err(Error::WrongType),
-            Kind::Hash => (),
+            Kind::Empty => Ok(None),
+            Kind::Other => Err(Error::WrongType),
+            Kind::Hash => self.key.holder().map(Some),
         }
-        let holder = self.key.holder()?;
-        if let Some(token) = holder.hold.token {
-            STATE.with(|state| state.tokens.saw(token));
-        }
-        Ok((!holder.hold.deadline.has_passed(now)).then_some(holder))
     }
 }
 
@@ -105,15 +111,8 @@ fn open_lock<R>(
 ) -> R {
     let words = STATE.with(|state| state.words);
     let words = words.unwrap_or_else(|| api::missing("loaded module"));
-    let (selected, select) = (api!(RedisModule_GetSelectedDb), api!(RedisModule_SelectDb));
-    // SAFETY: the context is this call's.
-    let before = unsafe { selected(ctx) };
-    // SAFETY: the context is this call's, and the database exists: someone waits in it.
-    unsafe { select(ctx, place.db) };
     let name = OwnedStr::new(&place.name);
-    let lent: Str = name.lend();
-    let result = work(&Lock::open(ctx, lent, write, words));
-    // SAFETY: as above.
-    unsafe { select(ctx, before) };
-    result
+    api::select_db(ctx, place.db, || {
+        work(&Lock::open(ctx, name.lend(), write, words))
+    })
 }

@@ -78,7 +78,7 @@ pub fn send_error(ctx: *mut RedisModuleCtx, text: &str) {
 }
 
 fn token(grant: &Grant) -> i64 {
-    grant.token.map_or(0, Token::get)
+    grant.token().map_or(0, Token::get)
 }
 
 fn array(ctx: *mut RedisModuleCtx, len: i64) {
@@ -87,11 +87,9 @@ fn array(ctx: *mut RedisModuleCtx, len: i64) {
     unsafe { array(ctx, len as _) };
 }
 
-/// A map where the client and the server know maps, else a flat list.
+/// A map where the client knows maps (RESP3), else a flat list.
 fn map(ctx: *mut RedisModuleCtx, pairs: i64) {
-    let Some(map) = api_if_any!(RedisModule_ReplyWithMap) else {
-        return array(ctx, 2 * pairs);
-    };
+    let map = api!(RedisModule_ReplyWithMap);
     // SAFETY: the context is this call's.
     unsafe { map(ctx, pairs as _) };
 }

@@ -1,6 +1,6 @@
 //! Serves the lines: whoever is first gets the lock as soon as it is free.
 
-use super::circles::refuse_circles_of;
+use super::circles;
 use super::clock;
 use super::grace;
 use super::open::{read_lock, with_lock, Lock};
@@ -11,8 +11,9 @@ use super::state::STATE;
 use super::string::{OwnedStr, Str};
 use super::tell::{answer, busy, Answer};
 use super::timer::{self, RETRY};
+use super::user;
 use crate::lock::{release, Deadline, Millis, Now, Release, Token, View};
-use crate::queue::{hand_over, turned, Place, Tick, Turned, Waiter, WaiterId};
+use crate::queue::{hand_over, turned, Holding, Place, Tick, Turned, Waiter, WaiterId};
 use redis_module::raw::RedisModuleCtx;
 use std::rc::Rc;
 
@@ -25,19 +26,57 @@ pub fn pass_on(lock: &Lock, from: Option<Str>) -> bool {
     }
     let (db, now) = (lock.db(), clock::now());
     loop {
-        let waits = STATE.with(|state| state.waiting.lines.take_first(db, lock.name.bytes()));
-        let Some((_, first)) = waits.first() else {
+        let Some(waits) = take_first(lock.ctx, db, lock.name.bytes()) else {
             return false;
+        };
+        let Some((_, first)) = waits.first() else {
+            continue; // none of them may have it any more
         };
         let (owner, place) = (&first.owner, &first.place);
         let free = View::Free { lapsed: false };
         if grant(lock, from, owner, place, &waits, free, now) {
             STATE.with(|state| state.counters.handed_over += 1);
-            refuse_circles_of(lock.ctx, owner);
+            let holding = Holding {
+                owner: owner.clone(),
+                client: None, // bound when the client is told, which does not wait then
+            };
+            circles::refuse_circles(lock.ctx, place, holding);
             timer::set(lock.ctx);
             return true;
         }
     }
+}
+
+/// Takes all waits of the owner who is first out of the line: those whose users may still acquire the lock. The
+/// others are refused. None where nobody waits.
+fn take_first(ctx: *mut RedisModuleCtx, db: i32, name: &[u8]) -> Option<Vec<(WaiterId, Waiter)>> {
+    let mut waits = STATE.with(|state| state.waiting.lines.take_first(db, name));
+    if waits.is_empty() {
+        return None;
+    }
+    waits.retain(|(id, waiter)| {
+        let may = may_have(ctx, *id, waiter);
+        if !may {
+            STATE.with(|state| state.counters.waits_cancelled += 1);
+            let text = "NOPERM the user may no longer acquire this lock";
+            answer(ctx, *id, Answer::Error(text.to_owned()));
+        }
+        may
+    });
+    Some(waits)
+}
+
+/// Whether a client is still the user that it was when it began to wait, and that user may still acquire the lock.
+fn may_have(ctx: *mut RedisModuleCtx, id: WaiterId, waiter: &Waiter) -> bool {
+    let client = STATE.with(|state| {
+        let client = state.waiting.clients.get(&id)?;
+        Some((client.id, client.user.clone()))
+    });
+    let Some((client, Some(user))) = client else {
+        return true; // it is gone, and what it is granted will be taken back; or it has no user
+    };
+    user::is_still(ctx, client, Some(&user))
+        && user::may_acquire(&user, &waiter.place, &waiter.owner)
 }
 
 /// Whether someone waits for this lock.
@@ -57,8 +96,8 @@ fn grant(
     now: Now,
 ) -> bool {
     let (hold, answers) = STATE.with(|state| {
-        let longest = state.settings.longest_ttl();
-        hand_over(waits, view, longest, now, &mut state.tokens)
+        let limits = state.settings.limits();
+        hand_over(waits, view, now, &limits, &mut state.tokens)
     });
     let tick = clock::tick();
     for ((_, waiter), (_, outcome)) in waits.iter().zip(&answers) {
@@ -71,16 +110,15 @@ fn grant(
         lock.hand_on(from, OwnedStr::new(owner).lend(), &hold);
         STATE.with(|state| state.waiting.lines.set_lease(place, Some(hold.deadline)));
     }
-    for (id, outcome) in answers {
+    for ((_, waiter), (id, outcome)) in waits.iter().zip(answers) {
         let told = match outcome {
             Ok(grant) => {
-                if let Some(token) = grant.token {
+                if let Some(token) = grant.token() {
                     STATE.with(|state| {
                         let pending = &mut state.waiting.pending;
                         pending.granted(id, place.clone(), token, grant.holds);
                     });
-                    let mut claims = waits.iter().filter(|(wait, _)| *wait == id);
-                    if let Some(claim) = claims.find_map(|(_, waiter)| waiter.session) {
+                    if let Some(claim) = waiter.session.clone() {
                         sessions::ask(lock.ctx, place, owner, &grant, claim);
                     }
                 }
@@ -115,6 +153,8 @@ pub fn settle(lock: &Lock) -> bool {
     match lock.view(owner_name.lend(), now) {
         Ok(View::Theirs(deadline)) => {
             STATE.with(|state| state.waiting.lines.set_lease(&place, Some(deadline)));
+            // By others' commands it may be another's now.
+            circles::refuse_circles_of(lock, &place);
             false
         }
         Ok(View::Free { lapsed }) => {
@@ -133,8 +173,10 @@ pub fn settle(lock: &Lock) -> bool {
         Ok(View::Mine(_)) if grace::left().is_some() => false,
         // It took the lock elsewhere, by Redisson's script: its waits are reentries.
         Ok(view @ View::Mine(_)) => {
-            let waits = STATE.with(|state| state.waiting.lines.take_first(db, name));
-            grant(lock, None, &owner, &place, &waits, view, now)
+            let waits = take_first(lock.ctx, db, name).unwrap_or_default();
+            let granted = !waits.is_empty() && grant(lock, None, &owner, &place, &waits, view, now);
+            circles::refuse_circles_of(lock, &place);
+            granted
         }
         Err(refusal) => {
             let lease = STATE.with(|state| state.waiting.lines.lease(&place));
@@ -159,6 +201,7 @@ pub fn settle(lock: &Lock) -> bool {
 /// told of, and waits whose time is up.
 pub fn work(ctx: *mut RedisModuleCtx) {
     let tick = clock::tick();
+    circles::begin();
     grace::look(ctx);
     grace::note_end();
     slots::look(ctx, tick);
@@ -167,9 +210,6 @@ pub fn work(ctx: *mut RedisModuleCtx) {
     STATE.with(|state| {
         state.waiting.timer.not_before = refused.then_some(Tick(tick.0 + RETRY));
     });
-    if refused && permit::may_ever_write(ctx) {
-        sessions::lose_overdue(ctx, tick);
-    }
     if due && !refused {
         undo(ctx);
         sessions::end_closed(ctx, tick);
@@ -267,7 +307,7 @@ fn undo_one(lock: &Lock, token: Token) {
 /// How long the lock is still held, whoever holds it.
 pub fn time_left(ctx: *mut RedisModuleCtx, place: &Place) -> Millis {
     let now = clock::now();
-    let left = |lock: &Lock| lock.key.deadline().map(|end: Deadline| end.left(now));
+    let left = |lock: &Lock| lock.key.deadline().map(|end: Deadline| end.wait(now));
     read_lock(ctx, place, left).unwrap_or(Millis(0))
 }
 

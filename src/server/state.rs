@@ -1,12 +1,13 @@
 //! What the module remembers between two calls.
 
+use super::circles::Effort;
 use super::gil::Gil;
 use super::string::{OwnedStr, Str};
 use super::turn::Turn;
 use super::wait::Waiting;
 use crate::command::Counters;
 use crate::grace::Grace;
-use crate::lock::{Tokens, MODE_FIELD, TOKEN_FIELD};
+use crate::lock::{Tokens, MODE_FIELD};
 use crate::queue::Times;
 use crate::session::Sessions;
 use crate::settings::Settings;
@@ -21,12 +22,16 @@ pub struct State {
     pub settings: Settings,
     /// Whether the server runs in cluster mode, which never changes.
     pub cluster: bool,
+    /// Whether the server is a master, as it last said.
+    pub master: bool,
     /// The strings that calls need again and again, while the module is loaded.
     pub words: Option<Words>,
     /// How long waits took, since the module was loaded.
     pub times: Option<Times>,
     /// Who waits.
     pub waiting: Waiting,
+    /// What the present command may still do about circles of waits.
+    pub effort: Effort,
     /// The turns of the server's event loop.
     pub turn: Turn,
     /// Whether no free lock is granted for now.
@@ -50,9 +55,11 @@ pub static STATE: Gil<State> = Gil::new(State {
     counters: Counters::new(),
     settings: Settings::new(),
     cluster: false,
+    master: true,
     words: None,
     times: None,
     waiting: Waiting::new(),
+    effort: Effort::full(),
     turn: Turn::new(),
     grace: Grace::new(),
     sessions: Sessions::new(),
@@ -62,9 +69,7 @@ pub static STATE: Gil<State> = Gil::new(State {
 /// Strings of the server's that are made once, and not for each call.
 #[derive(Clone, Copy)]
 pub struct Words {
-    /// The field of the token.
-    pub token_field: Str<'static>,
-    /// The field that marks Redisson's read/write locks.
+    /// The field of the fence.
     pub mode_field: Str<'static>,
     /// `0`: the message that a lock is free.
     pub zero: Str<'static>,
@@ -76,7 +81,6 @@ impl Words {
     /// Makes them, to last until they are freed.
     pub fn new() -> Words {
         Words {
-            token_field: OwnedStr::new(TOKEN_FIELD).leak(),
             mode_field: OwnedStr::new(MODE_FIELD).leak(),
             zero: OwnedStr::new(b"0").leak(),
             one: OwnedStr::new(b"1").leak(),
@@ -85,7 +89,7 @@ impl Words {
 
     /// Frees them, when the module goes.
     pub fn free(self) {
-        for word in [self.token_field, self.mode_field, self.zero, self.one] {
+        for word in [self.mode_field, self.zero, self.one] {
             drop(OwnedStr::of(word.raw()));
         }
     }

@@ -1,10 +1,9 @@
 //! Answers those who waited, and learns whether they were told.
 
 use super::closing::is_closing;
-use super::guard::guard;
+use super::guard::{guard, only_notes};
 use super::reply::{send, send_error};
 use super::state::STATE;
-use super::wait::client_id;
 use super::{clock, timer};
 use crate::command::Reply;
 use crate::lock::{Grant, Millis};
@@ -13,8 +12,6 @@ use redis_module::raw::{self, RedisModuleBlockedClient, RedisModuleCtx, RedisMod
 use std::ffi::{c_int, c_void};
 
 const OK: c_int = raw::REDISMODULE_OK as c_int;
-/// How many are remembered of those who just stopped waiting.
-const MOST_JUST_TOLD: usize = 1000;
 /// What is replied where an answer is missing.
 pub const INTERNAL: &str = "ERR internal error";
 
@@ -33,39 +30,24 @@ pub enum Answer {
 /// a timeout or a disconnect like any other. (Once `RM_UnblockClient` was called, servers up to 7.2
 /// let the client go and tell it nothing, and 7.2 itself even stops.)
 pub fn answer(ctx: *mut RedisModuleCtx, id: WaiterId, answer: Answer) {
-    let now = STATE.with(|state| {
-        let waiting = &mut state.waiting;
-        let client = waiting.clients.get_mut(&id)?;
-        client.answer = Some(answer);
-        if !waiting.just_told.is_empty() && waiting.just_told.remove(&client_id(ctx)) {
-            return Some(client.handle);
+    STATE.with(|state| {
+        if let Some(client) = state.waiting.clients.get_mut(&id) {
+            client.answer = Some(answer);
+            state.waiting.to_tell.insert(id);
         }
-        waiting.to_tell.insert(id);
-        None
     });
-    match now {
-        // Only this wakes the server, should it be on its way to sleep.
-        Some(handle) => unblock_client(handle, id),
-        None => timer::tell_at_end(ctx),
-    }
+    timer::tell_at_end(ctx);
 }
 
-/// Has the server tell those who were answered: it does so before it sleeps.
+/// The commands of this iteration of the event loop are over. Has the server tell those who were answered, which it
+/// does before it sleeps; those that are to be closed are closed after that.
 pub fn tell_all(ctx: *mut RedisModuleCtx) {
-    let to_tell = STATE.with(|state| {
-        state.waiting.just_told.clear();
-        std::mem::take(&mut state.waiting.to_tell)
-    });
-    for id in to_tell {
+    timer::close_next(ctx);
+    for id in STATE.with(|state| std::mem::take(&mut state.waiting.to_tell)) {
         let handle = STATE.with(|state| Some(state.waiting.clients.get(&id)?.handle));
         if let Some(handle) = handle {
             unblock_client(handle, id);
         }
-    }
-    for client in STATE.with(|state| std::mem::take(&mut state.waiting.doubtful)) {
-        let close = api!(RedisModule_DeauthenticateAndCloseClient);
-        // SAFETY: the context is this call's. The client may be gone.
-        unsafe { close(ctx, client) };
     }
 }
 
@@ -83,13 +65,6 @@ fn forget(id: WaiterId) -> Option<Answer> {
         let waiting = &mut state.waiting;
         let client = take(&mut waiting.clients, &id)?;
         take(&mut waiting.ids, &client.handle);
-        // What it has sent already is run next.
-        if state.turn.is_unknown() {
-            if waiting.just_told.len() == MOST_JUST_TOLD {
-                waiting.just_told.clear();
-            }
-            waiting.just_told.insert(client.id);
-        }
         client.answer
     })
 }
@@ -106,12 +81,12 @@ pub extern "C" fn reply(
         let id = WaiterId(unsafe { data(ctx) } as u64);
         let client = STATE.with(|state| {
             let client = state.waiting.clients.get(&id)?;
-            Some((client.id, client.was_default))
+            Some((client.id, client.user.clone()))
         });
         // It would hear nothing. As it was not told, `free` takes back what it was granted.
         let closes = |client| STATE.with(|state| state.waiting.closing.contains(&client));
-        if client.is_some_and(|(client, was_default)| {
-            closes(client) || is_closing(ctx, client, was_default)
+        if client.is_some_and(|(client, user)| {
+            closes(client) || is_closing(ctx, client, user.as_deref())
         }) {
             return;
         }
@@ -141,7 +116,7 @@ pub fn tell(ctx: *mut RedisModuleCtx, id: WaiterId) {
 
 /// The server is done with a client that was answered. If it was not told, it is gone.
 pub extern "C" fn free(ctx: *mut RedisModuleCtx, data: *mut c_void) {
-    guard(ctx, "an end of a wait", || {
+    only_notes(ctx, "an end of a wait", || {
         let id = WaiterId(data as u64);
         take_back(ctx, id);
         if forget(id).is_some() {
@@ -170,7 +145,7 @@ pub fn take_back(ctx: *mut RedisModuleCtx, id: WaiterId) {
 pub fn busy(ttl: Millis) -> Grant {
     Grant {
         holds: 0,
-        token: None,
+        fence: None,
         ttl,
     }
 }

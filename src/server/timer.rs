@@ -1,7 +1,9 @@
 //! The timer of all lines, which rings when the next wait or the next lease ends; and another one,
 //! which rings at the end of a turn of the event loop in which someone was answered.
 
+use super::api::has_dry_run;
 use super::clock;
+use super::closing;
 use super::guard::guard;
 use super::serve;
 use super::state::STATE;
@@ -31,6 +33,8 @@ pub struct Timer {
     rings: bool,
     /// The one for the end of the turn.
     at_end: Option<RedisModuleTimerID>,
+    /// The one that closes connections in the next turn.
+    closes: Option<RedisModuleTimerID>,
     /// When to look next whether slots have moved away; only in a cluster, while someone waits.
     pub slots_at: Option<Tick>,
     /// What is due has to wait until then: the server refuses writes for now.
@@ -52,6 +56,7 @@ impl Timer {
             set: None,
             rings: false,
             at_end: None,
+            closes: None,
             slots_at: None,
             not_before: None,
         }
@@ -70,20 +75,32 @@ pub fn set(ctx: *mut RedisModuleCtx) {
     }
 }
 
+/// Stops the timer where nothing is due any more: while one is set, the module cannot be unloaded.
+pub fn stop_if_idle(ctx: *mut RedisModuleCtx) {
+    let is_idle = STATE.with(|state| {
+        let is_set = state.waiting.timer.set.is_some();
+        is_set && state.sessions.is_empty() && state.waiting.lines.is_empty()
+    });
+    if is_idle {
+        set(ctx);
+    }
+}
+
 /// While a timer rings, the server starts a new one a millisecond late at the least: then what is due
 /// at once does not come in this turn.
 fn set_for_next(ctx: *mut RedisModuleCtx, may_be_at_once: bool) {
     let (now, tick) = (clock::now(), clock::tick());
     let (set, next) = STATE.with(|state| {
-        if state.has_slots_to_look_at() {
-            let slots_at = &mut state.waiting.timer.slots_at;
-            *slots_at = slots_at.or(Some(Tick(tick.0 + SLOTS)));
-        }
+        let slots_at = match state.has_slots_to_look_at() {
+            true => state.waiting.timer.slots_at.or(Some(Tick(tick.0 + SLOTS))),
+            false => None,
+        };
+        state.waiting.timer.slots_at = slots_at;
         let waiting = &state.waiting;
         let lease = waiting
             .lines
             .next_lease()
-            .map(|(end, _)| Tick(tick.0 + end.left(now).0));
+            .map(|(end, _)| Tick(tick.0 + end.wait(now).0));
         let work =
             !waiting.touched.is_empty() || waiting.pending.has_undo() || state.sessions.any_ended();
         let grace = state.grace.left(tick, state.settings.grace_period);
@@ -137,11 +154,24 @@ pub fn tell_at_end(ctx: *mut RedisModuleCtx) {
     }
 }
 
+/// Has those that are to be closed closed in the next turn of the event loop: what they were replied in this one is
+/// sent by then.
+pub fn close_next(ctx: *mut RedisModuleCtx) {
+    let due = STATE.with(|state| {
+        let waiting = &state.waiting;
+        !waiting.closing.is_empty() && waiting.timer.closes.is_none()
+    });
+    if due {
+        let timer = create(ctx, 1, ring_to_close);
+        STATE.with(|state| state.waiting.timer.closes = Some(timer));
+    }
+}
+
 /// Whether the server sleeps too long where a timer is set on its way to sleep: after it has told
-/// those who waited, it runs what they have sent meanwhile. Up to 7.0 it has reckoned before how
-/// long it may sleep. (7.2, which does not, brought this function.)
+/// those who waited, it runs what they have sent meanwhile. Redis 7.0 has reckoned before how
+/// long it may sleep; 7.2, which does not, brought the dry run too.
 pub fn oversleeps() -> bool {
-    api_if_any!(RedisModule_AddPostNotificationJob).is_none()
+    !has_dry_run()
 }
 
 type Ring = extern "C" fn(*mut RedisModuleCtx, *mut c_void);
@@ -181,11 +211,16 @@ const LATE: i64 = 20;
 
 /// Stops the timers, when the module goes.
 pub fn stop(ctx: *mut RedisModuleCtx) {
-    let (set, at_end) = STATE.with(|state| {
+    let (set, at_end, closes) = STATE.with(|state| {
         let timer = &mut state.waiting.timer;
-        (timer.set.take(), timer.at_end.take())
+        (timer.set.take(), timer.at_end.take(), timer.closes.take())
     });
-    for id in set.map(|set| set.id).into_iter().chain(at_end) {
+    for id in set
+        .map(|set| set.id)
+        .into_iter()
+        .chain(at_end)
+        .chain(closes)
+    {
         stop_one(ctx, id);
     }
 }
@@ -208,5 +243,12 @@ extern "C" fn ring_at_end(ctx: *mut RedisModuleCtx, _data: *mut c_void) {
     guard(ctx, "a timer", || {
         STATE.with(|state| state.waiting.timer.at_end = None);
         tell::tell_all(ctx);
+    });
+}
+
+extern "C" fn ring_to_close(ctx: *mut RedisModuleCtx, _data: *mut c_void) {
+    guard(ctx, "a timer", || {
+        STATE.with(|state| state.waiting.timer.closes = None);
+        closing::close_all(ctx);
     });
 }

@@ -3,7 +3,7 @@
 //! Redis 7.0 reckons how long it may sleep, then does much that may run commands, and only then
 //! sleeps. A timer that is set in between rings late. But it also tells when it is about to let those
 //! go who were answered: this is the end of a turn, for which no timer has to be made. 7.2, which
-//! reckons last, tells of it too late for that; 6.2 does not tell.
+//! reckons last, tells of it too late for that.
 
 use super::guard::guard;
 use super::health::config;
@@ -36,16 +36,11 @@ impl Turn {
             is_woken: false,
         }
     }
-
-    /// Whether the server may sleep too long, and can neither be asked when nor be woken: 6.2.
-    pub fn is_unknown(&self) -> bool {
-        timer::oversleeps() && !self.is_told
-    }
 }
 
 /// Has the server tell of the end of its turns from now on, where that is of use.
 pub fn watch(ctx: *mut RedisModuleCtx) {
-    if !timer::oversleeps() || api_if_any!(RedisModule_EventLoopAddOneShot).is_none() {
+    if !timer::oversleeps() {
         return;
     }
     let subscribe = api!(RedisModule_SubscribeToServerEvent);

@@ -1,73 +1,105 @@
-//! What the user of a call may see.
+//! Users, and what they may do.
 
-use super::string::OwnedStr;
-use redis_module::raw::{self, RedisModuleCtx, RedisModuleUser};
-use std::ffi::c_int;
+use super::api;
+use super::string::{OwnedStr, Str};
+use crate::queue::Place;
+use redis_module::raw::{self, RedisModuleCtx, RedisModuleString, RedisModuleUser};
+use std::ffi::{c_int, c_void};
+use std::ptr::null_mut;
 
-/// The user who runs a command, as far as the server tells.
-pub enum User {
-    /// The server tells of no users (6.2).
-    Untold,
-    /// This one.
-    Known(*mut RedisModuleUser),
-    /// There is one, but not by a name.
-    Unknown,
-}
+const OK: c_int = raw::REDISMODULE_OK as c_int;
+
+/// A user that the server knows.
+pub struct User(*mut RedisModuleUser);
 
 impl User {
-    /// The user of this call.
-    pub fn of(ctx: *mut RedisModuleCtx) -> User {
-        let Some(from_name) = api_if_any!(RedisModule_GetModuleUserFromUserName) else {
-            return User::Untold;
-        };
-        let Some(name) = name(ctx) else {
-            return User::Unknown;
-        };
-        // SAFETY: the name is a string of ours.
-        let user = unsafe { from_name(name.lend().raw()) };
-        match user.is_null() {
-            true => User::Unknown,
-            false => User::Known(user),
-        }
+    /// The user of this call. None where the server does not tell.
+    pub fn of(ctx: *mut RedisModuleCtx) -> Option<User> {
+        User::named(name(ctx)?.lend())
     }
 
-    /// Whether the user may read a key. Who is unknown may read none.
+    /// The user with this name. None where there is none, or no longer.
+    pub fn named(name: Str) -> Option<User> {
+        let from_name = api!(RedisModule_GetModuleUserFromUserName);
+        // SAFETY: the name is a string that lives.
+        let user = unsafe { from_name(name.raw()) };
+        (!user.is_null()).then_some(User(user))
+    }
+
+    /// Whether the user may read a key.
     pub fn may_read(&self, key: &[u8]) -> bool {
-        let user = match self {
-            User::Untold => return true,
-            User::Unknown => return false,
-            User::Known(user) => *user,
-        };
         let check = api!(RedisModule_ACLCheckKeyPermissions);
         let key = OwnedStr::new(key);
         let read = raw::REDISMODULE_CMD_KEY_ACCESS as c_int;
         // SAFETY: the user is not freed yet; the key is a string of ours.
-        unsafe { check(user, key.lend().raw(), read) == raw::REDISMODULE_OK as c_int }
+        unsafe { check(self.0, key.lend().raw(), read) == OK }
+    }
+
+    /// Whether the user may make this call in this database: command, keys and arguments together, since
+    /// selectors combine them.
+    fn may_call(&self, db: c_int, call: &[Str]) -> bool {
+        let mut argv: Vec<_> = call.iter().map(|word| word.raw()).collect();
+        let (argv, argc) = (argv.as_mut_ptr(), argv.len() as c_int);
+        if let Some(check) = check_with_db() {
+            // SAFETY: the user is not freed yet; so many strings, all of which live. No reason is asked for.
+            return unsafe { check(self.0, argv, argc, db, null_mut()) == OK };
+        }
+        let check = api!(RedisModule_ACLCheckCommandPermissions);
+        // SAFETY: as above.
+        unsafe { check(self.0, argv, argc) == OK }
     }
 }
 
 impl Drop for User {
     fn drop(&mut self) {
-        if let User::Known(user) = *self {
-            let free = api!(RedisModule_FreeModuleUser);
-            // SAFETY: the server made it for us, and this is its last use.
-            unsafe { free(user) };
-        }
+        let free = api!(RedisModule_FreeModuleUser);
+        // SAFETY: the server made it for us, and this is its last use.
+        unsafe { free(self.0) };
     }
 }
 
-/// The name of the user. The server follows a null pointer where it is asked for the name of a
+/// Valkey 9.1 has rights for each database, and this function, which the bindings do not know.
+type CheckWithDb = unsafe extern "C" fn(
+    *mut RedisModuleUser,
+    *mut *mut RedisModuleString,
+    c_int,
+    c_int,
+    *mut c_void,
+) -> c_int;
+
+fn check_with_db() -> Option<CheckWithDb> {
+    let function = api::lookup(c"ValkeyModule_ACLCheckPermissions")?;
+    // SAFETY: the function of that name has this signature.
+    Some(unsafe { std::mem::transmute::<*mut c_void, CheckWithDb>(function) })
+}
+
+/// Whether the user of this name may take this lock for this owner now. Whoever is gone may not.
+pub fn may_acquire(name: &[u8], place: &Place, owner: &[u8]) -> bool {
+    let [name, command, key, owner] =
+        [name, b"LOCK.ACQUIRE", &place.name, owner].map(OwnedStr::new);
+    let call = [command.lend(), key.lend(), owner.lend()];
+    User::named(name.lend()).is_some_and(|user| user.may_call(place.db, &call))
+}
+
+/// The name of a client's user. None where the client is gone, or has none.
+pub fn of_client(ctx: *mut RedisModuleCtx, client: u64) -> Option<OwnedStr> {
+    let of_client = api!(RedisModule_GetClientUserNameById);
+    // SAFETY: the context is this call's.
+    OwnedStr::of_any(unsafe { of_client(ctx, client) })
+}
+
+/// Whether a client is still the user that it was.
+pub fn is_still(ctx: *mut RedisModuleCtx, client: u64, name: Option<&[u8]>) -> bool {
+    of_client(ctx, client).as_ref().map(OwnedStr::bytes) == name
+}
+
+/// The name of the user of this call. The server follows a null pointer where it is asked for the name of a
 /// call that has no user (one made by another module), so a client is asked for by its number
 /// first. The client of a script has no number that the server finds, but always a user.
 fn name(ctx: *mut RedisModuleCtx) -> Option<OwnedStr> {
-    let (id, of_client) = (
-        api!(RedisModule_GetClientId),
-        api!(RedisModule_GetClientUserNameById),
-    );
+    let id = api!(RedisModule_GetClientId);
     // SAFETY: the context is this call's.
-    let id = unsafe { id(ctx) };
-    // SAFETY: as above.
-    let name = OwnedStr::of_any(unsafe { of_client(ctx, id) });
+    let name = of_client(ctx, unsafe { id(ctx) });
     if name.is_some() {
         return name;
     }

@@ -1,13 +1,13 @@
 //! Makes clients wait.
 
 use super::circles::refuse_circle;
-use super::closing::is_default_user;
 use super::events;
 use super::leave::{disconnect, time_out};
 use super::open::Lock;
 use super::state::STATE;
+use super::string::OwnedStr;
 use super::tell::{free, reply, Answer};
-use super::{clock, timer};
+use super::{clock, timer, user};
 use crate::command::{Binding, Error};
 use crate::lock::{Acquire, Millis};
 use crate::queue::{by_number, ByNumber, Lines, Pending, Place, Tick, Waiter, WaiterId};
@@ -29,12 +29,7 @@ pub struct Waiting {
     /// Those who were answered, and whom the server has not been asked to tell yet. It is at the
     /// end of this turn of its event loop.
     pub to_tell: BTreeSet<WaiterId>,
-    /// Clients that stopped waiting since the last timer rang, where nobody
-    /// knows whether the server is on its way to sleep.
-    pub just_told: BTreeSet<u64>,
-    /// Clients that nobody can say of whether they were told. They are to be closed.
-    pub doubtful: Vec<u64>,
-    /// Clients that we have asked the server to close, and that it has not closed yet.
+    /// Clients that we are about to close.
     pub closing: BTreeSet<u64>,
     /// Locks that someone else changed, and are to be looked at.
     pub touched: BTreeSet<Place>,
@@ -50,8 +45,8 @@ pub struct Client {
     pub handle: *mut RedisModuleBlockedClient,
     /// Its id.
     pub id: u64,
-    /// Whether it was the default user's when it began to wait.
-    pub was_default: bool,
+    /// Its user when it began to wait.
+    pub user: Option<Rc<[u8]>>,
     /// What it is to be answered, once it has left the line.
     pub answer: Option<Answer>,
 }
@@ -65,8 +60,6 @@ impl Waiting {
             clients: by_number(),
             ids: by_number(),
             to_tell: BTreeSet::new(),
-            just_told: BTreeSet::new(),
-            doubtful: Vec::new(),
             closing: BTreeSet::new(),
             touched: BTreeSet::new(),
             watched: 0,
@@ -76,7 +69,7 @@ impl Waiting {
 
     /// Whether the end of a turn has to be acted on.
     pub fn has_to_tell(&self) -> bool {
-        !(self.to_tell.is_empty() && self.doubtful.is_empty())
+        !(self.to_tell.is_empty() && self.closing.is_empty())
     }
 }
 
@@ -109,15 +102,17 @@ pub fn wait_in_line(
         return Err(Error::TooManyWaiters(most));
     }
     let owner: Rc<[u8]> = owner.into();
-    refuse_circle(ctx, &owner, &place)?;
+    let client = client_id(ctx);
+    refuse_circle(ctx, &owner, client, &place)?;
     events::watch_keys(ctx, events::FREES);
     let since = clock::tick();
-    let client = client_id(ctx);
+    let user = user_of(ctx, client);
     let waiter = Waiter {
         owner,
         place: place.clone(),
+        client,
         request,
-        session: session.map(|session| session.of(client)),
+        session: session.map(|session| session.of(client, user.clone())),
         since,
         until: (wait.0 > 0).then_some(Tick(since.0 + wait.0)),
     };
@@ -135,7 +130,7 @@ pub fn wait_in_line(
     let client = Client {
         handle,
         id: client,
-        was_default: is_default_user(ctx, client),
+        user: user.clone(),
         answer: None,
     };
     STATE.with(|state| {
@@ -154,6 +149,12 @@ pub fn client_id(ctx: *mut RedisModuleCtx) -> u64 {
     let id = api!(RedisModule_GetClientId);
     // SAFETY: the context is this call's.
     unsafe { id(ctx) }
+}
+
+/// The name of a client's user, to be kept until its rights are checked again.
+pub fn user_of(ctx: *mut RedisModuleCtx, client: u64) -> Option<Rc<[u8]>> {
+    let name = user::of_client(ctx, client);
+    name.as_ref().map(OwnedStr::bytes).map(Rc::from)
 }
 
 /// The waiter that the server has this handle of.

@@ -5,7 +5,7 @@ use super::serve;
 use super::sessions;
 use super::state::STATE;
 use super::string::{AnyStr, OwnedStr, Str};
-use crate::lock::{Change, Channel, Deadline, Hold, Token, Update};
+use crate::lock::{Change, Channel, Deadline, Fence, Hold, Update};
 use crate::settings::Notify;
 use redis_module::raw;
 use std::ffi::{c_int, CStr};
@@ -23,20 +23,27 @@ impl Lock<'_> {
             Change::Take {
                 lapsed,
                 holds,
-                token,
+                fence,
                 deadline,
             } => {
                 if *lapsed {
                     self.expire();
                 }
-                let fields = (Some(*holds), Some(*token));
+                let fields = (Some(*holds), Some(*fence));
                 self.hold(None, owner, fields, Some(*deadline));
             }
             Change::Update(Update {
                 holds,
-                token,
+                fence,
                 deadline,
-            }) => self.hold(None, owner, (*holds, *token), *deadline),
+                shortened,
+            }) => {
+                self.hold(None, owner, (*holds, *fence), *deadline);
+                // Who sleeps until the end that it was told has to ask again.
+                if *shortened {
+                    self.tell();
+                }
+            }
             Change::Free | Change::Force => {
                 if serve::pass_on(self, Some(owner)) {
                     return;
@@ -55,16 +62,16 @@ impl Lock<'_> {
     /// To all who watch or listen, and on replicas, the old hold is deleted and the new one made;
     /// here only the fields change, which is half the work.
     pub fn hand_on(&self, from: Option<Str>, to: Str, hold: &Hold) {
-        let Some(token) = hold.token else { return };
+        let Some(fence) = hold.fence else { return };
         let (holds, deadline) = (hold.holds, hold.deadline);
         let change = Change::Take {
             lapsed: false,
             holds,
-            token,
+            fence,
             deadline,
         };
         sessions::follow(self, &change);
-        self.hold(from, to, (Some(holds), Some(token)), Some(deadline));
+        self.hold(from, to, (Some(holds), Some(fence)), Some(deadline));
     }
 
     /// Deletes a lock whose lease is over, as the server would a little later.
@@ -76,34 +83,34 @@ impl Lock<'_> {
         &self,
         from: Option<Str>,
         owner: Str,
-        (holds, token): (Option<u32>, Option<Token>),
+        (holds, fence): (Option<u32>, Option<Fence>),
         deadline: Option<Deadline>,
     ) {
         let holds = holds.map(|holds| match holds {
             1 => AnyStr::Lent(self.words.one),
             _ => AnyStr::Own(OwnedStr::number(i64::from(holds))),
         });
-        let token = token.map(|token| OwnedStr::number(token.get()));
+        let mode = fence.map(|fence| OwnedStr::new(fence.text().as_bytes()));
         let holds = holds.as_ref().map(|holds| (owner, holds.lend()));
-        let token = token
+        let mode = mode
             .as_ref()
-            .map(|token| (self.words.token_field, token.lend()));
-        if holds.is_some() || token.is_some() {
+            .map(|mode| (self.words.mode_field, mode.lend()));
+        if holds.is_some() || mode.is_some() {
             let gone = from.filter(|from| from.bytes() != owner.bytes());
-            self.key.set(holds, token, gone);
+            self.key.set(holds, mode, gone);
             if from.is_some() {
                 self.is_deleted(raw::REDISMODULE_NOTIFY_GENERIC, c"del");
             }
-            self.replicate_fields(holds, token);
+            self.replicate_fields(holds, mode);
         }
         if let Some(deadline) = deadline {
             self.key.set_deadline(deadline);
             self.replicate_deadline(deadline);
         }
-        if holds.is_some() || token.is_some() || deadline.is_some() {
+        if holds.is_some() || mode.is_some() || deadline.is_some() {
             self.signal();
         }
-        if holds.is_some() || token.is_some() {
+        if holds.is_some() || mode.is_some() {
             self.event(raw::REDISMODULE_NOTIFY_HASH, c"hset");
         }
         if deadline.is_some() {
@@ -178,14 +185,14 @@ impl Lock<'_> {
         OURS.store(false, Relaxed);
     }
 
-    /// Tells those who listen that the lock is free, as Redisson does. In cluster mode the bus
+    /// Tells those who listen to ask for the lock again, as Redisson does where it is free. In cluster mode the bus
     /// carries the message to replicas too; otherwise they get it as a command, which the AOF
     /// leaves out.
     fn tell(&self) {
         let (channel, sharded, cluster) = STATE.with(|state| {
             let settings = &state.settings;
             let sharded = match settings.notify {
-                Notify::Auto => state.cluster && can_publish_sharded(),
+                Notify::Auto => state.cluster,
                 Notify::Publish => false,
                 Notify::SPublish => true,
                 Notify::Off => return (None, false, false),
@@ -198,9 +205,9 @@ impl Lock<'_> {
             )
         });
         let Some(channel) = channel else { return };
-        let (publish, command) = match api_if_any!(RedisModule_PublishMessageShard) {
-            Some(shard) if sharded => (shard, c"SPUBLISH"),
-            _ => (api!(RedisModule_PublishMessage), c"PUBLISH"),
+        let (publish, command) = match sharded {
+            true => (api!(RedisModule_PublishMessageShard), c"SPUBLISH"),
+            false => (api!(RedisModule_PublishMessage), c"PUBLISH"),
         };
         let (ctx, zero) = (self.ctx, self.words.zero.raw());
         let channel = channel.lend().raw();
@@ -213,9 +220,4 @@ impl Lock<'_> {
             unsafe { replicate(ctx, command.as_ptr(), to_replicas, channel, zero) };
         }
     }
-}
-
-/// Whether the server has sharded pub/sub.
-pub fn can_publish_sharded() -> bool {
-    api_if_any!(RedisModule_PublishMessageShard).is_some()
 }

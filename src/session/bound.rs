@@ -1,16 +1,18 @@
 //! Who is bound to which hold, and when each is to be renewed.
 
 use super::RENEWED_AFTER;
-use crate::lock::{Millis, Token};
+use crate::lock::{Fence, Millis, Token};
 use crate::queue::{Place, Tick};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// What a call with `SESSION` asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// The connection: the server's number of its client. A later one has the larger number.
     pub client: u64,
+    /// The name of its user, whose rights are checked at each renewal.
+    pub user: Option<Rc<[u8]>>,
     /// The lease that every renewal begins anew.
     pub ttl: Millis,
     /// How long the lock stays its owner's when the connection has closed.
@@ -22,8 +24,8 @@ pub struct Claim {
 pub struct Session {
     /// Who holds the lock.
     pub owner: Rc<[u8]>,
-    /// Its token: another hold of the same owner is not this one's.
-    pub token: Token,
+    /// Its token, and when it began: another hold of the same owner is not this one's.
+    pub fence: Fence,
     /// The hold count as it was last seen.
     pub holds: u32,
     /// Someone else has changed the key since it was looked at: if it is gone, it was deleted.
@@ -32,14 +34,14 @@ pub struct Session {
     /// Those who were granted the lock after a wait and were not told so yet.
     asked: Vec<Claim>,
     renew_at: Option<Tick>,
-    /// When the lease ends that was begun last.
-    lease_end: Option<Tick>,
+    /// When the lease ends.
+    lease_end: Tick,
 }
 
 impl Session {
     /// The connection, once its client knows that it holds the lock.
-    pub fn bound(&self) -> Option<Claim> {
-        self.bound
+    pub fn bound(&self) -> Option<&Claim> {
+        self.bound.as_ref()
     }
 
     /// Whether a client was granted it that is still to be told.
@@ -98,32 +100,34 @@ impl Sessions {
         self.sessions.get_mut(&db)?.get_mut(name)
     }
 
-    /// A client is granted a hold that shall be bound to it, and will be told so. Returns another
-    /// hold's session that stood here: its holder has lost the lock.
+    /// A client is granted a hold that shall be bound to it, and will be told so. Its lease ends at
+    /// `lease_end`. Returns another hold's session that stood here: its holder has lost the lock.
     pub fn ask(
         &mut self,
         place: &Place,
         owner: &Rc<[u8]>,
-        token: Token,
+        fence: Fence,
         holds: u32,
         claim: Claim,
+        lease_end: Tick,
     ) -> Option<Session> {
-        let lost = self.replace(place.db, &place.name, token);
+        let lost = self.replace(place.db, &place.name, fence.token);
         let sessions = self.sessions.entry(place.db).or_default();
         let session = sessions.entry(place.name.clone()).or_insert_with(|| {
             self.count += 1;
             Session {
                 owner: owner.clone(),
-                token,
+                fence,
                 holds,
                 changed: false,
                 bound: None,
                 asked: Vec::new(),
                 renew_at: None,
-                lease_end: None,
+                lease_end,
             }
         });
         session.holds = holds;
+        session.lease_end = lease_end;
         session.asked.push(claim);
         lost
     }
@@ -135,19 +139,18 @@ impl Sessions {
         let Some(session) = self.get_mut(place.db, &place.name) else {
             return;
         };
-        if session.token != token {
+        if session.fence.token != token {
             return;
         }
         let Some(at) = session.asked.iter().rposition(|c| c.client == client) else {
             return;
         };
         let claim = session.asked.remove(at);
-        let before = session.bound;
-        if !ended && before.is_some_and(|bound| bound.client > claim.client) {
+        let is_younger = |bound: &Claim| bound.client > claim.client;
+        if !ended && session.bound.as_ref().is_some_and(is_younger) {
             return;
         }
-        session.bound = Some(claim);
-        if let Some(before) = before {
+        if let Some(before) = session.bound.replace(claim) {
             self.unlink(before.client, place);
         }
         self.ended.remove(place);
@@ -161,7 +164,7 @@ impl Sessions {
         let Some(session) = self.get_mut(place.db, &place.name) else {
             return;
         };
-        if session.token != token {
+        if session.fence.token != token {
             return;
         }
         session.asked.retain(|claim| claim.client != client);
@@ -186,17 +189,23 @@ impl Sessions {
         }
     }
 
-    /// A lease begins anew now; the next renewal is due a third of its ttl later.
+    /// The lease of a lock is written: it ends then.
+    pub fn set_lease(&mut self, db: i32, name: &[u8], end: Tick) {
+        if let Some(session) = self.get_mut(db, name) {
+            session.lease_end = end;
+        }
+    }
+
+    /// A lease begins anew now. The next renewal is due a third of its ttl later, or at the end of
+    /// the lease where that comes first: where the hold may not last any longer.
     pub fn renewed(&mut self, place: &Place, now: Tick) {
         let Some(session) = self.get_mut(place.db, &place.name) else {
             return;
         };
-        let next = session
-            .bound
-            .map(|bound| Tick(now.0.saturating_add(bound.ttl.0 / RENEWED_AFTER)));
-        session.lease_end = session
-            .bound
-            .map(|bound| Tick(now.0.saturating_add(bound.ttl.0)));
+        let next = session.bound.as_ref().map(|bound| {
+            let third = now.0.saturating_add(bound.ttl.0 / RENEWED_AFTER);
+            Tick(third).min(session.lease_end)
+        });
         let before = std::mem::replace(&mut session.renew_at, next);
         if let Some(before) = before {
             self.due.remove(&(before, place.clone()));
@@ -220,9 +229,7 @@ impl Sessions {
         let due = self.due.iter().take_while(|(at, _)| *at <= now);
         let ended = |place: &Place| {
             let session = self.get(place.db, &place.name);
-            session
-                .and_then(|s| s.lease_end)
-                .is_some_and(|end| end <= now)
+            session.is_some_and(|session| session.lease_end <= now)
         };
         due.filter(|(_, place)| ended(place))
             .map(|(_, place)| place.clone())
@@ -292,7 +299,7 @@ impl Sessions {
 
     /// A hold with this token is written. Returns the session of another hold, which is lost.
     pub fn replace(&mut self, db: i32, name: &[u8], token: Token) -> Option<Session> {
-        let other = self.get(db, name).is_some_and(|s| s.token != token);
+        let other = self.get(db, name).is_some_and(|s| s.fence.token != token);
         other.then(|| self.end(db, name)).flatten()
     }
 
@@ -305,7 +312,7 @@ impl Sessions {
         }
         self.count -= 1;
         let place = Place { db, name };
-        if let Some(bound) = session.bound {
+        if let Some(bound) = &session.bound {
             self.unlink(bound.client, &place);
         }
         if let Some(at) = session.renew_at {

@@ -206,7 +206,7 @@ fn a_deletion_by_anyone_frees_a_lock() {
         "FLUSHALL",
         "FLUSHALL ASYNC",
         "PEXPIREAT orders 1",
-        "HDEL orders me fencing_token",
+        "HDEL orders me mode",
     ] {
         let server = Server::start();
         let mut client = server.client();

@@ -206,7 +206,8 @@ fn every_setting_is_described_with_its_default_and_its_range() {
     };
     for number in &NUMBERS {
         let default = format!("| `{}` |", (number.get)(&settings));
-        let range = format!("| `{}` to `{}` |", number.min, number.max);
+        let or_0 = if number.or_0 { "`0`, or " } else { "" };
+        let range = format!("| {or_0}`{}` to `{}` |", number.min, number.max);
         row(number.name, &[default, range]);
     }
     for choice in &CHOICES {

@@ -63,12 +63,12 @@ fn data_of_every_other_type_is_refused_and_unharmed() {
         "SET data 1",
         "SETBIT data 7 1",
         "PFADD data a b",
-        "RPUSH data me 1 fencing_token 7",
-        "SADD data me fencing_token",
+        "RPUSH data me 1 mode fenced:7",
+        "SADD data me mode",
         "SADD data 1 2 3",
-        "ZADD data 1 me 7 fencing_token",
+        "ZADD data 1 me 7 mode",
         "GEOADD data 13.4 52.5 Berlin",
-        "XADD data * me 1 fencing_token 7",
+        "XADD data * me 1 mode fenced:7",
     ] {
         refused(&mut client, &[data]);
         refused(&mut client, &[data, TTL]);
@@ -91,9 +91,9 @@ fn a_hash_without_an_expiry_is_refused_and_unharmed() {
     let mut client = server.client();
     refused(&mut client, &["HSET data name Ada"]);
     refused(&mut client, &["HSET data me 1"]);
-    refused(&mut client, &["HSET data me 1 fencing_token 7"]);
-    refused(&mut client, &["HSET data you 1 fencing_token 7"]);
-    refused(&mut client, &["HSET data fencing_token 7"]);
+    refused(&mut client, &["HSET data me 1 mode fenced:7"]);
+    refused(&mut client, &["HSET data you 1 mode fenced:7"]);
+    refused(&mut client, &["HSET data mode fenced:7"]);
 }
 
 #[test]
@@ -104,11 +104,12 @@ fn a_hash_with_other_fields_than_a_lock_is_refused_and_unharmed() {
     for fields in [
         "name Ada year 1815",
         "me 1 you 1",
-        "me 1 you 1 fencing_token 7",
-        "name Ada you 1 fencing_token 7",
-        "fencing_token 7",
-        "FENCING_TOKEN 7 me 1",
-        &format!("me 1 fencing_token 7{many}"),
+        "me 1 you 1 mode fenced:7",
+        "name Ada you 1 mode fenced:7",
+        "mode fenced:7",
+        "MODE fenced:7 me 1",
+        "fencing_token 7 me 1",
+        &format!("me 1 mode fenced:7{many}"),
         &many[1..],
     ] {
         refused(&mut client, &[&format!("HSET data {fields}"), TTL]);
@@ -123,7 +124,6 @@ fn a_read_write_lock_of_redisson_is_refused_and_unharmed() {
         "mode write me 1",
         "mode read me 1",
         "mode read you 1",
-        "mode 1 fencing_token 7",
         "mode 1",
         "mode read me 1 you 1",
     ] {
@@ -149,7 +149,7 @@ fn a_count_out_of_range_is_refused_and_unharmed() {
         "18446744073709551617",
     ] {
         refused(&mut client, &[&format!("HSET data me {count}"), TTL]);
-        let with_token = format!("HSET data me {count} fencing_token 7");
+        let with_token = format!("HSET data me {count} mode fenced:7");
         refused(&mut client, &[&with_token, TTL]);
     }
     client.say(&[b"DEL", b"data"]);
@@ -172,9 +172,15 @@ fn a_token_out_of_range_is_refused_and_unharmed() {
         "9007199254740991",
         "9223372036854775808",
         "18446744073709551617",
+        "",
+        "7:0",
+        "7:abc",
+        "7:9007199254740991",
+        "7:",
+        "7:5:3",
     ] {
         for owner in ["me", "you"] {
-            let fields = format!("HSET data {owner} 1 fencing_token {token}");
+            let fields = format!("HSET data {owner} 1 mode fenced:{token}");
             refused(&mut client, &[&fields, TTL]);
         }
     }
@@ -191,8 +197,8 @@ fn a_small_hash_that_could_be_anothers_lock_is_unharmed() {
     for fields in [
         "name Ada",
         "you 0",
-        "you 2147483648 fencing_token 7",
-        "name Ada fencing_token 7",
+        "you 2147483648 mode fenced:7",
+        "name Ada mode fenced:7",
         &format!("{long} 1"),
     ] {
         // Those who ask for themselves need not look at what the other field holds.
@@ -201,7 +207,7 @@ fn a_small_hash_that_could_be_anothers_lock_is_unharmed() {
             &[&format!("HSET data {fields}"), TTL],
             |line, reply| match line.split(' ').next() {
                 Some("LOCK.INFO" | "LOCK.FORCERELEASE") => reply == REFUSAL,
-                _ if line.ends_with("me HOLDS 0") => reply == "0" || reply == REFUSAL,
+                _ if line.ends_with("me HOLDS 0") => reply == "-1" || reply == REFUSAL,
                 _ => ["[0 0 0 ", "NOTOWNER ", "HOLDCOUNT ", "WRONGTYPE "]
                     .iter()
                     .any(|start| reply.starts_with(start)),
@@ -235,7 +241,7 @@ fn fields_that_someone_adds_to_a_lock_or_takes_away_are_unharmed() {
         "HSET data me 0",
         "HINCRBY data me -5",
         "HINCRBY data me 2147483647",
-        "HSET data fencing_token 0",
+        "HSET data mode fenced:0",
     ] {
         refused(&mut client, &["LOCK.ACQUIRE data me", tampering]);
     }
@@ -249,7 +255,7 @@ fn a_field_that_expires_by_itself_leaves_no_lock() {
         return skip("the server has no expiry of fields");
     }
     client.run("DEBUG SET-ACTIVE-EXPIRE 0");
-    for field in ["me", "fencing_token"] {
+    for field in ["me", "mode"] {
         client.run("DEL data");
         client.run("LOCK.ACQUIRE data me 600000");
         client.run(&format!("HPEXPIRE data 1 FIELDS 1 {field}"));
@@ -259,7 +265,7 @@ fn a_field_that_expires_by_itself_leaves_no_lock() {
         for line in CALLS {
             let reply = client.run(line);
             let refused = reply == REFUSAL || reply.starts_with("NOTOWNER ");
-            let told = ["[0 0 0 ", "HOLDCOUNT ", "0"];
+            let told = ["[0 0 0 ", "HOLDCOUNT ", "-1"];
             let fits = refused || told.iter().any(|start| reply.starts_with(start));
             assert!(fits || field != "me", "{line}: {reply}");
         }

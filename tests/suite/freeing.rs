@@ -87,8 +87,8 @@ fn a_forced_release_serves_the_line() {
 #[test]
 fn a_hold_that_redisson_made_is_passed_on_whole() {
     each_serves(&[
-        "HDEL orders fencing_token ; LOCK.RELEASE orders me",
-        "HDEL orders fencing_token ; LOCK.FORCERELEASE orders",
+        "HDEL orders mode ; LOCK.RELEASE orders me",
+        "HDEL orders mode ; LOCK.FORCERELEASE orders",
     ]);
 }
 
@@ -105,7 +105,7 @@ fn a_deletion_serves_the_line() {
         "DEL orders",
         "UNLINK orders",
         "MULTI ; DEL orders ; EXEC",
-        "HDEL orders me fencing_token",
+        "HDEL orders me mode",
         "PEXPIRE orders 0",
         "EXPIREAT orders 1",
         "DEL nothing ; SUNIONSTORE orders nothing",

@@ -1,6 +1,6 @@
 //! Loading the module: its arguments, the server's configuration file, warnings, and unloading.
 
-use crate::support::{module, skip, Client, Listener, Server, Setup};
+use crate::support::{module, skip, Client, Listener, Server, Setup, Waiter};
 use std::process::Command;
 
 /// The log of a server that must not start.
@@ -82,6 +82,13 @@ fn module_arguments_can_turn_the_unlock_messages_off() {
 }
 
 #[test]
+fn a_longest_lease_needs_no_shorter_default_to_load() {
+    let server = Setup::new().module_args("max-ttl 10000").start();
+    let [.., ttl] = server.client().grant("LOCK.ACQUIRE orders me");
+    assert_eq!(ttl, 10_000);
+}
+
+#[test]
 fn a_bad_module_argument_keeps_the_server_from_starting_and_the_log_says_why() {
     let range = "must be a whole number from 1 to 9007199254740991, not";
     let long = "x".repeat(513);
@@ -114,12 +121,8 @@ fn a_bad_module_argument_keeps_the_server_from_starting_and_the_log_says_why() {
         ),
         ("%s%n %s%n", "unknown argument \"%s%n\""),
         (
-            "default-ttl 10 max-ttl 5",
-            "default-ttl (10) must not be above max-ttl (5)",
-        ),
-        (
-            "max-ttl 5000",
-            "default-ttl (30000) must not be above max-ttl (5000)",
+            "max-hold 999",
+            "max-hold must be 0 or a whole number from 1000 to 9007199254740991, not \"999\"",
         ),
     ] {
         let log = log_of_refusal(Setup::new().module_args(args));
@@ -154,8 +157,8 @@ fn a_bad_line_in_the_configuration_file_keeps_the_server_from_starting() {
         ("lock.notify loud", "auto, publish, spublish, off"),
         ("lock.channel-prefix \"\"", "1 to 512 bytes long, not 0"),
         (
-            "lock.max-ttl 5000",
-            "<lock> default-ttl (30000) must not be above max-ttl (5000)",
+            "lock.max-hold 999",
+            "max-hold must be 0 or a whole number from 1000 to 9007199254740991, not 999",
         ),
         ("lock.lease 5000", "odule Configuration"),
     ] {
@@ -165,7 +168,7 @@ fn a_bad_line_in_the_configuration_file_keeps_the_server_from_starting() {
 }
 
 #[test]
-fn settings_in_the_file_that_fit_together_are_taken_in_any_order() {
+fn settings_in_the_file_are_taken_in_any_order() {
     let lines = ["lock.max-ttl 100", "lock.default-ttl 100"];
     for (first, second) in [(0, 1), (1, 0)] {
         let setup = Setup::new().config(lines[first]).config(lines[second]);
@@ -190,6 +193,63 @@ fn a_policy_that_may_evict_locks_is_warned_of_by_its_name() {
         let log = setup.start().log();
         assert!(!log.contains("maxmemory-policy"), "{log}");
     }
+}
+
+#[test]
+fn a_timeout_that_closes_idle_holders_is_warned_of_at_load_and_when_it_is_set() {
+    let warning = |seconds| format!("<lock> timeout is {seconds}: ");
+    let log = Setup::new().config("timeout 300").start().log();
+    assert!(log.contains(&warning(300)), "{log}");
+    let server = Server::start();
+    assert!(!server.log().contains("timeout is"), "{}", server.log());
+    let mut client = server.client();
+    assert_eq!(client.run("CONFIG SET timeout 60"), "OK");
+    assert!(server.log().contains(&warning(60)), "{}", server.log());
+    assert_eq!(client.run("CONFIG SET timeout 0"), "OK");
+    assert!(!server.log().contains(&warning(0)), "{}", server.log());
+    assert_eq!(client.run("CONFIG SET maxmemory-policy allkeys-lru"), "OK");
+    let log = server.log();
+    assert!(
+        log.contains("<lock> maxmemory-policy is allkeys-lru: "),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_server_that_has_renamed_what_locks_are_propagated_as_does_not_load_the_module() {
+    for name in ["HSET", "DEL", "PEXPIREAT"] {
+        for other in ["\"\"", "hidden"] {
+            let setup = Setup::new().config(&format!("rename-command {name} {other}"));
+            let log = log_of_refusal(setup);
+            let why = format!("<lock> the server has renamed {name}: ");
+            assert!(log.contains(&why), "{log}");
+        }
+    }
+    let server = Setup::new().config("rename-command CLIENT hidden").start();
+    let log = server.log();
+    assert!(
+        log.contains("<lock> the server has renamed CLIENT: "),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_module_whose_last_session_or_wait_has_ended_is_unloaded_at_once() {
+    let server = loadable(Setup::new()).start();
+    let mut client = server.client();
+    client.grant("LOCK.ACQUIRE orders me 60000 SESSION");
+    assert!(client.run("MODULE UNLOAD lock").starts_with("ERR "));
+    assert_eq!(client.int("LOCK.RELEASE orders me"), 0);
+    assert_eq!(client.run("MODULE UNLOAD lock"), "OK");
+
+    assert_eq!(load(&mut client, ""), "OK");
+    client.grant("LOCK.ACQUIRE orders me 60000");
+    let mut waiter = Waiter::start(&server, "LOCK.ACQUIRE orders you 60000 WAIT 600000");
+    assert!(client.run("MODULE UNLOAD lock").starts_with("ERR "));
+    assert_eq!(client.int("LOCK.RELEASE orders me"), 0);
+    assert_eq!(waiter.grant()[..2], [1, 1]);
+    assert_eq!(waiter.run("LOCK.RELEASE orders you"), "0");
+    assert_eq!(client.run("MODULE UNLOAD lock"), "OK");
 }
 
 #[test]
@@ -246,7 +306,7 @@ fn a_load_that_failed_leaves_nothing_behind() {
     for args in [
         "default-ttl",
         "default-ttl 0",
-        "max-ttl 5",
+        "max-hold 5",
         "lease 5",
         "notify 1",
     ] {
@@ -265,9 +325,9 @@ fn a_load_with_settings_takes_them_or_fails_whole() {
     let server = loadable(Setup::without_module()).start();
     let mut client = server.client();
     let loadex = format!("MODULE LOADEX {}", module().display());
-    let refused = client.run(&format!("{loadex} CONFIG lock.max-ttl 100"));
+    let refused = client.run(&format!("{loadex} CONFIG lock.max-hold 100"));
     assert!(refused.starts_with("ERR "), "{refused}");
-    let why = "<lock> default-ttl (30000) must not be above max-ttl (100)";
+    let why = "max-hold must be 0 or a whole number from 1000";
     assert!(server.log().contains(why), "{}", server.log());
     let line = format!("{loadex} CONFIG lock.max-ttl 100 CONFIG lock.default-ttl 50");
     assert_eq!(client.run(&line), "OK");

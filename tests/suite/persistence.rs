@@ -15,7 +15,7 @@ fn take_twice(client: &mut Client) -> Stored {
 /// Checks that a server with the module has the lock as before, and that it still works.
 fn check_lock(client: &mut Client, before: &Stored) {
     assert_eq!(client.stored("orders"), *before);
-    let token = &before.fields["fencing_token"];
+    let token = before.token();
     assert_eq!(client.holder("orders"), format!("me 2 {token}"));
     assert_eq!(client.grant("LOCK.ACQUIRE orders you 5000")[..3], [0; 3]);
     assert_eq!(
@@ -45,14 +45,14 @@ fn a_lock_is_a_plain_hash_with_a_ttl() {
     let hash = client.run("HGETALL orders");
     assert!(
         [
-            format!("[me 1 fencing_token {token}]"),
-            format!("[fencing_token {token} me 1]")
+            format!("[me 1 mode fenced:{token}]"),
+            format!("[mode fenced:{token} me 1]")
         ]
         .contains(&hash),
         "{hash}"
     );
     let left = client.int("PTTL orders");
-    assert!((50_001..=60_000).contains(&left), "{left}");
+    assert!((50_001..=60_001).contains(&left), "{left}");
     assert_eq!(client.run("TYPE orders"), "hash");
     let encoding = client.run("OBJECT ENCODING orders");
     let compact = ["listpack", "ziplist"].contains(&encoding.as_str());

@@ -29,13 +29,16 @@ fn wait(server: &Server, owner: &str) -> Waiter {
     )
 }
 
-/// Whether the server has closed this connection.
+/// Whether the server closes this connection: it does so in the next iteration of its event loop.
 fn is_closed(client: &mut Client) -> bool {
-    client
-        .raw
-        .send_packed_command(&redis::cmd("PING").get_packed_command())
-        .is_err()
-        || client.raw.recv_response().is_err()
+    let ping = redis::cmd("PING").get_packed_command();
+    let started = Instant::now();
+    while started.elapsed() < AT_ONCE {
+        if client.raw.send_packed_command(&ping).is_err() || client.raw.recv_response().is_err() {
+            return true;
+        }
+    }
+    false
 }
 
 /// A value of LOCK.INFO.

@@ -1,6 +1,7 @@
 //! What a client's write would meet holds for writes that no client sends: while the server refuses
 //! them, nobody is granted a lock by timer or by a disconnect, and the line goes on when it is over.
 
+mod check;
 mod upheaval;
 
 use crate::support::{eventually, Client, Server, Setup, Waiter};
@@ -112,30 +113,6 @@ fn save(client: &mut Client, outcome: &str) {
         info.contains("rdb_bgsave_in_progress:0")
             && info.contains(&format!("rdb_last_bgsave_status:{outcome}"))
     });
-}
-
-#[test]
-fn a_writable_replica_grants_nothing_when_the_lease_of_its_masters_lock_ends() {
-    let (master, mut there) = held(Setup::new());
-    there.grant("LOCK.RENEW orders me 600000");
-    let replica = master.replica(Setup::new().config("replica-read-only no"));
-    let mut waiter = wait(&replica, "you");
-    assert!(!waiter.has_arrived());
-    let mut client = replica.client();
-    there.grant(&format!("LOCK.RENEW orders me {LEASE}"));
-    eventually("the lease has ended here too", || {
-        there.run("EXISTS orders");
-        client.int("EXISTS orders") == 0
-    });
-    let mut clock = Waiter::start(&replica, "LOCK.ACQUIRE other me 600000");
-    assert_eq!(clock.grant()[0], 1);
-    clock.send("LOCK.ACQUIRE other you WAIT 300");
-    assert_eq!(clock.grant()[0], 0);
-    assert!(!waiter.has_reply());
-    assert_eq!(client.int("EXISTS orders"), 0);
-    assert_eq!(client.run("REPLICAOF NO ONE"), "OK");
-    let reply = waiter.reply();
-    assert!(reply.starts_with("UNBLOCKED "), "{reply}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::lock::{Acquire, Token, MAX_HOLDS, MAX_TTL};
+use crate::lock::{Acquire, Fence, Millis, Token, MAX_HOLDS};
 use crate::queue::{Place, Tick};
 
 const NOW: Now = Now(5_000_000);
@@ -13,6 +13,7 @@ fn wait(id: u64, ttl: i64, holds: Option<u32>) -> (WaiterId, Waiter) {
     let waiter = Waiter {
         owner: b"me".as_slice().into(),
         place,
+        client: id,
         request: Acquire {
             ttl: Millis(ttl),
             holds,
@@ -29,8 +30,8 @@ fn free(waits: &[(WaiterId, Waiter)]) -> (Option<Hold>, Vec<Outcome>) {
     hand_over(
         waits,
         View::Free { lapsed: false },
-        MAX_TTL,
         NOW,
+        &Limits::NONE,
         &mut Tokens::new(),
     )
 }
@@ -39,7 +40,7 @@ fn free(waits: &[(WaiterId, Waiter)]) -> (Option<Hold>, Vec<Outcome>) {
 fn grants(outcomes: &[Outcome], token: Option<Token>) -> Vec<(u64, u32, i64)> {
     let grant = |(id, outcome): &Outcome| {
         let grant = outcome.unwrap();
-        assert_eq!(grant.token, token);
+        assert_eq!(grant.token(), token);
         (id.0, grant.holds, grant.ttl.0)
     };
     outcomes.iter().map(grant).collect()
@@ -50,8 +51,8 @@ fn one_wait_becomes_one_hold_with_a_lease_from_now() {
     let (hold, outcomes) = free(&[wait(1, 300, None)]);
     let hold = hold.unwrap();
     assert_eq!((hold.holds, hold.deadline), (1, NOW.plus(Millis(300))));
-    assert_eq!(hold.token, Token::new(NOW.0));
-    assert_eq!(grants(&outcomes, hold.token), [(1, 1, 300)]);
+    assert_eq!(hold.token(), Token::new(NOW.0));
+    assert_eq!(grants(&outcomes, hold.token()), [(1, 1, 300)]);
 }
 
 #[test]
@@ -60,7 +61,7 @@ fn each_wait_of_the_owner_counts_and_the_later_lease_stands() {
     let hold = hold.unwrap();
     assert_eq!((hold.holds, hold.deadline), (3, NOW.plus(Millis(900))));
     let expected = [(1, 1, 300), (4, 2, 900), (9, 3, 900)];
-    assert_eq!(grants(&outcomes, hold.token), expected);
+    assert_eq!(grants(&outcomes, hold.token()), expected);
 }
 
 #[test]
@@ -68,7 +69,7 @@ fn a_repeat_with_holds_counts_once() {
     let (hold, outcomes) = free(&[wait(1, 300, Some(1)), wait(2, 500, Some(1))]);
     let hold = hold.unwrap();
     assert_eq!((hold.holds, hold.deadline), (1, NOW.plus(Millis(500))));
-    assert_eq!(grants(&outcomes, hold.token), [(1, 1, 300), (2, 1, 500)]);
+    assert_eq!(grants(&outcomes, hold.token()), [(1, 1, 300), (2, 1, 500)]);
 }
 
 #[test]
@@ -97,15 +98,13 @@ fn nothing_is_held_where_no_wait_can_be_granted() {
 
 #[test]
 fn nothing_is_held_where_no_token_is_left() {
-    let mut tokens = Tokens::new();
-    tokens.saw(Token::new(Token::MAX).unwrap());
     let waits = [wait(1, 300, None), wait(2, 300, None)];
     let (hold, outcomes) = hand_over(
         &waits,
         View::Free { lapsed: false },
-        MAX_TTL,
-        NOW,
-        &mut tokens,
+        Now(i64::MAX / 2),
+        &Limits::NONE,
+        &mut Tokens::new(),
     );
     assert_eq!(hold, None);
     let refused = [1, 2].map(|id| (WaiterId(id), Err(Error::TokensSpent)));
@@ -113,30 +112,58 @@ fn nothing_is_held_where_no_token_is_left() {
 }
 
 #[test]
+fn the_bounds_are_those_at_the_time_of_the_hand_over() {
+    let waits = [wait(1, 300, None), wait(2, 9000, None)];
+    let limits = |lease, hold: Option<i64>| Limits {
+        lease: Millis(lease),
+        hold: hold.map(Millis),
+    };
+    for limits in [limits(600, None), limits(5000, Some(600))] {
+        let free = View::Free { lapsed: false };
+        let (hold, outcomes) = hand_over(&waits, free, NOW, &limits, &mut Tokens::new());
+        let hold = hold.unwrap();
+        assert_eq!(hold.deadline, NOW.plus(Millis(600)));
+        assert_eq!(grants(&outcomes, hold.token()), [(1, 1, 300), (2, 2, 600)]);
+    }
+}
+
+#[test]
 fn waits_for_a_lock_that_is_the_owners_already_are_reentries() {
-    let mine = |holds, token| {
+    let mine = |holds, token: Option<Token>| {
         View::Mine(Hold {
             holds,
-            token,
+            fence: token.map(|token| Fence::new(token, NOW)),
             deadline: NOW.plus(Millis(700)),
         })
     };
     let token = Token::new(3);
     let waits = [wait(1, 300, None)];
-    let (hold, outcomes) = hand_over(&waits, mine(2, token), MAX_TTL, NOW, &mut Tokens::new());
+    let (hold, outcomes) = hand_over(
+        &waits,
+        mine(2, token),
+        NOW,
+        &Limits::NONE,
+        &mut Tokens::new(),
+    );
     let hold = hold.unwrap();
     assert_eq!((hold.holds, hold.deadline), (3, NOW.plus(Millis(700))));
     assert_eq!(grants(&outcomes, token), [(1, 3, 700)]);
     // A hold that Redisson made gets its token now.
-    let (hold, outcomes) = hand_over(&waits, mine(1, None), MAX_TTL, NOW, &mut Tokens::new());
-    assert_eq!(hold.unwrap().token, Token::new(NOW.0));
+    let (hold, outcomes) = hand_over(
+        &waits,
+        mine(1, None),
+        NOW,
+        &Limits::NONE,
+        &mut Tokens::new(),
+    );
+    assert_eq!(hold.unwrap().token(), Token::new(NOW.0));
     assert_eq!(grants(&outcomes, Token::new(NOW.0)), [(1, 2, 700)]);
     // What it holds stays where the wait is refused.
     let (hold, outcomes) = hand_over(
         &waits,
         mine(MAX_HOLDS, token),
-        MAX_TTL,
         NOW,
+        &Limits::NONE,
         &mut Tokens::new(),
     );
     assert_eq!(hold.unwrap().holds, MAX_HOLDS);

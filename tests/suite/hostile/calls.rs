@@ -15,7 +15,7 @@ pub const COMMANDS: [&str; 7] = [
 
 /// Words that mean something to some command, or nearly. `WAIT` is not among them: it may keep the
 /// connection, where waiting is allowed.
-pub const WORDS: [&[u8]; 34] = [
+pub const WORDS: [&[u8]; 37] = [
     b"orders",
     b"me",
     b"you",
@@ -47,8 +47,11 @@ pub const WORDS: [&[u8]; 34] = [
     b"\r\n-ERR forged\r\n",
     b"a\0b",
     b"\xff\xfe",
-    b"fencing_token",
     b"mode",
+    b"fenced:7",
+    b"fenced:1795251785622463:5",
+    b"fenced:9007199254740990",
+    b"fenced:",
     b"{tag}",
 ];
 

@@ -63,31 +63,18 @@ fn a_demotion_in_the_same_turn_as_a_grant_gives_each_client_one_reply() {
 }
 
 #[test]
-fn a_promotion_tells_everyone_who_waits_on_a_writable_replica() {
-    let master = Server::start();
-    let replica = master.replica(Setup::new().config("replica-read-only no"));
-    let mut client = replica.client();
-    master.client().grant("LOCK.ACQUIRE orders me 600000");
-    master.wait_for_replica(&replica);
-    let mut waiters = many(&replica, 10);
-    assert_eq!(client.run("REPLICAOF NO ONE"), "OK");
-    assert_unblocked(&mut waiters);
-    assert_nobody_waits(&mut client);
-    let mut next = wait(&replica, "next");
-    client.run("LOCK.RELEASE orders me");
-    assert_served(&mut next, "next");
-}
-
-#[test]
-fn nobody_waits_on_a_replica_that_takes_no_writes() {
+fn nobody_waits_on_a_replica_writable_or_not() {
     let master = Server::start();
     let replica = master.replica(Setup::new());
     master.client().grant("LOCK.ACQUIRE orders me 600000");
     master.wait_for_replica(&replica);
     let mut client = replica.client();
-    let reply = client.run("LOCK.ACQUIRE orders you WAIT 0");
-    assert!(reply.starts_with("READONLY "), "{reply}");
-    assert_nobody_waits(&mut client);
+    for read_only in ["yes", "no"] {
+        client.run(&format!("CONFIG SET replica-read-only {read_only}"));
+        let reply = client.run("LOCK.ACQUIRE orders you WAIT 0");
+        assert!(reply.starts_with("READONLY "), "{reply}");
+        assert_nobody_waits(&mut client);
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub struct Memory {
     keys: BTreeMap<String, Hash>,
     tokens: Tokens,
     now: Now,
+    settings: Settings,
     numbers: Numbers,
 }
 
@@ -41,26 +42,22 @@ impl Store for Key<'_> {
     }
 
     fn settings<R>(&self, read: impl FnOnce(&Settings) -> R) -> R {
-        read(&Settings::new())
+        read(&self.memory.settings)
     }
 
     fn view(&mut self, owner: &[u8]) -> Result<View, lock::Error> {
-        let Some(hash) = self.memory.keys.get(&self.name) else {
+        let memory = &mut *self.memory;
+        let Some(hash) = memory.keys.get(&self.name) else {
             return Ok(View::Free { lapsed: false });
         };
         let field = |name: &[u8]| hash.fields.get(name).map(Vec::as_slice);
         let fields = Fields {
             count: hash.fields.len(),
             owner: field(owner),
-            token: field(lock::TOKEN_FIELD),
-            mode: field(lock::MODE_FIELD).is_some(),
+            mode: field(lock::MODE_FIELD),
             deadline: Some(hash.deadline),
         };
-        let (view, token) = fields.as_lock(self.memory.now)?;
-        token
-            .into_iter()
-            .for_each(|token| self.memory.tokens.saw(token));
-        Ok(view)
+        fields.as_lock(memory.now, &mut memory.tokens)
     }
 
     fn holder(&mut self) -> Result<Option<Holder>, lock::Error> {
@@ -70,7 +67,7 @@ impl Store for Key<'_> {
         let owners: Vec<_> = hash
             .fields
             .keys()
-            .filter(|name| *name != lock::TOKEN_FIELD)
+            .filter(|name| *name != lock::MODE_FIELD)
             .collect();
         let [owner] = owners[..] else {
             return Err(lock::Error::WrongType);
@@ -82,13 +79,17 @@ impl Store for Key<'_> {
         })
     }
 
+    fn holder_to_free(&mut self) -> Result<Option<Holder>, lock::Error> {
+        self.holder()
+    }
+
     fn tokens<R>(&mut self, work: impl FnOnce(&mut Tokens) -> R) -> R {
         work(&mut self.memory.tokens)
     }
 
     fn apply(&mut self, owner: &[u8], change: &Change) {
         let (keys, name) = (&mut self.memory.keys, self.name.clone());
-        let text = |number: i64| number.to_string().into_bytes();
+        let count = |holds: u32| holds.to_string().into_bytes();
         match *change {
             Change::Free | Change::Force => {
                 assert!(keys.remove(&name).is_some(), "freed what was free")
@@ -96,7 +97,7 @@ impl Store for Key<'_> {
             Change::Take {
                 lapsed,
                 holds,
-                token,
+                fence,
                 deadline,
             } => {
                 assert_eq!(
@@ -104,22 +105,24 @@ impl Store for Key<'_> {
                     lapsed,
                     "a lapsed lease is told of"
                 );
-                let token = (lock::TOKEN_FIELD.to_vec(), text(token.get()));
-                let fields = BTreeMap::from([(owner.to_vec(), text(i64::from(holds))), token]);
+                let mode = (lock::MODE_FIELD.to_vec(), fence.text().as_bytes().to_vec());
+                let fields = BTreeMap::from([(owner.to_vec(), count(holds)), mode]);
                 keys.insert(name, Hash { fields, deadline });
             }
             Change::Update(update) if update == Update::default() => (),
             Change::Update(Update {
                 holds,
-                token,
+                fence,
                 deadline,
+                shortened,
             }) => {
                 let hash = keys.get_mut(&name).expect("only what is there is updated");
-                let mut set =
-                    |field: &[u8], number| hash.fields.insert(field.to_vec(), text(number));
-                holds.map(|holds| set(owner, i64::from(holds)));
-                token.map(|token| set(lock::TOKEN_FIELD, token.get()));
-                hash.deadline = deadline.unwrap_or(hash.deadline);
+                let mut set = |field: &[u8], value| hash.fields.insert(field.to_vec(), value);
+                holds.map(|holds| set(owner, count(holds)));
+                fence.map(|fence| set(lock::MODE_FIELD, fence.text().as_bytes().to_vec()));
+                let deadline = deadline.unwrap_or(hash.deadline);
+                assert_eq!(shortened, deadline < hash.deadline);
+                hash.deadline = deadline;
             }
         }
     }
@@ -192,14 +195,14 @@ impl Memory {
             Ok(Reply::Grant(grant)) => Outcome::Grant {
                 acquired: grant.holds > 0,
                 holds: i64::from(grant.holds),
-                token: ordinal(grant.token),
+                token: ordinal(grant.token()),
                 ttl: grant.ttl.0,
             },
             Ok(Reply::Later | Reply::Lines(_)) => panic!("nobody may wait here"),
             Ok(Reply::Info(LockInfo { owner, grant, .. })) => Outcome::Info {
                 owner: String::from_utf8(owner.unwrap()).unwrap(),
                 holds: i64::from(grant.holds),
-                token: ordinal(grant.token),
+                token: ordinal(grant.token()),
                 ttl: grant.ttl.0,
             },
             Ok(Reply::Integer(number)) => Outcome::Integer(number),
@@ -234,11 +237,20 @@ impl StateMachineTest for Memory {
     type SystemUnderTest = Memory;
     type Reference = Reference;
 
-    fn init_test(_: &Reference) -> Memory {
+    fn init_test(reference: &Reference) -> Memory {
+        let mut settings = Settings::new();
+        settings.max_hold = lock::Millis(reference.max_hold);
+        let mut tokens = Tokens::new();
+        if reference.max_hold > 0 {
+            // So far ahead of the clock no token tells when its hold began.
+            let hour = lock::Token::new(START.0 + 3_600_000_000).unwrap();
+            tokens.learn(hour, START).unwrap();
+        }
         Memory {
             keys: BTreeMap::new(),
-            tokens: Tokens::new(),
+            tokens,
             now: START,
+            settings,
             numbers: Numbers::default(),
         }
     }

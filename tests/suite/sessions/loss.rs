@@ -17,7 +17,7 @@ fn a_holder_that_loses_its_lock_finds_its_connection_closed() {
         "MOVE orders 1",
         "SET orders text",
         "PERSIST orders",
-        "HSET orders fencing_token 7",
+        "HSET orders mode fenced:7",
     ] {
         let server = Server::start();
         let mut client = holder(&server, 3000);

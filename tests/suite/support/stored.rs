@@ -13,6 +13,15 @@ pub struct Stored {
     pub deadline: Option<i64>,
 }
 
+impl Stored {
+    /// The fencing token of a lock.
+    pub fn token(&self) -> &str {
+        let mode = &self.fields["mode"];
+        let token = mode.strip_prefix("fenced:");
+        token.unwrap_or_else(|| panic!("mode is {mode}"))
+    }
+}
+
 impl Client {
     /// A hash with its expiry. An absent one has no fields.
     pub fn stored(&mut self, key: &str) -> Stored {

@@ -10,10 +10,6 @@ trap 'rm -rf "$work"' EXIT
 log=$work/log
 export LOCK_TEST_SKIPS=$work/skips
 touch "$LOCK_TEST_SKIPS"
-# What is tested is what is installed, built in release mode. The tests themselves are not: to
-# optimise them takes longer than they run.
-LOCK_TEST_MODULE=$(realpath "${MODULE:-target/release/libredis_reentrant_lock.so}") || exit
-export LOCK_TEST_MODULE
 
 "${CARGO:-cargo}" test --no-fail-fast "$@" 2>&1 | tee "$log"
 status=${PIPESTATUS[0]}

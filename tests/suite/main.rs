@@ -35,6 +35,7 @@ mod settings;
 mod slots;
 mod soak;
 mod support;
+mod tooling;
 mod waiting;
 mod walks;
 mod watching;

@@ -35,5 +35,6 @@ mod slots;
 mod soak;
 mod support;
 mod waiting;
+mod walks;
 mod watching;
 mod write_rules;

@@ -27,6 +27,8 @@ pub struct Waiter {
     pub owner: Rc<[u8]>,
     /// The lock.
     pub place: Place,
+    /// The connection that is blocked meanwhile: the server's number of its client.
+    pub client: u64,
     /// What it asked for.
     pub request: Acquire,
     /// The connection that the hold shall be bound to.
@@ -54,7 +56,9 @@ pub struct Lines {
     lines: BTreeMap<i32, BTreeMap<Rc<[u8]>, Line>>,
     timeouts: BTreeSet<(Tick, WaiterId)>,
     leases: BTreeSet<(Deadline, Place)>,
-    by_owner: BTreeSet<(Rc<[u8]>, WaiterId)>,
+    /// The waits of an owner, and of those the ones for the same lock, stand side by side.
+    by_owner: BTreeSet<(Rc<[u8]>, Place, WaiterId)>,
+    by_client: ByNumber<u64, WaiterId>,
 }
 
 impl Lines {
@@ -67,6 +71,7 @@ impl Lines {
             timeouts: BTreeSet::new(),
             leases: BTreeSet::new(),
             by_owner: BTreeSet::new(),
+            by_client: by_number(),
         }
     }
 
@@ -91,13 +96,19 @@ impl Lines {
     }
 
     /// Puts a waiter at the end of its line.
-    pub fn join(&mut self, waiter: Waiter) -> WaiterId {
+    pub fn join(&mut self, mut waiter: Waiter) -> WaiterId {
         self.last += 1;
         let id = WaiterId(self.last);
-        let Place { db, name } = waiter.place.clone();
-        let line = self.lines.entry(db).or_default().entry(name).or_default();
+        let lines = self.lines.entry(waiter.place.db).or_default();
+        // All who wait for one lock share its name.
+        if let Some((name, _)) = lines.get_key_value(&waiter.place.name) {
+            waiter.place.name = name.clone();
+        }
+        let line = lines.entry(waiter.place.name.clone()).or_default();
         line.waiters.insert(id);
-        self.by_owner.insert((waiter.owner.clone(), id));
+        self.by_owner
+            .insert((waiter.owner.clone(), waiter.place.clone(), id));
+        self.by_client.insert(waiter.client, id);
         self.timeouts.extend(waiter.until.map(|until| (until, id)));
         self.waiters.insert(id, waiter);
         id
@@ -109,7 +120,11 @@ impl Lines {
         if let Some(until) = waiter.until {
             self.timeouts.remove(&(until, id));
         }
-        self.by_owner.remove(&(waiter.owner.clone(), id));
+        self.by_owner
+            .remove(&(waiter.owner.clone(), waiter.place.clone(), id));
+        if self.by_client.get(&waiter.client) == Some(&id) {
+            take(&mut self.by_client, &waiter.client);
+        }
         let Place { db, name } = &waiter.place;
         let lines = self.lines.get_mut(db)?;
         let line = lines.get_mut(name)?;
@@ -127,15 +142,13 @@ impl Lines {
     /// the order in which they came.
     pub fn take_first(&mut self, db: i32, name: &[u8]) -> Vec<(WaiterId, Waiter)> {
         let first = self.in_line(db, name).next();
-        let Some(owner) = first.map(|(_, waiter)| waiter.owner.clone()) else {
-            return Vec::new();
-        };
-        let here = |waiter: &Waiter| waiter.place.db == db && *waiter.place.name == *name;
-        let ids: Vec<_> = self
-            .waits_of(&owner)
-            .filter(|(_, waiter)| here(waiter))
-            .map(|(id, _)| id)
-            .collect();
+        let first = first.map(|(_, waiter)| (waiter.owner.clone(), waiter.place.clone()));
+        first.map_or_else(Vec::new, |(owner, place)| self.take_of(&owner, &place))
+    }
+
+    /// Takes out of a line all waits of an owner, in the order in which they came.
+    pub fn take_of(&mut self, owner: &Rc<[u8]>, place: &Place) -> Vec<(WaiterId, Waiter)> {
+        let ids: Vec<_> = self.of_in(owner, place).collect();
         ids.into_iter()
             .filter_map(|id| Some((id, self.leave(id)?)))
             .collect()
@@ -244,11 +257,36 @@ impl Lines {
         ids.filter_map(|id| Some((*id, self.waiters.get(id)?)))
     }
 
-    /// All waits of an owner, whatever they wait for, the oldest first.
-    pub fn waits_of(&self, owner: &Rc<[u8]>) -> impl Iterator<Item = (WaiterId, &Waiter)> {
-        let of = |id| (owner.clone(), WaiterId(id));
-        let ids = self.by_owner.range(of(0)..=of(u64::MAX));
-        ids.filter_map(|(_, id)| Some((*id, self.waiters.get(id)?)))
+    /// All waits of an owner: those for the same lock side by side, the oldest of them first.
+    pub fn waits_of(&self, owner: &Rc<[u8]>) -> impl Iterator<Item = (WaiterId, &Place)> {
+        // No name comes before the empty one.
+        let first = Place {
+            db: i32::MIN,
+            name: Rc::default(),
+        };
+        let from = (owner.clone(), first, WaiterId(0));
+        let waits = self.by_owner.range(from..);
+        let of = owner.clone();
+        waits
+            .take_while(move |(owner, ..)| *owner == of)
+            .map(|(_, place, id)| (*id, place))
+    }
+
+    /// The oldest wait of an owner for this lock.
+    pub fn oldest_of(&self, owner: &Rc<[u8]>, place: &Place) -> Option<WaiterId> {
+        self.of_in(owner, place).next()
+    }
+
+    fn of_in(&self, owner: &Rc<[u8]>, place: &Place) -> impl Iterator<Item = WaiterId> + '_ {
+        let of = |id| (owner.clone(), place.clone(), WaiterId(id));
+        let waits = self.by_owner.range(of(0)..=of(u64::MAX));
+        waits.map(|(.., id)| *id)
+    }
+
+    /// The wait that blocks this connection.
+    pub fn wait_on(&self, client: u64) -> Option<(WaiterId, &Waiter)> {
+        let id = *self.by_client.get(&client)?;
+        Some((id, self.waiters.get(&id)?))
     }
 
     /// Every waiter's number, the oldest first.

@@ -68,28 +68,27 @@ impl<'a> Lock<'a> {
 
     /// Who holds the lock, whoever it is; none where it is free.
     pub fn holder(&self, now: Now) -> Result<Option<Holder>, Error> {
-        let holder = self.read_holder(now)?;
-        holder
-            .map(|(holder, credible)| credible.map(|()| holder))
-            .transpose()
+        let stored = self.stored()?;
+        if let Some(token) = stored.as_ref().and_then(|holder| holder.hold.token()) {
+            STATE.with(|state| state.tokens.learn(token, now))?;
+        }
+        Ok(stored.filter(|holder| !holder.hold.deadline.has_passed(now)))
     }
 
     /// Who holds the lock, also where its token is so far ahead of the clock that it is no lock to
     /// all others.
     pub fn holder_to_free(&self, now: Now) -> Result<Option<Holder>, Error> {
-        Ok(self.read_holder(now)?.map(|(holder, _)| holder))
+        let stored = self.stored()?;
+        Ok(stored.filter(|holder| !holder.hold.deadline.has_passed(now)))
     }
 
-    fn read_holder(&self, now: Now) -> Result<Option<(Holder, Result<(), Error>)>, Error> {
+    /// The holder that is stored, whether its lease is over or not.
+    fn stored(&self) -> Result<Option<Holder>, Error> {
         match self.key.kind() {
-            Kind::Empty => return Ok(None),
-            Kind::Other => return Err(Error::WrongType),
-            Kind::Hash => (),
+            Kind::Empty => Ok(None),
+            Kind::Other => Err(Error::WrongType),
+            Kind::Hash => self.key.holder().map(Some),
         }
-        let holder = self.key.holder()?;
-        let learn = |token| STATE.with(|state| state.tokens.learn(token, now));
-        let credible = holder.hold.token().map_or(Ok(()), learn);
-        Ok((!holder.hold.deadline.has_passed(now)).then_some((holder, credible)))
     }
 }
 

@@ -183,7 +183,7 @@ fn a_session_whose_slot_has_moved_is_lost_and_the_hold_goes_on_there_without_it(
 fn a_session_whose_slot_another_node_claims_with_the_keys_left_behind_is_lost() {
     let (cluster, mut client) = held();
     client.grant("LOCK.ACQUIRE orders me 600000 SESSION HOLDS 1");
-    // The old node deletes its keys then, of which no server up to 7.0 tells.
+    // The old node deletes its keys then, of which 7.0 does not tell.
     let mut claims = cluster.nodes[1].client();
     let importing = format!("CLUSTER SETSLOT {SLOT} IMPORTING {}", cluster.ids[0]);
     assert_eq!(claims.run(&importing), "OK");

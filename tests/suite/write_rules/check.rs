@@ -9,6 +9,8 @@ fn a_set_and_a_hash_of_the_same_name_in_another_database_keep_their_members_with
     let mut zero = server.client();
     zero.send(&[b"SADD", b"jobs", b"", b"a"]);
     zero.send(&[b"HSET", b"tasks", b"", b"1"]);
+    // The timer that serves locks is set in a call from database 0, and rings in it.
+    zero.grant("LOCK.ACQUIRE other me 1000 SESSION");
     let mut five = server.client();
     five.run("SELECT 5");
     for lock in ["jobs", "tasks"] {

@@ -7,7 +7,6 @@
 use crate::support::{
     allow_many_files, eventually, skip, three_masters, Client, Server, Setup, Waiter,
 };
-use std::time::Duration;
 
 fn names(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|n| format!("{prefix}{n}")).collect()

@@ -1,6 +1,7 @@
 //! One call of a command: its arguments, the key it works on, and its reply.
 
 use super::api;
+use super::circles;
 use super::clock;
 use super::guard::guard;
 use super::open::{read_lock, Lock};
@@ -74,6 +75,7 @@ fn run<C: Command>(
     if call.writes && !is_master() {
         return Err(Error::OnReplica);
     }
+    circles::begin();
     super::grace::look(ctx);
     // A hold that nobody was told of is none, whether or not the timer has rung: commands that have
     // come in are run before it.

@@ -68,30 +68,29 @@ impl<'a> Lock<'a> {
 
     /// Who holds the lock, whoever it is; none where it is free.
     pub fn holder(&self, now: Now) -> Result<Option<Holder>, Error> {
-        match self.read_holder(now)? {
-            (Some(_), false) => Err(Error::WrongType),
-            (holder, _) => Ok(holder),
-        }
+        let (stored, learned) = self.stored(now)?;
+        learned?;
+        Ok(stored.filter(|holder| !holder.hold.deadline.has_passed(now)))
     }
 
     /// Who holds the lock, also where its token is so far ahead of the clock that it is no lock to
     /// all others.
     pub fn holder_to_free(&self, now: Now) -> Result<Option<Holder>, Error> {
-        Ok(self.read_holder(now)?.0)
+        let (stored, _) = self.stored(now)?;
+        Ok(stored.filter(|holder| !holder.hold.deadline.has_passed(now)))
     }
 
-    /// Who holds the lock, and whether its token is credible.
-    fn read_holder(&self, now: Now) -> Result<(Option<Holder>, bool), Error> {
+    /// The holder that is stored, whether its lease is over or not, and whether its token can be one.
+    fn stored(&self, now: Now) -> Result<(Option<Holder>, Result<(), Error>), Error> {
         match self.key.kind() {
-            Kind::Empty => return Ok((None, true)),
+            Kind::Empty => return Ok((None, Ok(()))),
             Kind::Other => return Err(Error::WrongType),
             Kind::Hash => (),
         }
         let holder = self.key.holder()?;
-        let learn = |token| STATE.with(|state| state.tokens.learn(token, now).is_ok());
-        let credible = holder.hold.token().is_none_or(learn);
-        let held = !holder.hold.deadline.has_passed(now);
-        Ok((held.then_some(holder), credible))
+        let learn = |token| STATE.with(|state| state.tokens.learn(token, now));
+        let learned = holder.hold.token().map_or(Ok(()), learn);
+        Ok((Some(holder), learned))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Keeps the holds that are bound to connections: renews them, frees them when the connection closes,
 //! and closes the connection when the lock is lost.
 
+use super::circles;
 use super::clock;
 use super::closing::{close_soon, is_connected};
 use super::events;
@@ -17,7 +18,7 @@ use super::wait::client_id;
 use crate::command::Error;
 use crate::escape::Escaped;
 use crate::lock::{extend, set_ttl, Change, Deadline, Grant, Millis, Now, Update};
-use crate::queue::{Place, Tick};
+use crate::queue::{Holding, Place, Tick};
 use crate::session::{compare, Claim, Found, Session};
 use crate::settings::SessionLoss;
 use redis_module::raw::{self, RedisModuleCtx};
@@ -203,8 +204,15 @@ fn restore(lock: &Lock, session: &Session, deadline: Deadline) {
         deadline,
     };
     lock.apply(OwnedStr::new(&session.owner).lend(), &change);
-    begin_anew(&lock.place(), deadline);
+    let place = lock.place();
+    begin_anew(&place, deadline);
     STATE.with(|state| state.counters.sessions_renewed += 1);
+    // Those who began to wait meanwhile saw a lock that nobody held.
+    let holding = Holding {
+        owner: session.owner.clone(),
+        client: session.bound().map(|claim| claim.client),
+    };
+    circles::refuse_circles(lock.ctx, &place, holding);
 }
 
 /// A lease begins anew: takes note of it, also where someone waits for its end.

@@ -1,7 +1,7 @@
 //! The commands: what they reply, what `HOLDS` and `TOKEN` make of a repeat, what is refused.
 
 mod arguments;
-use crate::support::{eventually, show, version, Client, Server};
+use crate::support::{eventually, show, Client, Server};
 use redis::Value;
 
 #[test]
@@ -286,23 +286,19 @@ fn info_tells_who_holds_the_lock() {
 }
 
 #[test]
-fn info_is_a_map_in_resp3_where_the_server_has_maps_for_modules() {
+fn info_is_a_map_in_resp3() {
     let server = Server::start();
     let mut client = server.client3();
     client.grant("LOCK.ACQUIRE orders me 50000");
     let reply = client.ask("LOCK.INFO orders");
-    if version() < (7, 0) {
-        assert!(matches!(reply, Value::Array(_)), "{reply:?}");
-    } else {
-        let Value::Map(pairs) = reply else {
-            panic!("{reply:?}")
-        };
-        let names: Vec<String> = pairs.iter().map(|(name, _)| show(name)).collect();
-        assert_eq!(
-            names,
-            ["owner", "holds", "token", "ttl", "session", "waiters", "queue"]
-        );
-    }
+    let Value::Map(pairs) = reply else {
+        panic!("{reply:?}")
+    };
+    let names: Vec<String> = pairs.iter().map(|(name, _)| show(name)).collect();
+    assert_eq!(
+        names,
+        ["owner", "holds", "token", "ttl", "session", "waiters", "queue"]
+    );
     assert_eq!(client.run("LOCK.INFO free"), "nil");
     assert_eq!(client.run("LOCK.ASSERT orders me"), "OK");
     assert_eq!(client.run("LOCK.RELEASE orders me"), "0");

@@ -1,7 +1,7 @@
 //! Who is told that a lock is free: Redisson's channel, or the one that is configured.
 
 use crate::support::{
-    cluster, cluster_replica, eventually, skip, Client, Listener, Server, Setup, Waiter,
+    cluster, cluster_replica, eventually, Client, Listener, Server, Setup, Waiter,
 };
 
 const CHANNEL: &str = "redisson_lock__channel:{orders}";
@@ -184,9 +184,6 @@ fn a_subscriber_of_a_replica_is_told_once() {
 
 #[test]
 fn a_subscriber_of_a_replica_is_told_by_shard_once() {
-    if !Server::start().client().has("SPUBLISH") {
-        return skip("no sharded pub/sub");
-    }
     let master = Setup::new().module_args("notify spublish").start();
     let replica = master.replica(Setup::without_module());
     let mut listener = Listener::ssubscribe(&replica, CHANNEL);
@@ -200,8 +197,7 @@ fn a_subscriber_of_a_replica_in_a_cluster_is_told_once() {
         let master = cluster(setup());
         let replica = cluster_replica(&master, setup());
         let mut client = master.client();
-        let sharded = args.is_empty() && client.has("SPUBLISH");
-        if sharded {
+        if args.is_empty() {
             let mut listener = Listener::ssubscribe(&replica, CHANNEL);
             check_replica(&mut client, &mut listener, "SPUBLISH");
         } else {
@@ -232,9 +228,6 @@ fn notify_publish_is_what_auto_does_outside_a_cluster() {
 
 #[test]
 fn notify_spublish_tells_those_who_listen_to_the_shard() {
-    if !Server::start().client().has("SPUBLISH") {
-        return skip("no sharded pub/sub");
-    }
     let server = Setup::new().module_args("notify spublish").start();
     let mut shard = Listener::ssubscribe(&server, CHANNEL);
     let mut others = Listener::psubscribe(&server, "*");
@@ -245,30 +238,14 @@ fn notify_spublish_tells_those_who_listen_to_the_shard() {
 }
 
 #[test]
-fn notify_spublish_is_refused_where_the_server_has_no_shards() {
-    if Server::start().client().has("SPUBLISH") {
-        return skip("it has sharded pub/sub");
-    }
-    let Err(log) = Setup::new().module_args("notify spublish").try_start() else {
-        panic!("it started")
-    };
-    assert!(log.contains("notify must be auto, publish or off"), "{log}");
-}
-
-#[test]
-fn in_a_cluster_auto_tells_the_shard_where_there_are_shards() {
+fn in_a_cluster_auto_tells_the_shard() {
     let server = cluster(Setup::new());
     let mut client = server.client();
     let mut all = Listener::subscribe(&server, CHANNEL);
-    if client.has("SPUBLISH") {
-        let mut shard = Listener::ssubscribe(&server, CHANNEL);
-        take_and_release(&mut client, "orders");
-        assert_eq!(shard.next(), free(CHANNEL));
-        shard.assert_quiet();
-    } else {
-        take_and_release(&mut client, "orders");
-        assert_eq!(all.next(), free(CHANNEL));
-    }
+    let mut shard = Listener::ssubscribe(&server, CHANNEL);
+    take_and_release(&mut client, "orders");
+    assert_eq!(shard.next(), free(CHANNEL));
+    shard.assert_quiet();
     all.assert_quiet();
 }
 
@@ -300,9 +277,6 @@ fn the_prefix_of_the_channel_is_configurable() {
 fn the_way_and_the_channel_can_be_changed_while_the_server_runs() {
     let server = Server::start();
     let mut client = server.client();
-    if client.run("CONFIG GET lock.notify") == "[]" {
-        return skip("modules have no settings of their own");
-    }
     let mut listener = Listener::psubscribe(&server, "*");
     let set = |client: &mut Client, line: &str| {
         assert_eq!(client.run(&format!("CONFIG SET lock.{line}")), "OK");

@@ -1,17 +1,13 @@
-//! The module's settings: by CONFIG where the server has that for modules, in its configuration
-//! file, and as arguments of the module everywhere.
+//! The module's settings: by CONFIG, in the server's configuration file, and as arguments of the
+//! module.
 
-use crate::support::{eventually, skip, Client, Listener, Server, Setup};
+use crate::support::{eventually, Client, Listener, Server, Setup};
 
-/// The server and a connection, where modules can have settings of the server's.
-fn configurable(setup: Setup) -> Option<(Server, Client)> {
+/// A server and a connection.
+fn start(setup: Setup) -> (Server, Client) {
     let server = setup.start();
-    let mut client = server.client();
-    if client.run("CONFIG GET lock.default-ttl") == "[]" {
-        skip("the server has no settings of modules");
-        return None;
-    }
-    Some((server, client))
+    let client = server.client();
+    (server, client)
 }
 
 /// The setting, as CONFIG GET shows it.
@@ -43,9 +39,7 @@ fn default_ttl(client: &mut Client) -> i64 {
 
 #[test]
 fn nothing_configured_means_the_documented_defaults() {
-    let Some((_server, mut client)) = configurable(Setup::new()) else {
-        return;
-    };
+    let (_server, mut client) = start(Setup::new());
     let defaults = [
         "0",
         "30000",
@@ -88,9 +82,7 @@ fn a_ttl_above_max_ttl_is_refused_by_the_settings_name() {
 
 #[test]
 fn config_set_changes_a_setting_for_the_next_call() {
-    let Some((_server, mut client)) = configurable(Setup::new()) else {
-        return;
-    };
+    let (_server, mut client) = start(Setup::new());
     assert_eq!(client.run("CONFIG SET lock.default-ttl 5000"), "OK");
     assert_eq!(get(&mut client, "default-ttl"), "5000");
     assert_eq!(default_ttl(&mut client), 5000);
@@ -106,9 +98,7 @@ fn config_set_changes_a_setting_for_the_next_call() {
 
 #[test]
 fn a_new_max_ttl_leaves_running_leases_as_they_are() {
-    let Some((_server, mut client)) = configurable(Setup::new()) else {
-        return;
-    };
+    let (_server, mut client) = start(Setup::new());
     client.run("LOCK.ACQUIRE orders me 600000");
     client.run("CONFIG SET lock.default-ttl 1000 lock.max-ttl 1000");
     let [_, holds, _, ttl] = client.grant("LOCK.ACQUIRE orders me");
@@ -118,9 +108,7 @@ fn a_new_max_ttl_leaves_running_leases_as_they_are() {
 
 #[test]
 fn a_bad_value_is_refused_with_its_name_and_range() {
-    let Some((_server, mut client)) = configurable(Setup::new()) else {
-        return;
-    };
+    let (_server, mut client) = start(Setup::new());
     let before = client.run("CONFIG GET lock.*");
     let from_1 = "between 1 and 9007199254740991";
     let from_0 = "between 0 and 9007199254740991";
@@ -151,9 +139,7 @@ fn a_bad_value_is_refused_with_its_name_and_range() {
 
 #[test]
 fn a_default_ttl_above_max_ttl_counts_as_max_ttl() {
-    let Some((_server, mut client)) = configurable(Setup::new()) else {
-        return;
-    };
+    let (_server, mut client) = start(Setup::new());
     assert_eq!(client.run("CONFIG SET lock.max-ttl 10000"), "OK");
     assert_eq!(get(&mut client, "default-ttl"), "30000");
     assert_eq!(default_ttl(&mut client), 10_000);
@@ -183,9 +169,7 @@ fn a_session_that_names_no_ttl_has_one_that_fits_max_ttl() {
 
 #[test]
 fn max_hold_is_0_or_a_second_and_more() {
-    let Some((_server, mut client)) = configurable(Setup::new()) else {
-        return;
-    };
+    let (_server, mut client) = start(Setup::new());
     for ms in ["1000", "9007199254740991", "0"] {
         assert_eq!(client.run(&format!("CONFIG SET lock.max-hold {ms}")), "OK");
         assert_eq!(get(&mut client, "max-hold"), ms);
@@ -200,9 +184,7 @@ fn max_hold_is_0_or_a_second_and_more() {
 
 #[test]
 fn several_settings_at_once_are_set_together_or_not_at_all() {
-    let Some((_server, mut client)) = configurable(Setup::new()) else {
-        return;
-    };
+    let (_server, mut client) = start(Setup::new());
     for (default, max) in [(50, 100), (5000, 6000), (10, 10)] {
         for line in [
             format!("CONFIG SET lock.default-ttl {default} lock.max-ttl {max}"),
@@ -226,9 +208,7 @@ fn several_settings_at_once_are_set_together_or_not_at_all() {
 
 #[test]
 fn config_set_changes_how_and_where_an_unlock_is_told() {
-    let Some((server, mut client)) = configurable(Setup::new()) else {
-        return;
-    };
+    let (server, mut client) = start(Setup::new());
     let free = |client: &mut Client| {
         client.run("LOCK.ACQUIRE orders me");
         client.run("LOCK.RELEASE orders me");
@@ -258,9 +238,7 @@ fn config_set_changes_how_and_where_an_unlock_is_told() {
 #[test]
 fn config_rewrite_writes_a_file_that_brings_the_settings_back() {
     let setup = Setup::new().module_args("default-ttl 10000 max-ttl 60000");
-    let Some((server, mut client)) = configurable(setup) else {
-        return;
-    };
+    let (server, mut client) = start(setup);
     let set = "CONFIG SET lock.default-ttl 4000 lock.max-ttl 0 lock.max-hold 5000 lock.notify off \
                lock.grace-period 1 lock.session-loss ignore";
     assert_eq!(client.run(set), "OK");

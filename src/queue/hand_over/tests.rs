@@ -13,6 +13,7 @@ fn wait(id: u64, ttl: i64, holds: Option<u32>) -> (WaiterId, Waiter) {
     let waiter = Waiter {
         owner: b"me".as_slice().into(),
         place,
+        client: id,
         request: Acquire {
             ttl: Millis(ttl),
             holds,

@@ -11,6 +11,7 @@ mod listener;
 mod sentinel;
 mod setup;
 mod stored;
+pub mod toolchain;
 mod waiter;
 mod walk;
 
@@ -114,6 +115,54 @@ impl Server {
         String::from_utf8_lossy(&log).into_owned()
     }
 
+    /// What it has written to its standard error: the reports of AddressSanitizer and valgrind.
+    pub fn stderr(&self) -> String {
+        let text = std::fs::read(self.dir.path().join("stderr")).unwrap_or_default();
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// Fails where the server has ended, or where its log or a memory checker tells of a crash, of a
+    /// failed assertion, or of a mistake in the module.
+    pub fn assert_sound(&self) {
+        const BAD: [&str; 7] = [
+            "BUG REPORT",
+            "ASSERTION",
+            "internal error",
+            "crashed by signal",
+            "panicked",
+            "Sanitizer",
+            "Invalid read",
+        ];
+        let gone = std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err();
+        let (log, stderr) = (self.log(), self.stderr());
+        let bad = BAD
+            .into_iter()
+            .find(|bad| log.contains(bad) || stderr.contains(bad));
+        let what = match bad {
+            _ if gone => "the server is gone".to_owned(),
+            Some(bad) => format!("the server told of: {bad}"),
+            None => return,
+        };
+        let at = bad.and_then(|bad| log.find(bad)).unwrap_or(log.len());
+        let from = log[..at]
+            .rmatch_indices('\n')
+            .nth(30)
+            .map_or(0, |(at, _)| at);
+        panic!(
+            "{what}\nits log:{}\nits standard error:\n{stderr}",
+            &log[from..]
+        );
+    }
+
+    /// The end of its log, with the whole of a report of a crash, and its standard error.
+    pub fn last_words(&self) -> String {
+        let (log, stderr) = (self.log(), self.stderr());
+        let report = log.find("BUG REPORT").unwrap_or(log.len());
+        let from = log[..report].rmatch_indices('\n').nth(30);
+        let from = from.map_or(0, |(at, _)| at);
+        format!("its log:{}\nits standard error:\n{stderr}", &log[from..])
+    }
+
     /// Ends it as an operator would, saving what it is configured to save.
     pub fn shut_down(&mut self) {
         self.client().forget("SHUTDOWN");
@@ -155,6 +204,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if std::thread::panicking() && matches!(self.process.try_wait(), Ok(Some(_))) {
+            eprintln!("the server has ended, {}", self.last_words());
+        }
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,6 +1,6 @@
 //! How servers are started.
 
-use super::{binary, module, version, Server, PATIENCE};
+use super::{binary, module, Server, PATIENCE};
 use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
@@ -15,6 +15,7 @@ pub struct Setup {
     module: bool,
     module_args: String,
     pub(super) config: Vec<String>,
+    env: Vec<(&'static str, String)>,
     dir: Option<Arc<TempDir>>,
 }
 
@@ -42,6 +43,20 @@ impl Setup {
     pub fn config(mut self, line: &str) -> Setup {
         self.config.push(line.to_owned());
         self
+    }
+
+    /// Sets a variable of the server's environment.
+    pub fn env(mut self, name: &'static str, value: &str) -> Setup {
+        self.env.push((name, value.to_owned()));
+        self
+    }
+
+    /// Has every kind of allocator overwrite the memory that it is given back, so that a server that
+    /// reads freed memory most likely crashes.
+    pub fn junk_freed_memory(self) -> Setup {
+        self.env("MALLOC_CONF", "junk:true")
+            .env("JE_MALLOC_CONF", "junk:true")
+            .env("MALLOC_PERTURB_", "165")
     }
 
     /// Uses the folder of another server, which must have ended.
@@ -92,9 +107,7 @@ impl Setup {
         )
         .unwrap();
         writeln!(file, "save \"\"\nrepl-diskless-sync-delay 0").unwrap();
-        if version() >= (7, 0) {
-            writeln!(file, "enable-debug-command yes").unwrap();
-        }
+        writeln!(file, "enable-debug-command yes").unwrap();
         if self.module {
             let module = module().display().to_string();
             writeln!(file, "loadmodule {module} {}", self.module_args).unwrap();
@@ -106,8 +119,9 @@ impl Setup {
         let mut command = Command::new(binary());
         command
             .arg(path.join("server.conf"))
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::null())
-            .stderr(Stdio::null());
+            .stderr(std::fs::File::create(path.join("stderr")).unwrap());
         let end_with_test = || {
             // SAFETY: a system call that touches no memory.
             unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };

@@ -31,6 +31,7 @@ mod sessions;
 mod settings;
 mod slots;
 mod soak;
+mod storm;
 mod support;
 mod waiting;
 mod walks;

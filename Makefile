@@ -24,12 +24,10 @@ run: ## Start a server with the module in the foreground (PORT=6379, SERVER=redi
 
 test: ## Run every test against the installed redis-server (LOCK_TEST_SERVER: another one)
 	@SERVER="$${LOCK_TEST_SERVER:-redis-server}" scripts/setup.sh build server
-	@$(CARGO) build --release
 	@scripts/test.sh
 
 test-servers: ## Run every test against each server of tests/servers.tsv (ONLY=NAME: just that)
 	@SERVER=redis-server scripts/setup.sh build server wheels
-	@$(CARGO) build --release
 	@$(CARGO) test --no-run
 	@python3 scripts/servers.py $(ONLY)
 

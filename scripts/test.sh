@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Runs every test against one server and closes with one line of counts; cargo gives one a binary.
+# Runs every test against one server, or those with that in their names, and closes with one line of
+# counts; cargo gives one a binary.
+# Usage: scripts/test.sh [NAME]
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
@@ -8,12 +10,8 @@ trap 'rm -rf "$work"' EXIT
 log=$work/log
 export LOCK_TEST_SKIPS=$work/skips
 touch "$LOCK_TEST_SKIPS"
-# What is tested is what is installed, built in release mode. The tests themselves are not: to
-# optimise them takes longer than they run.
-LOCK_TEST_MODULE=$(realpath "${MODULE:-target/release/libredis_reentrant_lock.so}") || exit
-export LOCK_TEST_MODULE
 
-"${CARGO:-cargo}" test --no-fail-fast 2>&1 | tee "$log"
+"${CARGO:-cargo}" test --no-fail-fast "$@" 2>&1 | tee "$log"
 status=${PIPESTATUS[0]}
 
 read -r passed failed ignored ended < <(

@@ -5,7 +5,7 @@
 //! 9.6.2), it waits until every lease that it does not know of is over, and lets those go on who can
 //! name the hold that they have.
 
-use crate::lock::{Error, Hold, Millis, NotOwner, Now, Token, View};
+use crate::lock::{Deadline, Error, Hold, Millis, NotOwner, Now, Token, View};
 use crate::queue::Tick;
 
 /// How long a cut-off master may go on granting after it was found to be short of replicas, in ms:
@@ -15,6 +15,10 @@ const UNNOTICED: i64 = 2000;
 /// A server whose event loop did not turn for longer, in ms, may have been replaced meanwhile. It
 /// turns once a second at the least (`hz 1`).
 const STOOD_STILL: i64 = 1500;
+
+/// What the rounding of times may take from a span, in ms: a reading of the clock that never steps is
+/// rounded down, and a lease that began with the span is rounded up.
+const ROUNDING: i64 = 2;
 
 /// Whether there is a grace period now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -125,7 +129,10 @@ impl Grace {
 }
 
 fn left_of(begin: Tick, span: Millis, now: Tick) -> Millis {
-    Millis(begin.0.saturating_add(span.0) - now.0)
+    match span {
+        Millis(0) => span,
+        Millis(span) => Millis(begin.0.saturating_add(span + ROUNDING) - now.0),
+    }
 }
 
 /// For how long a cut-off master may still grant: until it takes note that it has lost its replicas,
@@ -146,7 +153,8 @@ impl Left {
     /// The lock as an acquire sees it: nobody's hold counts as its own unless it names the token,
     /// and no lock is free.
     pub fn seen(self, view: View, token: Option<Token>, now: Now) -> View {
-        let end = now.plus(self.end);
+        // It is rounded up already.
+        let end = Deadline(now.millis() + self.end.0);
         match view {
             View::Mine(_) if self.complete => view,
             View::Mine(_) if token.is_some() => view,
@@ -181,14 +189,15 @@ impl Left {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lock::{Deadline, Fence};
+    use crate::lock::Fence;
 
     const PERIOD: Millis = Millis(10_000);
     const NOW: Now = Now(5_000_000);
 
+    /// Begun so that with [`ROUNDING`] its spans count from 100.
     fn begun() -> Grace {
         let mut grace = Grace::new();
-        grace.begin(Tick(100), Millis(3000));
+        grace.begin(Tick(98), Millis(3000));
         grace
     }
 
@@ -207,7 +216,7 @@ mod tests {
                 .left(Tick(now), Millis(period))
                 .map(|left| left.end.0)
         };
-        assert_eq!(left(100, 10_000), Some(10_000));
+        assert_eq!(left(98, 10_000), Some(10_002));
         assert_eq!(left(10_099, 10_000), Some(1));
         assert_eq!(left(10_100, 10_000), None);
         assert_eq!(left(10_100, 20_000), Some(10_000));
@@ -225,6 +234,19 @@ mod tests {
     }
 
     #[test]
+    fn it_outlasts_a_lease_of_its_length_that_began_when_it_did() {
+        // Both clocks in microseconds. Only the parts below a millisecond matter.
+        for (wall, steady) in [(0, 0), (1, 999), (999, 1), (1, 1), (999, 999), (500, 0)] {
+            let lease = Now(5_000_000 + wall).plus(PERIOD);
+            let mut grace = Grace::new();
+            let tick = |after: i64| Tick((700_000 + steady + after).div_euclid(1000));
+            grace.begin(tick(0), Millis(0));
+            let before_its_end = lease.0 * 1000 - (5_000_000 + wall) - 1;
+            assert!(grace.left(tick(before_its_end), PERIOD).is_some());
+        }
+    }
+
+    #[test]
     fn a_server_that_stood_still_is_found_by_the_turns_of_its_event_loop() {
         let mut grace = Grace::new();
         assert_eq!(grace.stood_still(Tick(900_000)), None);
@@ -236,7 +258,7 @@ mod tests {
     #[test]
     fn a_server_that_stood_still_grants_and_extends_nothing_until_it_must_know_its_replicas() {
         let mut grace = Grace::new();
-        grace.go_on(Tick(100), Millis(3000));
+        grace.go_on(Tick(98), Millis(3000));
         let left = grace.left(Tick(600), PERIOD).unwrap();
         assert_eq!((left.end, left.held_back), (Millis(2500), Millis(2500)));
         let free = View::Free { lapsed: false };
@@ -255,7 +277,7 @@ mod tests {
     #[test]
     fn a_server_that_stood_still_in_its_grace_period_is_bound_by_both() {
         let mut grace = begun();
-        grace.go_on(Tick(9000), Millis(3000));
+        grace.go_on(Tick(8998), Millis(3000));
         let left = |now| grace.left(Tick(now), PERIOD);
         let both = Left {
             end: Millis(3000),

@@ -1,7 +1,7 @@
-//! The module's settings: what each may be, and that they fit together.
+//! The module's settings, and what each may be.
 
 use crate::escape::Escaped;
-use crate::lock::{Millis, MAX_TTL};
+use crate::lock::{Limits, Millis, MAX_TTL};
 use std::borrow::Cow;
 use std::ffi::CStr;
 
@@ -30,10 +30,12 @@ pub enum SessionLoss {
 /// The present settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The lease of an acquire or renewal that names none.
+    /// The lease of an acquire or renewal that names none, or the longest one where that is shorter.
     pub default_ttl: Millis,
     /// The longest lease allowed; 0 where there is no bound but [`MAX_TTL`].
     pub max_ttl: Millis,
+    /// How long a hold may last from its start, whatever renews it; 0 where there is no bound.
+    pub max_hold: Millis,
     /// How long a server that was promoted, or has started, grants no free lock; 0 is not at all.
     pub grace_period: Millis,
     /// How many may wait at most, in all lines together.
@@ -49,6 +51,9 @@ pub struct Settings {
 /// The most that `max-waiters` may be.
 pub const MAX_WAITERS: i64 = 1_000_000;
 
+/// The shortest bound on a hold: no session's lease is shorter.
+pub const MIN_HOLD: i64 = 1000;
+
 /// The longest channel prefix, in bytes.
 pub const MAX_PREFIX: usize = 512;
 
@@ -58,6 +63,8 @@ pub struct Number {
     pub name: &'static CStr,
     /// The least it may be.
     pub min: i64,
+    /// Whether it may also be 0, though that is less.
+    pub or_0: bool,
     /// The most it may be.
     pub max: i64,
     /// Reads it.
@@ -67,10 +74,11 @@ pub struct Number {
 }
 
 /// Every setting that is a whole number.
-pub static NUMBERS: [Number; 4] = [
+pub static NUMBERS: [Number; 5] = [
     Number {
         name: c"default-ttl",
         min: 1,
+        or_0: false,
         max: MAX_TTL.0,
         get: |settings| settings.default_ttl.0,
         set: |settings, ms| settings.default_ttl = Millis(ms),
@@ -78,13 +86,23 @@ pub static NUMBERS: [Number; 4] = [
     Number {
         name: c"max-ttl",
         min: 0,
+        or_0: false,
         max: MAX_TTL.0,
         get: |settings| settings.max_ttl.0,
         set: |settings, ms| settings.max_ttl = Millis(ms),
     },
     Number {
+        name: c"max-hold",
+        min: MIN_HOLD,
+        or_0: true,
+        max: MAX_TTL.0,
+        get: |settings| settings.max_hold.0,
+        set: |settings, ms| settings.max_hold = Millis(ms),
+    },
+    Number {
         name: c"grace-period",
         min: 0,
+        or_0: false,
         max: MAX_TTL.0,
         get: |settings| settings.grace_period.0,
         set: |settings, ms| settings.grace_period = Millis(ms),
@@ -92,11 +110,32 @@ pub static NUMBERS: [Number; 4] = [
     Number {
         name: c"max-waiters",
         min: 0,
+        or_0: false,
         max: MAX_WAITERS,
         get: |settings| settings.max_waiters,
         set: |settings, n| settings.max_waiters = n,
     },
 ];
+
+impl Number {
+    /// Checks that it may be that number.
+    ///
+    /// # Errors
+    /// A line that says what it may be.
+    pub fn check(&self, number: i64) -> Result<(), String> {
+        if (self.min..=self.max).contains(&number) || (self.or_0 && number == 0) {
+            return Ok(());
+        }
+        Err(self.refusal(&number.to_string()))
+    }
+
+    fn refusal(&self, given: &str) -> String {
+        let Number { name, min, max, .. } = self;
+        let name = name.to_string_lossy();
+        let or_0 = if self.or_0 { "0 or " } else { "" };
+        format!("{name} must be {or_0}a whole number from {min} to {max}, not {given}")
+    }
+}
 
 /// A setting that is one of some words.
 pub struct Choice {
@@ -161,6 +200,7 @@ impl Settings {
         Settings {
             default_ttl: Millis(30_000),
             max_ttl: Millis(0),
+            max_hold: Millis(0),
             grace_period: Millis(0),
             max_waiters: 10_000,
             session_loss: SessionLoss::Close,
@@ -177,15 +217,12 @@ impl Settings {
         }
     }
 
-    /// Whether the settings fit together; where not, a line that names those that do not.
-    pub fn check(&self) -> Result<(), String> {
-        if self.default_ttl > self.longest_ttl() {
-            return Err(format!(
-                "default-ttl ({}) must not be above max-ttl ({})",
-                self.default_ttl.0, self.max_ttl.0
-            ));
+    /// The bounds on every lease.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            lease: self.longest_ttl(),
+            hold: (self.max_hold.0 > 0).then_some(self.max_hold),
         }
-        Ok(())
     }
 
     /// What there is to warn of, though it is allowed.
@@ -208,24 +245,16 @@ impl Settings {
                 _ => return Err(format!("{} needs a value", Escaped(pair[0]))),
             }
         }
-        self.check()
+        Ok(())
     }
 
     fn read_argument(&mut self, name: &[u8], value: &[u8]) -> Result<(), String> {
         let is = |setting: &CStr| name.eq_ignore_ascii_case(setting.to_bytes());
         if let Some(number) = NUMBERS.iter().find(|number| is(number.name)) {
             let parsed = std::str::from_utf8(value).ok().and_then(|v| v.parse().ok());
-            let wanted = parsed.filter(|n| (number.min..=number.max).contains(n));
-            let Some(n) = wanted else {
-                return Err(format!(
-                    "{} must be a whole number from {} to {}, not {}",
-                    number.name.to_string_lossy(),
-                    number.min,
-                    number.max,
-                    Escaped(value)
-                ));
-            };
-            (number.set)(self, n);
+            let wanted = parsed.filter(|n| number.check(*n).is_ok());
+            let refusal = || number.refusal(&Escaped(value).to_string());
+            (number.set)(self, wanted.ok_or_else(refusal)?);
         } else if let Some(choice) = CHOICES.iter().find(|choice| is(choice.name)) {
             let mut words = choice.words.iter();
             let found = words.position(|word| value.eq_ignore_ascii_case(word.to_bytes()));
@@ -260,5 +289,35 @@ impl Settings {
         }
         self.channel_prefix = Cow::Owned(prefix.to_vec());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_on_holds_is_0_or_a_second_and_more() {
+        let mut settings = Settings::new();
+        for ok in ["0", "1000", "9007199254740991"] {
+            settings
+                .read_arguments(&[b"max-hold", ok.as_bytes()])
+                .unwrap();
+        }
+        assert_eq!(settings.limits().hold, Some(MAX_TTL));
+        for wrong in ["-1", "1", "999", "9007199254740992", "1s", ""] {
+            let refusal = settings.read_arguments(&[b"max-hold", wrong.as_bytes()]);
+            let range = "max-hold must be 0 or a whole number from 1000 to 9007199254740991";
+            assert_eq!(refusal, Err(format!("{range}, not \"{wrong}\"")));
+        }
+    }
+
+    #[test]
+    fn a_longest_lease_needs_no_shorter_default() {
+        let mut settings = Settings::new();
+        settings.read_arguments(&[b"max-ttl", b"10000"]).unwrap();
+        assert_eq!(settings.default_ttl, Millis(30_000));
+        assert_eq!(settings.limits().lease, Millis(10_000));
+        assert_eq!(settings.limits().hold, None);
     }
 }

@@ -17,7 +17,6 @@ func charge(_ context.Context, _ string, token int64) error {
 	return nil
 }
 
-// lock:begin
 func chargeAlone(ctx context.Context, db *redis.Client) error {
 	owner := uuid.NewString() // a new one for each hold
 	// HOLDS makes both calls safe to send again when a reply was lost.
@@ -40,8 +39,6 @@ func chargeAlone(ctx context.Context, db *redis.Client) error {
 	}()
 	return charge(ctx, "order-17", token) // with the token, so that a late write can be refused
 }
-
-// lock:end
 
 func main() {
 	url := os.Getenv("REDIS_URL")

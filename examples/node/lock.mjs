@@ -8,7 +8,6 @@ async function charge(order, token) {
   console.log(`acquired token=${token}`);
 }
 
-// lock:begin
 const url = process.env.REDIS_URL ?? "redis://127.0.0.1:6379";
 const db = await createClient({ url }).on("error", console.error).connect();
 const lock = "lock:orders";
@@ -27,6 +26,5 @@ if (acquired) {
 } else {
   console.log(`busy, ${ttl} ms left`);
 }
-// lock:end
 
 await db.close();

@@ -4,6 +4,7 @@ use super::args::{parse, Accepts};
 use super::spec::{HOLDS, OWNER, SESSION, TOKEN, TTL, WAIT};
 use super::{Access, Command, Error, Reply, Spec, Store};
 use crate::lock;
+use crate::settings::Settings;
 
 /// Takes the lock or reenters it.
 pub struct Acquire;
@@ -45,7 +46,9 @@ impl Command for Acquire {
             view = grace.seen(view, request.token, now);
             request.ttl = grace.lease(request.ttl, &view, now);
         }
-        let (change, grant) = store.tokens(|tokens| lock::acquire(&view, &request, now, tokens))?;
+        let limits = store.settings(Settings::limits);
+        let (change, grant) =
+            store.tokens(|tokens| lock::acquire(&view, &request, now, &limits, tokens))?;
         match (grant.holds, options.wait) {
             (0, Some(wait)) if store.may_wait() => {
                 match store.wait(owner, request, session, wait) {

@@ -52,7 +52,7 @@ impl Options {
     pub fn ttl(&self, settings: &Settings) -> Result<Millis, Error> {
         match self.ttl {
             Some(ttl) => bounded("ttl", 1, ttl, settings),
-            None => Ok(settings.default_ttl),
+            None => Ok(settings.default_ttl.min(settings.longest_ttl())),
         }
     }
 

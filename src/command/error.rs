@@ -51,6 +51,8 @@ pub enum Error {
     Deadlock {
         /// How many owners.
         owners: usize,
+        /// It would be none if each owner had a connection of its own.
+        shares_connection: bool,
         /// The lock that was asked for.
         lock: Vec<u8>,
     },
@@ -97,11 +99,21 @@ impl fmt::Display for Error {
             Error::TooManyWaiters(most) => {
                 write!(f, "TOOMANYWAITERS {most} wait already (lock.max-waiters)")
             }
-            Error::Deadlock { owners, lock } => write!(
-                f,
-                "DEADLOCK to wait for {} would close a circle of {owners} owners",
-                Escaped(lock)
-            ),
+            Error::Deadlock {
+                owners,
+                shares_connection,
+                lock,
+            } => {
+                let how = match shares_connection {
+                    true => " by way of a shared connection",
+                    false => "",
+                };
+                write!(
+                    f,
+                    "DEADLOCK to wait for {} would close a circle of {owners} owners{how}",
+                    Escaped(lock)
+                )
+            }
         }
     }
 }

@@ -23,7 +23,7 @@ impl Command for ForceRelease {
         if args.len() != 2 {
             return Err(Error::Arity("lock.forcerelease"));
         }
-        let Some(holder) = store.holder()? else {
+        let Some(holder) = store.holder_to_free()? else {
             return Ok(Reply::Integer(0));
         };
         store.apply(&holder.owner, &Change::Force);

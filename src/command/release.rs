@@ -38,6 +38,9 @@ impl Command for Release {
         if change == lock::Change::Free {
             store.count(|counters| &mut counters.released);
         }
-        Ok(Reply::Integer(i64::from(left)))
+        Ok(Reply::Integer(match left {
+            lock::Left::Holds(left) => i64::from(left),
+            lock::Left::NoneBefore => -1,
+        }))
     }
 }

@@ -4,6 +4,7 @@ use super::args::{parse, session_ttl, Accepts};
 use super::spec::{OWNER, TOKEN, TTL};
 use super::{Access, Command, Error, Reply, Spec, Store};
 use crate::lock;
+use crate::settings::Settings;
 
 /// Sets the time left of a hold.
 pub struct Renew;
@@ -36,8 +37,9 @@ impl Command for Renew {
             grace.check(&view, options.token)?;
             lease = grace.lease(ttl, &view, now);
         }
-        let (change, grant) =
-            store.tokens(|tokens| lock::renew(&view, lease, options.token, now, tokens))?;
+        let limits = store.settings(Settings::limits);
+        let (change, grant) = store
+            .tokens(|tokens| lock::renew(&view, lease, options.token, now, &limits, tokens))?;
         let has_session = store.has_session();
         if has_session {
             session_ttl(ttl)?;

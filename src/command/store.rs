@@ -28,6 +28,13 @@ pub trait Store {
     /// [`Error::WrongType`] where the key holds something that is no lock.
     fn holder(&mut self) -> Result<Option<Holder>, Error>;
 
+    /// Who holds the lock, to have it freed: also where its token is so far ahead of the clock that
+    /// it is no lock to all others.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] where the key holds something that is no lock.
+    fn holder_to_free(&mut self) -> Result<Option<Holder>, Error>;
+
     /// Works with the source of fencing tokens.
     fn tokens<R>(&mut self, work: impl FnOnce(&mut Tokens) -> R) -> R;
 

@@ -21,7 +21,7 @@ pub enum Error {
     MostHolds,
     /// `WRONGTYPE`: the key holds something that is no lock.
     WrongType,
-    /// `ERR`: a planted token left none to issue.
+    /// `ERR`: the clock is so far ahead that no token is left to issue.
     TokensSpent,
 }
 
@@ -64,7 +64,7 @@ impl fmt::Display for Error {
                 f.write_str("WRONGTYPE the key holds something that is not a lock")
             }
             Error::TokensSpent => f.write_str(
-                "ERR no fencing token is left: a lock on this server carries the largest possible token",
+                "ERR no fencing token is left: this server's clock is beyond the year 2255",
             ),
         }
     }

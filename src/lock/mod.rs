@@ -8,6 +8,7 @@ mod channel;
 mod decimal;
 mod error;
 mod fence;
+mod limits;
 mod rules;
 mod time;
 mod token;
@@ -17,7 +18,10 @@ pub use channel::Channel;
 pub use decimal::decimal;
 pub use error::{Error, NotOwner};
 pub use fence::{Fence, MODE_FIELD};
-pub use rules::{acquire, assert, release, renew, Acquire, Change, Grant, Release, Update};
+pub use limits::Limits;
+pub use rules::{
+    acquire, assert, extend, release, renew, set_ttl, Acquire, Change, Grant, Left, Release, Update,
+};
 pub use time::{Deadline, Millis, Now, Start};
 pub use token::{Token, Tokens};
 pub use view::{parse_holds, Fields, Hold, View};

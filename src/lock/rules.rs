@@ -2,7 +2,8 @@
 
 use super::error::{Error, NotOwner};
 use super::fence::Fence;
-use super::time::{Deadline, Millis, Now};
+use super::limits::Limits;
+use super::time::{Deadline, Millis, Now, Start};
 use super::token::{Token, Tokens};
 use super::view::{Hold, View};
 use super::MAX_HOLDS;
@@ -38,6 +39,8 @@ pub struct Update {
     pub fence: Option<Fence>,
     /// The new end of the lease.
     pub deadline: Option<Deadline>,
+    /// Whether it ends earlier now. Who sleeps until the end it was told has to look again.
+    pub shortened: bool,
 }
 
 /// The answer to `LOCK.ACQUIRE` and `LOCK.RENEW`.
@@ -47,7 +50,7 @@ pub struct Grant {
     pub holds: u32,
     /// The token of this owner's hold, and when it began.
     pub fence: Option<Fence>,
-    /// Until the lease ends, whoever holds it.
+    /// Until the lease ends, whoever holds it: rounded down for the holder, and up for others.
     pub ttl: Millis,
 }
 
@@ -97,23 +100,24 @@ pub fn acquire(
     view: &View,
     request: &Acquire,
     now: Now,
+    limits: &Limits,
     tokens: &mut Tokens,
 ) -> Result<(Change, Grant), Error> {
-    let deadline = now.plus(request.ttl);
     match (check_token(view, request.token)?, view) {
         (Some(hold), _) => {
             let holds = counted_up(hold.holds, request.holds)?;
-            let extended = (deadline > hold.deadline).then_some(deadline);
+            let (hold, fence) = fenced(hold, now, tokens)?;
             let update = Update {
                 holds: (holds != hold.holds).then_some(holds),
-                fence: missing_fence(&hold, now, tokens)?,
-                deadline: extended,
+                fence,
+                ..extend(&hold, request.ttl, now, limits)
             };
             Ok(updated(hold, update, now))
         }
         (None, View::Free { lapsed }) => {
             counted_up(0, request.holds)?;
             let fence = tokens.issue(now)?;
+            let deadline = limits.deadline(request.ttl, fence.start, None, now);
             let change = Change::Take {
                 lapsed: *lapsed,
                 holds: 1,
@@ -123,7 +127,7 @@ pub fn acquire(
             let grant = Grant {
                 holds: 1,
                 fence: Some(fence),
-                ttl: request.ttl,
+                ttl: deadline.left(now),
             };
             Ok((change, grant))
         }
@@ -138,11 +142,21 @@ pub fn acquire(
             let busy = Grant {
                 holds: 0,
                 fence: None,
-                ttl: until.left(now),
+                ttl: until.wait(now),
             };
             Ok((Change::Update(Update::default()), busy))
         }
     }
+}
+
+/// What is left of a hold after a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// So many holds.
+    Holds(u32),
+    /// None, and it was not this call that gave the last one back: it was given back before, or
+    /// lost.
+    NoneBefore,
 }
 
 /// Gives back one hold, or all but `holds` of them, and says how many are left.
@@ -150,16 +164,16 @@ pub fn acquire(
 /// # Errors
 /// [`Error::NotOwner`] where the owner has no such hold, unless the call only asks that none be
 /// left; [`Error::HoldCount`] where `holds` does not follow from the count now.
-pub fn release(view: &View, request: &Release) -> Result<(Change, u32), Error> {
+pub fn release(view: &View, request: &Release) -> Result<(Change, Left), Error> {
     let unchanged = Change::Update(Update::default());
     let hold = match (check_hold(view, request.token), request.holds) {
         (Ok(hold), _) => hold,
-        (Err(_), Some(0)) => return Ok((unchanged, 0)),
+        (Err(_), Some(0)) => return Ok((unchanged, Left::NoneBefore)),
         (Err(error), _) => return Err(error),
     };
     let left = match request.holds {
         None => hold.holds - 1,
-        Some(wanted) if wanted == hold.holds => return Ok((unchanged, wanted)),
+        Some(wanted) if wanted == hold.holds => return Ok((unchanged, Left::Holds(wanted))),
         Some(wanted) if wanted.checked_add(1) == Some(hold.holds) => wanted,
         Some(wanted) => {
             return Err(Error::HoldCount {
@@ -174,12 +188,12 @@ pub fn release(view: &View, request: &Release) -> Result<(Change, u32), Error> {
         ..Update::default()
     };
     match left {
-        0 => Ok((Change::Free, 0)),
-        _ => Ok((Change::Update(update), left)),
+        0 => Ok((Change::Free, Left::Holds(0))),
+        _ => Ok((Change::Update(update), Left::Holds(left))),
     }
 }
 
-/// Sets the time left to exactly `ttl`.
+/// Sets the time left to `ttl`.
 ///
 /// # Errors
 /// [`Error::NotOwner`] where the owner has no such hold.
@@ -188,16 +202,40 @@ pub fn renew(
     ttl: Millis,
     token: Option<Token>,
     now: Now,
+    limits: &Limits,
     tokens: &mut Tokens,
 ) -> Result<(Change, Grant), Error> {
     let hold = check_hold(view, token)?;
-    let deadline = now.plus(ttl);
+    let (hold, fence) = fenced(hold, now, tokens)?;
     let update = Update {
-        holds: None,
-        fence: missing_fence(&hold, now, tokens)?,
-        deadline: (deadline != hold.deadline).then_some(deadline),
+        fence,
+        ..set_ttl(&hold, ttl, now, limits)
     };
     Ok(updated(hold, update, now))
+}
+
+/// The time left becomes `ttl`, or less where the hold has to end before.
+pub fn set_ttl(hold: &Hold, ttl: Millis, now: Now, limits: &Limits) -> Update {
+    moved(hold, latest(hold, ttl, now, limits))
+}
+
+/// The time left becomes `ttl`, or less where the hold has to end before, unless more is left.
+pub fn extend(hold: &Hold, ttl: Millis, now: Now, limits: &Limits) -> Update {
+    moved(hold, latest(hold, ttl, now, limits).max(hold.deadline))
+}
+
+fn latest(hold: &Hold, ttl: Millis, now: Now, limits: &Limits) -> Deadline {
+    // A hold without a fence is given one by the calls that change its lease, and begins then.
+    let start = hold.fence.map_or(Start(now.0), |fence| fence.start);
+    limits.deadline(ttl, start, Some(hold.deadline), now)
+}
+
+fn moved(hold: &Hold, deadline: Deadline) -> Update {
+    Update {
+        deadline: (deadline != hold.deadline).then_some(deadline),
+        shortened: deadline < hold.deadline,
+        ..Update::default()
+    }
 }
 
 /// Checks that the owner holds the lock.
@@ -240,19 +278,20 @@ fn counted_up(held: u32, wanted: Option<u32>) -> Result<u32, Error> {
     }
 }
 
-/// The token that a hold made by Redisson is still to be given.
-fn missing_fence(hold: &Hold, now: Now, tokens: &mut Tokens) -> Result<Option<Fence>, Error> {
-    match hold.fence {
-        Some(_) => Ok(None),
-        None => tokens.issue(now).map(Some),
+/// The hold with its fence, which one that Redisson made is given now: the second is what is new.
+fn fenced(hold: Hold, now: Now, tokens: &mut Tokens) -> Result<(Hold, Option<Fence>), Error> {
+    if hold.fence.is_some() {
+        return Ok((hold, None));
     }
+    let fence = Some(tokens.issue(now)?);
+    Ok((Hold { fence, ..hold }, fence))
 }
 
 /// The change and the answer for a hold that stays.
 fn updated(hold: Hold, update: Update, now: Now) -> (Change, Grant) {
     let grant = Grant {
         holds: update.holds.unwrap_or(hold.holds),
-        fence: update.fence.or(hold.fence),
+        fence: hold.fence,
         ttl: update.deadline.unwrap_or(hold.deadline).left(now),
     };
     (Change::Update(update), grant)

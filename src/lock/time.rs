@@ -1,4 +1,8 @@
 //! Moments and spans of the wall clock, which leases and fencing tokens are made of.
+//!
+//! The clock is read in microseconds, and leases end at whole milliseconds. Who holds a lock counts
+//! from before the call: so a deadline is rounded up, and the time left that a holder is told is
+//! rounded down. Who waits for the end is told a time that is rounded up, so as not to wake early.
 
 /// A span in whole milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,8 +19,13 @@ impl Deadline {
         now.millis() >= self.0
     }
 
-    /// The time from `now` to the deadline, never below 0.
+    /// The whole milliseconds from `now` to the deadline, never below 0: what a holder can rely on.
     pub fn left(self, now: Now) -> Millis {
+        Millis((self.0 - round_up(now.0)).max(0))
+    }
+
+    /// How long to wait from `now` until the deadline has passed.
+    pub fn wait(self, now: Now) -> Millis {
         Millis((self.0 - now.millis()).max(0))
     }
 }
@@ -24,6 +33,13 @@ impl Deadline {
 /// When a hold began: microseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Start(pub i64);
+
+impl Start {
+    /// The deadline of what lasts so long from then on.
+    pub fn plus(self, span: Millis) -> Deadline {
+        Deadline(round_up(self.0) + span.0)
+    }
+}
 
 /// The present moment: microseconds since the Unix epoch. One reading serves a whole command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,8 +51,72 @@ impl Now {
         self.0.div_euclid(1000)
     }
 
-    /// The deadline of a lease that starts now.
+    /// The deadline of a lease that starts now: it lasts `ttl` or up to a millisecond more.
     pub fn plus(self, ttl: Millis) -> Deadline {
-        Deadline(self.millis() + ttl.0)
+        Deadline(round_up(self.0) + ttl.0)
+    }
+}
+
+/// The next whole millisecond at or after a moment in microseconds.
+fn round_up(micros: i64) -> i64 {
+    micros.div_euclid(1000) + i64::from(micros.rem_euclid(1000) > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lock::MAX_TTL;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_lease_that_begins_within_a_millisecond_ends_with_a_whole_one() {
+        for (now, deadline) in [
+            (5_000_000, 5010),
+            (5_000_001, 5011),
+            (5_000_999, 5011),
+            (5_001_000, 5011),
+        ] {
+            assert_eq!(Now(now).plus(Millis(10)), Deadline(deadline), "{now}");
+            assert_eq!(Start(now).plus(Millis(10)), Deadline(deadline), "{now}");
+        }
+        assert_eq!(Now(-1).plus(Millis(10)), Deadline(10));
+    }
+
+    #[test]
+    fn a_holder_is_told_less_than_is_left_and_one_who_waits_no_less() {
+        let deadline = Deadline(5010);
+        for (now, left, wait) in [
+            (5_000_000, 10, 10),
+            (5_000_001, 9, 10),
+            (5_009_000, 1, 1),
+            (5_009_001, 0, 1),
+            (5_010_000, 0, 0),
+            (6_000_000, 0, 0),
+        ] {
+            assert_eq!(deadline.left(Now(now)), Millis(left), "{now}");
+            assert_eq!(deadline.wait(Now(now)), Millis(wait), "{now}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_lease_lasts_its_ttl_and_is_told_as_no_longer(
+            now in 0..(1_i64 << 53),
+            ttl in prop_oneof![1..100_000_i64, 1..=MAX_TTL.0],
+            later in 0..200_000_000_i64,
+        ) {
+            let (deadline, end) = (Now(now).plus(Millis(ttl)), i128::from(now) + i128::from(ttl) * 1000);
+            prop_assert_eq!(deadline.left(Now(now)), Millis(ttl));
+            prop_assert!(deadline.wait(Now(now)).0 - ttl <= 1);
+            prop_assert!(i128::from(deadline.0) * 1000 - end < 1000);
+            let then = Now(now + later);
+            prop_assert!(!deadline.has_passed(then) || i128::from(then.0) >= end);
+            // Neither tells of an end that is not one: who waits so long finds it over, and who
+            // holds it for so long holds it to the last.
+            let wait = Now(then.0 + deadline.wait(then).0.min(1 << 53) * 1000);
+            prop_assert!(deadline.has_passed(wait));
+            let held = then.0 + deadline.left(then).0.min(1 << 53) * 1000;
+            prop_assert!(deadline.has_passed(then) || !deadline.has_passed(Now(held - 1)));
+        }
     }
 }

@@ -4,7 +4,7 @@ use super::decimal::decimal;
 use super::error::Error;
 use super::fence::Fence;
 use super::time::{Deadline, Now};
-use super::token::Token;
+use super::token::{Token, Tokens};
 use super::MAX_HOLDS;
 
 /// One owner's hold of a lock.
@@ -53,21 +53,24 @@ pub struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    /// The hash as a lock, seen by the owner that it was read for, and the token read.
+    /// The hash as a lock, seen by the owner that it was read for. The token is learned.
     ///
     /// Someone else's hold count is not looked at: that would take a scan of the hash.
     ///
     /// # Errors
     /// [`Error::WrongType`] where the hash is not one that a lock is stored in.
-    pub fn as_lock(&self, now: Now) -> Result<(View, Option<Token>), Error> {
+    pub fn as_lock(&self, now: Now, tokens: &mut Tokens) -> Result<View, Error> {
         let deadline = self.deadline.ok_or(Error::WrongType)?;
         let fence = self.mode.map(Fence::parse).transpose()?;
         // One field for the holder, and one for the fence if there is one: nothing else.
         if self.count != 1 + usize::from(fence.is_some()) {
             return Err(Error::WrongType);
         }
+        if let Some(fence) = fence {
+            tokens.learn(fence.token, now)?;
+        }
         let holds = self.owner.map(parse_holds).transpose()?;
-        let view = match holds {
+        Ok(match holds {
             _ if deadline.has_passed(now) => View::Free { lapsed: true },
             Some(holds) => View::Mine(Hold {
                 holds,
@@ -75,8 +78,7 @@ impl Fields<'_> {
                 deadline,
             }),
             None => View::Theirs(deadline),
-        };
-        Ok((view, fence.map(|fence| fence.token)))
+        })
     }
 }
 
@@ -109,7 +111,7 @@ mod tests {
     }
 
     fn view(fields: Fields) -> Result<View, Error> {
-        fields.as_lock(NOW).map(|(view, _)| view)
+        fields.as_lock(NOW, &mut Tokens::new())
     }
 
     #[test]
@@ -131,9 +133,25 @@ mod tests {
                 deadline: Deadline(6000),
             };
             let count = 1 + usize::from(mode.is_some());
-            let read = fields(count, Some(b"3"), mode).as_lock(NOW);
-            assert_eq!(read, Ok((View::Mine(hold), hold.token())));
+            let mut tokens = Tokens::new();
+            let read = fields(count, Some(b"3"), mode).as_lock(NOW, &mut tokens);
+            assert_eq!(read, Ok(View::Mine(hold)));
         }
+    }
+
+    #[test]
+    fn the_token_of_a_lock_is_learned_whoever_holds_it_and_that_of_no_lock_is_not() {
+        let mode = Some(b"fenced:5000007".as_slice());
+        let next = |fields: Fields| {
+            let mut tokens = Tokens::new();
+            let read = fields.as_lock(NOW, &mut tokens);
+            (read.is_ok(), tokens.issue(NOW).unwrap().token.get())
+        };
+        assert_eq!(next(fields(2, Some(b"1"), mode)), (true, 5_000_008));
+        assert_eq!(next(fields(2, None, mode)), (true, 5_000_008));
+        assert_eq!(next(fields(3, None, mode)), (false, NOW.0));
+        let far = Some(b"fenced:9007199254740990".as_slice());
+        assert_eq!(next(fields(2, Some(b"1"), far)), (false, NOW.0));
     }
 
     #[test]
@@ -197,7 +215,5 @@ mod tests {
         assert_eq!(view(fields(2, Some(b"1"), beyond)), Err(Error::WrongType));
         assert_eq!(view(fields(2, None, beyond)), Err(Error::WrongType));
         assert!(view(fields(1, Some(b"2147483647"), None)).is_ok());
-        let last = Some(b"fenced:9007199254740990".as_slice());
-        assert!(view(fields(2, Some(b"1"), last)).is_ok());
     }
 }

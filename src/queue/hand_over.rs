@@ -1,7 +1,7 @@
 //! What becomes of a free lock when those who are first in line get it.
 
 use super::{Waiter, WaiterId};
-use crate::lock::{acquire, Error, Grant, Hold, Millis, Now, Tokens, View};
+use crate::lock::{acquire, Error, Grant, Hold, Limits, Now, Tokens, View};
 
 /// What a wait is answered.
 pub type Outcome = (WaiterId, Result<Grant, Error>);
@@ -10,20 +10,17 @@ pub type Outcome = (WaiterId, Result<Grant, Error>);
 /// second is a repeat. Gives what the owner holds in the end, and what each wait is answered: a
 /// refusal where there is no token left, or where the count does not fit any more.
 ///
-/// `longest` is the longest lease allowed now. `view` is the lock as that owner sees it: free, or its own already.
+/// `view` is the lock as that owner sees it: free, or its own already.
 pub fn hand_over(
     waits: &[(WaiterId, Waiter)],
     mut view: View,
-    longest: Millis,
     now: Now,
+    limits: &Limits,
     tokens: &mut Tokens,
 ) -> (Option<Hold>, Vec<Outcome>) {
     let mut answers = Vec::with_capacity(waits.len());
     for (id, waiter) in waits {
-        let mut request = waiter.request;
-        // The bound may have become shorter since the wait began.
-        request.ttl = request.ttl.min(longest);
-        let granted = acquire(&view, &request, now, tokens);
+        let granted = acquire(&view, &waiter.request, now, limits, tokens);
         answers.push((*id, granted.map(|(_, grant)| grant)));
         if let Ok((_, grant)) = granted {
             view = View::Mine(Hold {

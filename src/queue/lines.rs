@@ -27,6 +27,8 @@ pub struct Waiter {
     pub owner: Rc<[u8]>,
     /// The lock.
     pub place: Place,
+    /// The connection that is blocked meanwhile: the server's number of its client.
+    pub client: u64,
     /// What it asked for.
     pub request: Acquire,
     /// The connection that the hold shall be bound to.
@@ -54,7 +56,9 @@ pub struct Lines {
     lines: BTreeMap<i32, BTreeMap<Rc<[u8]>, Line>>,
     timeouts: BTreeSet<(Tick, WaiterId)>,
     leases: BTreeSet<(Deadline, Place)>,
-    by_owner: BTreeSet<(Rc<[u8]>, WaiterId)>,
+    /// By owner, then by lock: the locks that an owner waits for stand side by side.
+    by_owner: BTreeMap<(Rc<[u8]>, Place), BTreeSet<WaiterId>>,
+    by_client: ByNumber<u64, WaiterId>,
 }
 
 impl Lines {
@@ -66,7 +70,8 @@ impl Lines {
             lines: BTreeMap::new(),
             timeouts: BTreeSet::new(),
             leases: BTreeSet::new(),
-            by_owner: BTreeSet::new(),
+            by_owner: BTreeMap::new(),
+            by_client: by_number(),
         }
     }
 
@@ -91,13 +96,22 @@ impl Lines {
     }
 
     /// Puts a waiter at the end of its line.
-    pub fn join(&mut self, waiter: Waiter) -> WaiterId {
+    pub fn join(&mut self, mut waiter: Waiter) -> WaiterId {
         self.last += 1;
         let id = WaiterId(self.last);
-        let Place { db, name } = waiter.place.clone();
-        let line = self.lines.entry(db).or_default().entry(name).or_default();
+        // All waits of an owner share its name, and all for a lock share that.
+        if let Some((owner, ..)) = self.groups_of(&waiter.owner).next() {
+            waiter.owner = owner.clone();
+        }
+        let lines = self.lines.entry(waiter.place.db).or_default();
+        if let Some((name, _)) = lines.get_key_value(&waiter.place.name) {
+            waiter.place.name = name.clone();
+        }
+        let line = lines.entry(waiter.place.name.clone()).or_default();
         line.waiters.insert(id);
-        self.by_owner.insert((waiter.owner.clone(), id));
+        let group = (waiter.owner.clone(), waiter.place.clone());
+        self.by_owner.entry(group).or_default().insert(id);
+        self.by_client.insert(waiter.client, id);
         self.timeouts.extend(waiter.until.map(|until| (until, id)));
         self.waiters.insert(id, waiter);
         id
@@ -109,7 +123,16 @@ impl Lines {
         if let Some(until) = waiter.until {
             self.timeouts.remove(&(until, id));
         }
-        self.by_owner.remove(&(waiter.owner.clone(), id));
+        let group = (waiter.owner.clone(), waiter.place.clone());
+        if let Some(ids) = self.by_owner.get_mut(&group) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.by_owner.remove(&group);
+            }
+        }
+        if self.by_client.get(&waiter.client) == Some(&id) {
+            take(&mut self.by_client, &waiter.client);
+        }
         let Place { db, name } = &waiter.place;
         let lines = self.lines.get_mut(db)?;
         let line = lines.get_mut(name)?;
@@ -127,15 +150,14 @@ impl Lines {
     /// the order in which they came.
     pub fn take_first(&mut self, db: i32, name: &[u8]) -> Vec<(WaiterId, Waiter)> {
         let first = self.in_line(db, name).next();
-        let Some(owner) = first.map(|(_, waiter)| waiter.owner.clone()) else {
-            return Vec::new();
-        };
-        let here = |waiter: &Waiter| waiter.place.db == db && *waiter.place.name == *name;
-        let ids: Vec<_> = self
-            .waits_of(&owner)
-            .filter(|(_, waiter)| here(waiter))
-            .map(|(id, _)| id)
-            .collect();
+        let first = first.map(|(_, waiter)| (waiter.owner.clone(), waiter.place.clone()));
+        first.map_or_else(Vec::new, |(owner, place)| self.take_of(&owner, &place))
+    }
+
+    /// Takes out of a line all waits of an owner, in the order in which they came.
+    pub fn take_of(&mut self, owner: &Rc<[u8]>, place: &Place) -> Vec<(WaiterId, Waiter)> {
+        let group = (owner.clone(), place.clone());
+        let ids = self.by_owner.remove(&group).unwrap_or_default();
         ids.into_iter()
             .filter_map(|id| Some((id, self.leave(id)?)))
             .collect()
@@ -244,11 +266,38 @@ impl Lines {
         ids.filter_map(|id| Some((*id, self.waiters.get(id)?)))
     }
 
-    /// All waits of an owner, whatever they wait for, the oldest first.
-    pub fn waits_of(&self, owner: &Rc<[u8]>) -> impl Iterator<Item = (WaiterId, &Waiter)> {
-        let of = |id| (owner.clone(), WaiterId(id));
-        let ids = self.by_owner.range(of(0)..=of(u64::MAX));
-        ids.filter_map(|(_, id)| Some((*id, self.waiters.get(id)?)))
+    /// The locks that an owner waits for, and the oldest of its waits for each.
+    pub fn waits_of(&self, owner: &Rc<[u8]>) -> impl Iterator<Item = (&Place, WaiterId)> {
+        self.groups_of(owner)
+            .filter_map(|(.., place, ids)| Some((place, *ids.first()?)))
+    }
+
+    fn groups_of(
+        &self,
+        owner: &Rc<[u8]>,
+    ) -> impl Iterator<Item = (&Rc<[u8]>, &Place, &BTreeSet<WaiterId>)> {
+        // No name comes before the empty one.
+        let first = Place {
+            db: i32::MIN,
+            name: Rc::default(),
+        };
+        let groups = self.by_owner.range((owner.clone(), first)..);
+        let of = owner.clone();
+        groups
+            .map(|((owner, place), ids)| (owner, place, ids))
+            .take_while(move |(owner, ..)| **owner == of)
+    }
+
+    /// The oldest wait of an owner for this lock.
+    pub fn oldest_of(&self, owner: &Rc<[u8]>, place: &Place) -> Option<WaiterId> {
+        let group = (owner.clone(), place.clone());
+        self.by_owner.get(&group)?.first().copied()
+    }
+
+    /// The wait that blocks this connection.
+    pub fn wait_on(&self, client: u64) -> Option<(WaiterId, &Waiter)> {
+        let id = *self.by_client.get(&client)?;
+        Some((id, self.waiters.get(&id)?))
     }
 
     /// Every waiter's number, the oldest first.

@@ -1,6 +1,6 @@
 //! What becomes of those who wait for a lock that turned into something else.
 
-use crate::lock::{Deadline, Millis, Now};
+use crate::lock::{Deadline, Now};
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub fn turned(lease: Option<Deadline>, end: Option<Deadline>, now: Now) -> Turne
         return Turned::Keep;
     }
     match end {
-        Some(end) if end.has_passed(now) => Turned::LookAt(now.plus(Millis(1))),
+        Some(end) if end.has_passed(now) => Turned::LookAt(Deadline(now.millis() + 1)),
         _ => Turned::Refuse,
     }
 }

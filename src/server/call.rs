@@ -1,6 +1,7 @@
 //! One call of a command: its arguments, the key it works on, and its reply.
 
 use super::api;
+use super::circles;
 use super::clock;
 use super::guard::guard;
 use super::open::{read_lock, Lock};
@@ -74,6 +75,7 @@ fn run<C: Command>(
     if call.writes && !is_master() {
         return Err(Error::OnReplica);
     }
+    circles::begin();
     super::grace::look(ctx);
     // A hold that nobody was told of is none, whether or not the timer has rung: commands that have
     // come in are run before it.
@@ -139,12 +141,17 @@ impl Store for Call<'_> {
     }
 
     fn holder(&mut self) -> Result<Option<Holder>, lock::Error> {
-        let (now, writes) = (self.now, self.writes);
+        let now = self.now;
+        self.lock().holder(now)
+    }
+
+    fn holder_to_free(&mut self) -> Result<Option<Holder>, lock::Error> {
+        let now = self.now;
         let lock = self.lock();
-        let holder = lock.holder(now)?;
+        let holder = lock.holder_to_free(now)?;
         // A session's lease that ran out while its connection was open is its holder's still.
-        if holder.is_none() && writes && sessions::keep(lock) {
-            return lock.holder(now);
+        if holder.is_none() && sessions::keep(lock) {
+            return lock.holder_to_free(now);
         }
         Ok(holder)
     }

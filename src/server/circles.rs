@@ -1,86 +1,154 @@
-//! Refuses waits that would never end: circles of owners who wait for one another.
+//! Refuses waits that would never end: see [`crate::queue::Search`].
 
 use super::clock;
 use super::log;
-use super::open::read_lock;
+use super::open::{read_lock, Lock};
 use super::state::STATE;
 use super::tell::{answer, Answer};
 use crate::command::Error;
-use crate::escape::Escaped;
-use crate::queue::{Place, Search, Step};
+use crate::queue::{Budget, Circle, Holding, Next, Place, Refused, Search};
 use redis_module::raw::RedisModuleCtx;
 use std::rc::Rc;
+
+/// So many circles are logged in one command.
+const LOGGED: usize = 10;
+
+/// What one command may still do about circles. It shares that with all hand-overs that it brings
+/// about.
+pub struct Effort {
+    budget: Budget,
+    logged: usize,
+}
+
+impl Effort {
+    /// All that a command may do.
+    pub const fn full() -> Effort {
+        Effort {
+            budget: Budget::full(),
+            logged: 0,
+        }
+    }
+}
+
+/// A command begins, or what the timer does.
+pub fn begin() {
+    STATE.with(|state| state.effort = Effort::full());
+}
 
 /// Refuses a wait that would close a circle.
 pub fn refuse_circle(
     ctx: *mut RedisModuleCtx,
     owner: &Rc<[u8]>,
+    client: u64,
     place: &Place,
 ) -> Result<(), Error> {
-    let first = Step {
-        owner: owner.clone(),
-        place: place.clone(),
-        id: None,
-    };
-    match circle(ctx, first) {
+    let mut search = Search::of_wait(owner.clone(), client, place.clone());
+    match next_circle(ctx, &mut search) {
         None => Ok(()),
-        Some(circle) => Err(deadlock(ctx, &circle, &place.name)),
-    }
-}
-
-/// Where the new holder of a lock still waits elsewhere, circles may be closed by that: the
-/// youngest wait of each is refused.
-pub fn refuse_circles_of(ctx: *mut RedisModuleCtx, owner: &Rc<[u8]>) {
-    loop {
-        let waits: Vec<Step> = STATE.with(|state| {
-            let waits = state.waiting.lines.waits_of(owner);
-            waits
-                .map(|(id, wait)| Step {
-                    owner: owner.clone(),
-                    place: wait.place.clone(),
-                    id: Some(id),
-                })
-                .collect()
-        });
-        let Some(circle) = waits.into_iter().find_map(|wait| circle(ctx, wait)) else {
-            return;
-        };
-        let Some(youngest) = circle.iter().filter_map(|step| step.id).max() else {
-            return;
-        };
-        let Some(refused) = STATE.with(|state| state.waiting.lines.leave(youngest)) else {
-            return;
-        };
-        let error = deadlock(ctx, &circle, &refused.place.name);
-        answer(ctx, youngest, Answer::Error(error.to_string()));
-    }
-}
-
-fn circle(ctx: *mut RedisModuleCtx, first: Step) -> Option<Vec<Step>> {
-    let now = clock::now();
-    let mut search = Search::from(first);
-    while let Some(place) = search.next_place() {
-        let holder = read_lock(ctx, &place, |lock| lock.holder(now).ok().flatten());
-        let holder = holder.map(|holder| holder.owner.into());
-        let found = STATE.with(|state| search.go_on(&state.waiting.lines, holder));
-        if found.is_some() {
-            return found;
+        Some(circle) => {
+            STATE.with(|state| state.counters.deadlocks_refused += 1);
+            log_circle(ctx, &circle);
+            Err(deadlock(&circle, &place.name))
         }
     }
-    None
+}
+
+/// Someone else's command may have given this open lock another holder: see [`refuse_circles`].
+pub fn refuse_circles_of(lock: &Lock, place: &Place) {
+    if is_waited_for(place) {
+        if let Some(holding) = holding(lock) {
+            refuse_circles(lock.ctx, place, holding);
+        }
+    }
+}
+
+/// This lock is held so from now on. Refuses as many waits as it takes until it is part of no circle.
+pub fn refuse_circles(ctx: *mut RedisModuleCtx, place: &Place, holding: Holding) {
+    if !is_waited_for(place) {
+        return;
+    }
+    let mut search = STATE.with(|state| {
+        let budget = &mut state.effort.budget;
+        Search::of_holder(place.clone(), holding, &state.waiting.lines, budget)
+    });
+    while let Some(circle) = next_circle(ctx, &mut search) {
+        let refused = STATE.with(|state| {
+            let lines = &mut state.waiting.lines;
+            match &circle.refused {
+                Refused::Group(owner, place) => lines.take_of(owner, place),
+                Refused::One(id) => lines
+                    .leave(*id)
+                    .map(|wait| (*id, wait))
+                    .into_iter()
+                    .collect(),
+                Refused::New => Vec::new(),
+            }
+        });
+        let Some((_, first)) = refused.first() else {
+            return;
+        };
+        log_circle(ctx, &circle);
+        let text = deadlock(&circle, &first.place.name).to_string();
+        for (id, _) in &refused {
+            answer(ctx, *id, Answer::Error(text.clone()));
+        }
+        STATE.with(|state| state.counters.deadlocks_refused += refused.len() as u64);
+    }
+}
+
+/// Only what someone waits for can be part of a circle.
+fn is_waited_for(place: &Place) -> bool {
+    STATE.with(|state| state.waiting.lines.is_waited_for(place.db, &place.name))
+}
+
+fn next_circle(ctx: *mut RedisModuleCtx, search: &mut Search) -> Option<Circle> {
+    loop {
+        let next = STATE.with(|state| {
+            let lines = &state.waiting.lines;
+            search.next(lines, &mut state.effort.budget)
+        });
+        match next {
+            Next::Ask(place) => search.held(read_lock(ctx, &place, holding)),
+            Next::Found(circle) => return Some(circle),
+            Next::Done => return None,
+        }
+    }
+}
+
+/// Who holds an open lock, and the connection that the hold is bound to.
+fn holding(lock: &Lock) -> Option<Holding> {
+    let holder = lock.holder(clock::now()).ok().flatten()?;
+    let (db, name) = (lock.db(), lock.name.bytes());
+    let client = STATE.with(|state| {
+        let session = state.sessions.get(db, name)?;
+        // It may be that of an earlier hold, whose loss was not noticed yet.
+        let is_its = Some(session.fence.token) == holder.hold.token();
+        Some(session.bound().filter(|_| is_its)?.client)
+    });
+    Some(Holding {
+        owner: holder.owner.into(),
+        client,
+    })
 }
 
 /// Logs a circle: owners are names that not every user may see, so the error says only how many.
-fn deadlock(ctx: *mut RedisModuleCtx, circle: &[Step], lock: &[u8]) -> Error {
-    STATE.with(|state| state.counters.deadlocks_refused += 1);
-    let steps = circle.iter().map(|step| {
-        let (owner, lock) = (Escaped(&step.owner), Escaped(&step.place.name));
-        format!("{owner} waits for {lock} (db {})", step.place.db)
+fn log_circle(ctx: *mut RedisModuleCtx, circle: &Circle) {
+    let logged = STATE.with(|state| {
+        state.effort.logged += 1;
+        state.effort.logged
     });
-    let steps = steps.collect::<Vec<_>>().join(", ");
-    log::warning(ctx, &format!("deadlock refused: {steps}"));
+    let more = match logged {
+        ..LOGGED => "",
+        LOGGED => "; more that are refused with it are only counted",
+        _ => return,
+    };
+    log::warning(ctx, &format!("deadlock refused: {circle}{more}"));
+}
+
+fn deadlock(circle: &Circle, lock: &[u8]) -> Error {
     Error::Deadlock {
-        owners: circle.len(),
+        owners: circle.owners(),
+        shares_connection: circle.shares_connection(),
         lock: lock.to_vec(),
     }
 }

@@ -23,7 +23,8 @@ pub fn register(ctx: *mut RedisModuleCtx) -> bool {
     for number in &NUMBERS {
         let data = (number as *const Number).cast_mut().cast();
         let (name, default) = (number.name.as_ptr(), (number.get)(&settings));
-        let (min, max) = (number.min, number.max);
+        let min = if number.or_0 { 0 } else { number.min };
+        let max = number.max;
         // SAFETY: `data` is a static, and the callbacks take it for what it is.
         done |= unsafe {
             numeric(
@@ -117,9 +118,10 @@ extern "C" fn set_number(
     data: *mut c_void,
     error: *mut *mut RedisModuleString,
 ) -> c_int {
-    // The server has checked the range; `apply` checks the settings against one another.
+    let number = number(data);
     let set = || {
-        STATE.with(|state| (number(data).set)(&mut state.settings, value));
+        number.check(value)?;
+        STATE.with(|state| (number.set)(&mut state.settings, value));
         Ok(())
     };
     result(guard(null_mut(), "CONFIG SET", set), error)
@@ -130,8 +132,7 @@ extern "C" fn apply(
     _data: *mut c_void,
     error: *mut *mut RedisModuleString,
 ) -> c_int {
-    let check = || {
-        STATE.with(|state| state.settings.check())?;
+    let applied = || {
         if let Some(warning) = STATE.with(|state| state.settings.warning()) {
             log::warning(ctx, warning);
         }
@@ -140,7 +141,7 @@ extern "C" fn apply(
         timer::set(ctx);
         Ok(())
     };
-    result(guard(ctx, "CONFIG SET", check), error)
+    result(guard(ctx, "CONFIG SET", applied), error)
 }
 
 fn choice<'a>(data: *mut c_void) -> &'a Choice {

@@ -29,7 +29,7 @@ pub extern "C" fn time_out(
         match let_go(handle) {
             Some((_, Left::Line(lease))) => {
                 // As far as is known: no key is opened here.
-                let left = lease.map(|end| end.left(clock::now()));
+                let left = lease.map(|end| end.wait(clock::now()));
                 send(ctx, &Reply::Grant(busy(left.unwrap_or(Millis(0)))));
             }
             Some((id, Left::Answered | Left::Told)) => tell(ctx, id),

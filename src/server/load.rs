@@ -104,11 +104,6 @@ fn start(ctx: *mut RedisModuleCtx, arguments: &[&[u8]]) -> bool {
     if !registered {
         return false;
     }
-    // The configuration file may contradict the arguments, or itself.
-    if let Err(why) = STATE.with(|state| state.settings.check()) {
-        log::warning(ctx, &why);
-        return false;
-    }
     // After all that may fail: servers up to 7.0 would go on to call a module that was not loaded.
     if !events::watch_server(ctx) {
         return false;

@@ -63,25 +63,34 @@ impl<'a> Lock<'a> {
             mode: mode.as_ref().map(OwnedStr::bytes),
             deadline: key.deadline(),
         };
-        let (view, token) = fields.as_lock(now)?;
-        if let Some(token) = token {
-            STATE.with(|state| state.tokens.saw(token));
-        }
-        Ok(view)
+        STATE.with(|state| fields.as_lock(now, &mut state.tokens))
     }
 
     /// Who holds the lock, whoever it is; none where it is free.
     pub fn holder(&self, now: Now) -> Result<Option<Holder>, Error> {
+        let (stored, learned) = self.stored(now)?;
+        learned?;
+        Ok(stored.filter(|holder| !holder.hold.deadline.has_passed(now)))
+    }
+
+    /// Who holds the lock, also where its token is so far ahead of the clock that it is no lock to
+    /// all others.
+    pub fn holder_to_free(&self, now: Now) -> Result<Option<Holder>, Error> {
+        let (stored, _) = self.stored(now)?;
+        Ok(stored.filter(|holder| !holder.hold.deadline.has_passed(now)))
+    }
+
+    /// The holder that is stored, whether its lease is over or not, and whether its token can be one.
+    fn stored(&self, now: Now) -> Result<(Option<Holder>, Result<(), Error>), Error> {
         match self.key.kind() {
-            Kind::Empty => return Ok(None),
+            Kind::Empty => return Ok((None, Ok(()))),
             Kind::Other => return Err(Error::WrongType),
             Kind::Hash => (),
         }
         let holder = self.key.holder()?;
-        if let Some(token) = holder.hold.token() {
-            STATE.with(|state| state.tokens.saw(token));
-        }
-        Ok((!holder.hold.deadline.has_passed(now)).then_some(holder))
+        let learn = |token| STATE.with(|state| state.tokens.learn(token, now));
+        let learned = holder.hold.token().map_or(Ok(()), learn);
+        Ok((Some(holder), learned))
     }
 }
 

@@ -54,17 +54,22 @@ pub fn may_write_to(ctx: *mut RedisModuleCtx, place: &Place) -> Permit {
         let reply = unsafe { call(ctx, command, format.as_ptr(), key, time) };
         (reply, last_error::get())
     });
-    if reply.is_null() {
-        return match error {
-            0 => Permit::Given,
-            libc::EPERM => Permit::Elsewhere,
-            _ => Permit::NotNow,
-        };
+    let is_refused = match has_dry_run() {
+        // Some servers reply where they refuse, some where they would have called.
+        true => error != 0,
+        // Where it was called, it has failed by itself.
+        false => reply.is_null(),
+    };
+    if !reply.is_null() {
+        let free = api!(RedisModule_FreeCallReply);
+        // SAFETY: this is its last use.
+        unsafe { free(reply) };
     }
-    let free = api!(RedisModule_FreeCallReply);
-    // SAFETY: this is its last use.
-    unsafe { free(reply) };
-    Permit::Given
+    match (is_refused, error) {
+        (false, _) => Permit::Given,
+        (true, libc::EPERM) => Permit::Elsewhere,
+        (true, _) => Permit::NotNow,
+    }
 }
 
 /// Whether this server is a master, as it last said. A command asks for this on its hot path, where the

@@ -1,6 +1,6 @@
 //! Serves the lines: whoever is first gets the lock as soon as it is free.
 
-use super::circles::refuse_circles_of;
+use super::circles;
 use super::clock;
 use super::grace;
 use super::open::{read_lock, with_lock, Lock};
@@ -13,7 +13,7 @@ use super::tell::{answer, busy, Answer};
 use super::timer::{self, RETRY};
 use super::user;
 use crate::lock::{release, Deadline, Millis, Now, Release, Token, View};
-use crate::queue::{hand_over, turned, Place, Tick, Turned, Waiter, WaiterId};
+use crate::queue::{hand_over, turned, Holding, Place, Tick, Turned, Waiter, WaiterId};
 use redis_module::raw::RedisModuleCtx;
 use std::rc::Rc;
 
@@ -36,7 +36,11 @@ pub fn pass_on(lock: &Lock, from: Option<Str>) -> bool {
         let free = View::Free { lapsed: false };
         if grant(lock, from, owner, place, &waits, free, now) {
             STATE.with(|state| state.counters.handed_over += 1);
-            refuse_circles_of(lock.ctx, owner);
+            let holding = Holding {
+                owner: owner.clone(),
+                client: None, // bound when the client is told, which does not wait then
+            };
+            circles::refuse_circles(lock.ctx, place, holding);
             timer::set(lock.ctx);
             return true;
         }
@@ -92,8 +96,8 @@ fn grant(
     now: Now,
 ) -> bool {
     let (hold, answers) = STATE.with(|state| {
-        let longest = state.settings.longest_ttl();
-        hand_over(waits, view, longest, now, &mut state.tokens)
+        let limits = state.settings.limits();
+        hand_over(waits, view, now, &limits, &mut state.tokens)
     });
     let tick = clock::tick();
     for ((_, waiter), (_, outcome)) in waits.iter().zip(&answers) {
@@ -106,7 +110,7 @@ fn grant(
         lock.hand_on(from, OwnedStr::new(owner).lend(), &hold);
         STATE.with(|state| state.waiting.lines.set_lease(place, Some(hold.deadline)));
     }
-    for (id, outcome) in answers {
+    for ((_, waiter), (id, outcome)) in waits.iter().zip(answers) {
         let told = match outcome {
             Ok(grant) => {
                 if let Some(token) = grant.token() {
@@ -114,8 +118,7 @@ fn grant(
                         let pending = &mut state.waiting.pending;
                         pending.granted(id, place.clone(), token, grant.holds);
                     });
-                    let mut claims = waits.iter().filter(|(wait, _)| *wait == id);
-                    if let Some(claim) = claims.find_map(|(_, waiter)| waiter.session.clone()) {
+                    if let Some(claim) = waiter.session.clone() {
                         sessions::ask(lock.ctx, place, owner, &grant, claim);
                     }
                 }
@@ -150,6 +153,8 @@ pub fn settle(lock: &Lock) -> bool {
     match lock.view(owner_name.lend(), now) {
         Ok(View::Theirs(deadline)) => {
             STATE.with(|state| state.waiting.lines.set_lease(&place, Some(deadline)));
+            // By others' commands it may be another's now.
+            circles::refuse_circles_of(lock, &place);
             false
         }
         Ok(View::Free { lapsed }) => {
@@ -169,7 +174,9 @@ pub fn settle(lock: &Lock) -> bool {
         // It took the lock elsewhere, by Redisson's script: its waits are reentries.
         Ok(view @ View::Mine(_)) => {
             let waits = take_first(lock.ctx, db, name).unwrap_or_default();
-            !waits.is_empty() && grant(lock, None, &owner, &place, &waits, view, now)
+            let granted = !waits.is_empty() && grant(lock, None, &owner, &place, &waits, view, now);
+            circles::refuse_circles_of(lock, &place);
+            granted
         }
         Err(refusal) => {
             let lease = STATE.with(|state| state.waiting.lines.lease(&place));
@@ -194,6 +201,7 @@ pub fn settle(lock: &Lock) -> bool {
 /// told of, and waits whose time is up.
 pub fn work(ctx: *mut RedisModuleCtx) {
     let tick = clock::tick();
+    circles::begin();
     grace::look(ctx);
     grace::note_end();
     slots::look(ctx, tick);
@@ -299,7 +307,7 @@ fn undo_one(lock: &Lock, token: Token) {
 /// How long the lock is still held, whoever holds it.
 pub fn time_left(ctx: *mut RedisModuleCtx, place: &Place) -> Millis {
     let now = clock::now();
-    let left = |lock: &Lock| lock.key.deadline().map(|end: Deadline| end.left(now));
+    let left = |lock: &Lock| lock.key.deadline().map(|end: Deadline| end.wait(now));
     read_lock(ctx, place, left).unwrap_or(Millis(0))
 }
 

@@ -1,6 +1,7 @@
 //! Keeps the holds that are bound to connections: renews them, frees them when the connection closes,
 //! and closes the connection when the lock is lost.
 
+use super::circles;
 use super::clock;
 use super::closing::{close_soon, is_connected};
 use super::events;
@@ -16,8 +17,8 @@ use super::user;
 use super::wait::client_id;
 use crate::command::Error;
 use crate::escape::Escaped;
-use crate::lock::{Change, Grant, Millis, Update};
-use crate::queue::{Place, Tick};
+use crate::lock::{extend, set_ttl, Change, Deadline, Grant, Millis, Now, Update};
+use crate::queue::{Holding, Place, Tick};
 use crate::session::{compare, Claim, Found, Session};
 use crate::settings::SessionLoss;
 use redis_module::raw::{self, RedisModuleCtx};
@@ -60,9 +61,10 @@ pub fn bind(ctx: *mut RedisModuleCtx, place: &Place, owner: &[u8], grant: &Grant
 pub fn ask(ctx: *mut RedisModuleCtx, place: &Place, owner: &Rc<[u8]>, grant: &Grant, claim: Claim) {
     let Some(fence) = grant.fence else { return };
     events::watch_keys(ctx, events::CHANGES);
+    let lease_end = Tick(clock::tick().0.saturating_add(grant.ttl.0));
     let lost = STATE.with(|state| {
         let sessions = &mut state.sessions;
-        sessions.ask(place, owner, fence, grant.holds, claim)
+        sessions.ask(place, owner, fence, grant.holds, claim, lease_end)
     });
     if let Some(lost) = lost {
         tell_of_loss(ctx, place, &lost);
@@ -83,6 +85,15 @@ pub fn follow(lock: &Lock, change: &Change) {
         return;
     }
     let (db, name) = (lock.db(), lock.name.bytes());
+    if let Change::Take { deadline, .. }
+    | Change::Update(Update {
+        deadline: Some(deadline),
+        ..
+    }) = change
+    {
+        let end = tick_of(*deadline);
+        STATE.with(|state| state.sessions.set_lease(db, name, end));
+    }
     let ended = STATE.with(|state| state.sessions.any_ended())
         && STATE.with(|state| state.sessions.has_ended(&lock.place()));
     let lost = STATE.with(|state| {
@@ -115,6 +126,12 @@ pub fn follow(lock: &Lock, change: &Change) {
     }
 }
 
+/// When a deadline will have passed, by the clock that never steps.
+fn tick_of(deadline: Deadline) -> Tick {
+    let wait = deadline.wait(clock::now());
+    Tick(clock::tick().0.saturating_add(wait.0))
+}
+
 /// Looks at a lock that has a session, if it has one. True where its lease had run out and was
 /// written again.
 pub fn keep(lock: &Lock) -> bool {
@@ -129,8 +146,8 @@ pub fn keep(lock: &Lock) -> bool {
     };
     let ended = STATE.with(|state| state.sessions.has_ended(&place));
     match (found(lock, &session), session.bound()) {
-        (Found::Held(holds), _) => {
-            STATE.with(|state| state.sessions.seen(db, name, holds));
+        (Found::Held(hold), _) => {
+            STATE.with(|state| state.sessions.seen(db, name, hold.holds));
             false
         }
         (Found::Lapsed, _) if grace::left().is_some_and(|grace| grace.complete) => false,
@@ -141,11 +158,15 @@ pub fn keep(lock: &Lock) -> bool {
         }
         (Found::Lapsed, Some(claim)) if !ended => {
             let may_go_on = may_renew(claim, &place, &session.owner);
-            match may_go_on {
-                true => restore(lock, &session, claim),
-                false => lose(lock.ctx, &place),
+            match lease_again(&session, claim, clock::now()) {
+                Some(deadline) if may_go_on => {
+                    restore(lock, &session, deadline);
+                    return true;
+                }
+                Some(_) => lose(lock.ctx, &place),
+                None => lose_for_good(lock.ctx, &place),
             }
-            may_go_on
+            false
         }
         // Its connection has closed, or its client was not told yet: nobody goes on with it.
         (Found::Lapsed, _) => {
@@ -167,10 +188,15 @@ fn found(lock: &Lock, session: &Session) -> Found {
     compare(session, lock.view(owner.lend(), clock::now()))
 }
 
+/// The lease that a session may have whose lease is over; none where its hold may last no longer.
+fn lease_again(session: &Session, claim: &Claim, now: Now) -> Option<Deadline> {
+    let limits = STATE.with(|state| state.settings.limits());
+    let deadline = limits.deadline(claim.ttl, session.fence.start, None, now);
+    (!deadline.has_passed(now)).then_some(deadline)
+}
+
 /// Writes a lease again that ran out while its connection was open: same token, same count.
-fn restore(lock: &Lock, session: &Session, claim: &Claim) {
-    let longest = STATE.with(|state| state.settings.longest_ttl());
-    let deadline = clock::now().plus(claim.ttl.min(longest));
+fn restore(lock: &Lock, session: &Session, deadline: Deadline) {
     let change = Change::Take {
         lapsed: !matches!(lock.key.kind(), Kind::Empty),
         holds: session.holds,
@@ -178,16 +204,23 @@ fn restore(lock: &Lock, session: &Session, claim: &Claim) {
         deadline,
     };
     lock.apply(OwnedStr::new(&session.owner).lend(), &change);
-    begin_anew(&lock.place(), Some(deadline));
+    let place = lock.place();
+    begin_anew(&place, deadline);
+    STATE.with(|state| state.counters.sessions_renewed += 1);
+    // Those who began to wait meanwhile saw a lock that nobody held.
+    let holding = Holding {
+        owner: session.owner.clone(),
+        client: session.bound().map(|claim| claim.client),
+    };
+    circles::refuse_circles(lock.ctx, &place, holding);
 }
 
 /// A lease begins anew: takes note of it, also where someone waits for its end.
-fn begin_anew(place: &Place, deadline: Option<crate::lock::Deadline>) {
+fn begin_anew(place: &Place, deadline: Deadline) {
     let tick = clock::tick();
     STATE.with(|state| {
         state.sessions.renewed(place, tick);
-        state.waiting.lines.set_lease(place, deadline);
-        state.counters.sessions_renewed += 1;
+        state.waiting.lines.set_lease(place, Some(deadline));
     });
 }
 
@@ -241,8 +274,14 @@ fn retry_later(tick: Tick) {
 /// replicas, say, and may have been replaced. Their holders could not know it but by the end of
 /// their connections.
 pub fn lose_overdue(ctx: *mut RedisModuleCtx, tick: Tick) {
+    let now = clock::now();
     for place in STATE.with(|state| state.sessions.overdue(tick)) {
-        lose(ctx, &place);
+        let session = STATE.with(|state| state.sessions.get(place.db, &place.name).cloned());
+        let claim = session.as_ref().and_then(|s| Some((s, s.bound()?)));
+        match claim.map(|(session, claim)| lease_again(session, claim, now)) {
+            Some(None) => lose_for_good(ctx, &place),
+            _ => lose(ctx, &place),
+        }
     }
 }
 
@@ -275,24 +314,16 @@ fn end(lock: &Lock) {
         state.counters.sessions_ended += 1;
     });
     let owner = OwnedStr::new(&session.owner);
-    match (
-        found,
-        claim
-            .linger
-            .min(STATE.with(|state| state.settings.longest_ttl())),
-    ) {
+    match (found, claim.linger) {
         (Found::Held(_), Millis(0)) => lock.apply(owner.lend(), &Change::Free),
-        (Found::Held(_), linger) => {
+        (Found::Held(hold), linger) => {
             let now = clock::now();
-            let held = lock.key.deadline().map_or(linger, |end| end.left(now));
             let held_back = grace::left().is_some_and(|grace| grace.held_back.0 > 0);
-            let linger = if held_back { linger.min(held) } else { linger };
-            let deadline = Some(now.plus(linger));
-            let update = Update {
-                deadline,
-                ..Update::default()
-            };
+            let left = hold.deadline.left(now);
+            let linger = if held_back { linger.min(left) } else { linger };
+            let update = set_ttl(&hold, linger, now, &STATE.with(|s| s.settings.limits()));
             lock.apply(owner.lend(), &Change::Update(update));
+            let deadline = Some(update.deadline.unwrap_or(hold.deadline));
             STATE.with(|state| state.waiting.lines.set_lease(&place, deadline));
         }
         _ => drop(super::serve::settle(lock)),
@@ -310,29 +341,41 @@ fn renew(lock: &Lock) {
     let session = STATE.with(|state| state.sessions.get(place.db, &place.name).cloned());
     let Some(session) = session else { return };
     let Some(claim) = session.bound() else { return };
-    if !matches!(found(lock, &session), Found::Held(_)) {
+    let Found::Held(hold) = found(lock, &session) else {
         keep(lock);
         return;
-    }
+    };
     if !may_renew(claim, &place, &session.owner) {
         return lose(lock.ctx, &place);
     }
-    // The bound may have become shorter since.
-    let longest = STATE.with(|state| state.settings.longest_ttl());
-    let deadline = Some(clock::now().plus(claim.ttl.min(longest)));
-    let update = Update {
-        deadline,
-        ..Update::default()
-    };
+    let limits = STATE.with(|state| state.settings.limits());
+    let update = extend(&hold, claim.ttl, clock::now(), &limits);
     let owner = OwnedStr::new(&session.owner);
     lock.apply(owner.lend(), &Change::Update(update));
-    begin_anew(&place, deadline);
+    match update.deadline {
+        Some(_) => STATE.with(|state| state.counters.sessions_renewed += 1),
+        // The clocks may have come apart, where it may not be extended and is due at its end.
+        None => {
+            let end = tick_of(hold.deadline);
+            STATE.with(|state| state.sessions.set_lease(place.db, &place.name, end));
+        }
+    }
+    begin_anew(&place, update.deadline.unwrap_or(hold.deadline));
 }
 
 /// Ends the session of a lock that its holder has lost, if there is one.
 pub fn lose(ctx: *mut RedisModuleCtx, place: &Place) {
     if let Some(lost) = STATE.with(|state| state.sessions.end(place.db, &place.name)) {
         tell_of_loss(ctx, place, &lost);
+    }
+}
+
+/// Ends the session of a lock that has been held for as long as it may be (`lock.max-hold`). Its
+/// connection is closed whatever `lock.session-loss` says: who holds on to it may well hang.
+fn lose_for_good(ctx: *mut RedisModuleCtx, place: &Place) {
+    if let Some(lost) = STATE.with(|state| state.sessions.end(place.db, &place.name)) {
+        log_loss(ctx, place, &lost, ", which it has held for lock.max-hold");
+        lost.clients().for_each(|client| close_soon(ctx, client));
     }
 }
 
@@ -345,18 +388,19 @@ pub fn lose_all(ctx: *mut RedisModuleCtx) {
 
 /// The holder learns that it has lost the lock by the end of its connection.
 fn tell_of_loss(ctx: *mut RedisModuleCtx, place: &Place, lost: &Session) {
-    let close = STATE.with(|state| {
-        state.counters.sessions_lost += 1;
-        state.settings.session_loss == SessionLoss::Close
-    });
+    log_loss(ctx, place, lost, "");
+    if STATE.with(|state| state.settings.session_loss == SessionLoss::Close) {
+        lost.clients().for_each(|client| close_soon(ctx, client));
+    }
+}
+
+/// Counts and logs that a holder has lost its lock, and why where that is known.
+fn log_loss(ctx: *mut RedisModuleCtx, place: &Place, lost: &Session, why: &str) {
+    STATE.with(|state| state.counters.sessions_lost += 1);
     let (owner, lock) = (Escaped(&lost.owner), Escaped(&place.name));
     let text = format!(
-        "session lost: {owner} no longer holds {lock} (db {})",
+        "session lost: {owner} no longer holds {lock} (db {}){why}",
         place.db
     );
     log::warning(ctx, &text);
-    if !close {
-        return;
-    }
-    lost.clients().for_each(|client| close_soon(ctx, client));
 }

@@ -1,5 +1,6 @@
 //! What the module remembers between two calls.
 
+use super::circles::Effort;
 use super::gil::Gil;
 use super::string::{OwnedStr, Str};
 use super::turn::Turn;
@@ -29,6 +30,8 @@ pub struct State {
     pub times: Option<Times>,
     /// Who waits.
     pub waiting: Waiting,
+    /// What the present command may still do about circles of waits.
+    pub effort: Effort,
     /// The turns of the server's event loop.
     pub turn: Turn,
     /// Whether no free lock is granted for now.
@@ -56,6 +59,7 @@ pub static STATE: Gil<State> = Gil::new(State {
     words: None,
     times: None,
     waiting: Waiting::new(),
+    effort: Effort::full(),
     turn: Turn::new(),
     grace: Grace::new(),
     sessions: Sessions::new(),

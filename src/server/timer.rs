@@ -100,7 +100,7 @@ fn set_for_next(ctx: *mut RedisModuleCtx, may_be_at_once: bool) {
         let lease = waiting
             .lines
             .next_lease()
-            .map(|(end, _)| Tick(tick.0 + end.left(now).0));
+            .map(|(end, _)| Tick(tick.0 + end.wait(now).0));
         let work =
             !waiting.touched.is_empty() || waiting.pending.has_undo() || state.sessions.any_ended();
         let grace = state.grace.left(tick, state.settings.grace_period);

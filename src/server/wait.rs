@@ -102,14 +102,15 @@ pub fn wait_in_line(
         return Err(Error::TooManyWaiters(most));
     }
     let owner: Rc<[u8]> = owner.into();
-    refuse_circle(ctx, &owner, &place)?;
+    let client = client_id(ctx);
+    refuse_circle(ctx, &owner, client, &place)?;
     events::watch_keys(ctx, events::FREES);
     let since = clock::tick();
-    let client = client_id(ctx);
     let user = user_of(ctx, client);
     let waiter = Waiter {
         owner,
         place: place.clone(),
+        client,
         request,
         session: session.map(|session| session.of(client, user.clone())),
         since,

@@ -36,7 +36,14 @@ impl Lock<'_> {
                 holds,
                 fence,
                 deadline,
-            }) => self.hold(None, owner, (*holds, *fence), *deadline),
+                shortened,
+            }) => {
+                self.hold(None, owner, (*holds, *fence), *deadline);
+                // Who sleeps until the end that it was told has to ask again.
+                if *shortened {
+                    self.tell();
+                }
+            }
             Change::Free | Change::Force => {
                 if serve::pass_on(self, Some(owner)) {
                     return;
@@ -178,7 +185,7 @@ impl Lock<'_> {
         OURS.store(false, Relaxed);
     }
 
-    /// Tells those who listen that the lock is free, as Redisson does. In cluster mode the bus
+    /// Tells those who listen to ask for the lock again, as Redisson does where it is free. In cluster mode the bus
     /// carries the message to replicas too; otherwise they get it as a command, which the AOF
     /// leaves out.
     fn tell(&self) {

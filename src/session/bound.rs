@@ -34,8 +34,8 @@ pub struct Session {
     /// Those who were granted the lock after a wait and were not told so yet.
     asked: Vec<Claim>,
     renew_at: Option<Tick>,
-    /// When the lease ends that was begun last.
-    lease_end: Option<Tick>,
+    /// When the lease ends.
+    lease_end: Tick,
 }
 
 impl Session {
@@ -100,8 +100,8 @@ impl Sessions {
         self.sessions.get_mut(&db)?.get_mut(name)
     }
 
-    /// A client is granted a hold that shall be bound to it, and will be told so. Returns another
-    /// hold's session that stood here: its holder has lost the lock.
+    /// A client is granted a hold that shall be bound to it, and will be told so. Its lease ends at
+    /// `lease_end`. Returns another hold's session that stood here: its holder has lost the lock.
     pub fn ask(
         &mut self,
         place: &Place,
@@ -109,6 +109,7 @@ impl Sessions {
         fence: Fence,
         holds: u32,
         claim: Claim,
+        lease_end: Tick,
     ) -> Option<Session> {
         let lost = self.replace(place.db, &place.name, fence.token);
         let sessions = self.sessions.entry(place.db).or_default();
@@ -122,10 +123,11 @@ impl Sessions {
                 bound: None,
                 asked: Vec::new(),
                 renew_at: None,
-                lease_end: None,
+                lease_end,
             }
         });
         session.holds = holds;
+        session.lease_end = lease_end;
         session.asked.push(claim);
         lost
     }
@@ -187,14 +189,23 @@ impl Sessions {
         }
     }
 
-    /// A lease begins anew now; the next renewal is due a third of its ttl later.
+    /// The lease of a lock is written: it ends then.
+    pub fn set_lease(&mut self, db: i32, name: &[u8], end: Tick) {
+        if let Some(session) = self.get_mut(db, name) {
+            session.lease_end = end;
+        }
+    }
+
+    /// A lease begins anew now. The next renewal is due a third of its ttl later, or at the end of
+    /// the lease where that comes first: where the hold may not last any longer.
     pub fn renewed(&mut self, place: &Place, now: Tick) {
         let Some(session) = self.get_mut(place.db, &place.name) else {
             return;
         };
-        let ttl = session.bound.as_ref().map(|bound| bound.ttl.0);
-        let next = ttl.map(|ttl| Tick(now.0.saturating_add(ttl / RENEWED_AFTER)));
-        session.lease_end = ttl.map(|ttl| Tick(now.0.saturating_add(ttl)));
+        let next = session.bound.as_ref().map(|bound| {
+            let third = now.0.saturating_add(bound.ttl.0 / RENEWED_AFTER);
+            Tick(third).min(session.lease_end)
+        });
         let before = std::mem::replace(&mut session.renew_at, next);
         if let Some(before) = before {
             self.due.remove(&(before, place.clone()));
@@ -218,9 +229,7 @@ impl Sessions {
         let due = self.due.iter().take_while(|(at, _)| *at <= now);
         let ended = |place: &Place| {
             let session = self.get(place.db, &place.name);
-            session
-                .and_then(|s| s.lease_end)
-                .is_some_and(|end| end <= now)
+            session.is_some_and(|session| session.lease_end <= now)
         };
         due.filter(|(_, place)| ended(place))
             .map(|(_, place)| place.clone())

@@ -1,13 +1,13 @@
 //! What has become of a session's hold.
 
 use super::Session;
-use crate::lock::View;
+use crate::lock::{Hold, View};
 
 /// What the data says of a session's hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
-    /// It is there, held so often.
-    Held(u32),
+    /// It is there.
+    Held(Hold),
     /// Its lease ran out: the server was stopped or paused, or the clock stepped.
     Lapsed,
     /// It was deleted, or is another's, or is no lock any more.
@@ -17,9 +17,7 @@ pub enum Found {
 /// Compares a session with the lock as its owner sees it.
 pub fn compare<E>(session: &Session, view: Result<View, E>) -> Found {
     match view {
-        Ok(View::Mine(hold)) if hold.token() == Some(session.fence.token) => {
-            Found::Held(hold.holds)
-        }
+        Ok(View::Mine(hold)) if hold.token() == Some(session.fence.token) => Found::Held(hold),
         Ok(View::Free { .. }) if !session.changed => Found::Lapsed,
         _ => Found::Lost,
     }

@@ -1,7 +1,7 @@
 //! Locks beside everything else that a server does: databases, protocols, and commands of its own
 //! that move, copy and delete keys.
 
-use crate::support::{eventually, show, version, Client, Server};
+use crate::support::{eventually, show, Client, Server};
 use redis::Value;
 
 /// The replies to lines that are sent in one go.
@@ -99,13 +99,9 @@ fn info_of_a_lock_is_a_list_in_resp2_and_a_map_in_resp3() {
 
     let mut client = server.client3();
     let told = client.run("LOCK.INFO orders");
-    if version() >= (7, 0) {
-        let map = format!("{{owner: me, holds: 2, token: {token}, ttl: ");
-        assert!(told.starts_with(&map), "{told}");
-        assert!(matches!(client.ask("LOCK.INFO orders"), Value::Map(map) if map.len() == pairs));
-    } else {
-        assert!(told.starts_with(&list), "{told}");
-    }
+    let map = format!("{{owner: me, holds: 2, token: {token}, ttl: ");
+    assert!(told.starts_with(&map), "{told}");
+    assert!(matches!(client.ask("LOCK.INFO orders"), Value::Map(map) if map.len() == pairs));
     assert_eq!(client.ask("LOCK.INFO free"), Value::Nil);
 }
 

@@ -138,12 +138,10 @@ fn where_nobody_can_be_made_to_wait_the_answer_comes_at_once() {
     busy(&client.run("EXEC"));
     let script = b"return redis.call('LOCK.ACQUIRE', KEYS[1], 'you', 'WAIT', '0')";
     busy(&client.say(&[b"EVAL", script, b"1", b"orders"]));
-    if client.has("FUNCTION") {
-        let library = b"#!lua name=l\nredis.register_function('take', function(keys) \
-            return redis.call('LOCK.ACQUIRE', keys[1], 'you', 'WAIT', '0') end)";
-        client.say(&[b"FUNCTION", b"LOAD", library]);
-        busy(&client.run("FCALL take 1 orders"));
-    }
+    let library = b"#!lua name=l\nredis.register_function('take', function(keys) \
+        return redis.call('LOCK.ACQUIRE', keys[1], 'you', 'WAIT', '0') end)";
+    client.say(&[b"FUNCTION", b"LOAD", library]);
+    busy(&client.run("FCALL take 1 orders"));
     assert_eq!(client.counter("waits_started"), 0);
     // And where the lock is free, WAIT changes nothing.
     client.run("LOCK.RELEASE orders me");

@@ -113,13 +113,10 @@ fn command_info(client: &mut Client, name: &str) -> Vec<Value> {
     parts(&parts(&reply)[0]).to_vec()
 }
 
-/// What COMMAND DOCS says of a command, where the server has it.
-fn docs(client: &mut Client, name: &str) -> Option<BTreeMap<String, Value>> {
+/// What COMMAND DOCS says of a command.
+fn docs(client: &mut Client, name: &str) -> BTreeMap<String, Value> {
     let reply = client.ask(&format!("COMMAND DOCS {name}"));
-    match reply {
-        Value::ServerError(_) => None,
-        reply => Some(map(&parts(&reply)[1])),
-    }
+    map(&parts(&reply)[1])
 }
 
 /// Whether the server has ACL categories of modules' own.
@@ -131,17 +128,12 @@ fn has_categories(client: &mut Client) -> bool {
 fn command_info_tells_the_flags_and_where_the_key_is() {
     let server = Server::start();
     let mut client = server.client();
-    let knows = docs(&mut client, "lock.acquire").is_some();
     for wanted in WANTED {
         let info = command_info(&mut client, wanted.name);
         assert_eq!(show(&info[0]), wanted.name);
         let mut flags = words(&info[2]);
-        flags.remove("module"); // 7.0 and newer tell where it comes from
-        let mut told = set(wanted.flags);
-        if !knows {
-            told.remove("blocking"); // 6.2 does not know it
-        }
-        assert_eq!(flags, told, "{}", wanted.name);
+        flags.remove("module"); // Where it comes from.
+        assert_eq!(flags, set(wanted.flags), "{}", wanted.name);
         let positions: Vec<String> = info[3..6].iter().map(show).collect();
         let position = if wanted.has_key() { "1" } else { "0" };
         assert_eq!(positions, [position; 3], "{}", wanted.name);
@@ -149,14 +141,12 @@ fn command_info_tells_the_flags_and_where_the_key_is() {
 }
 
 #[test]
-fn command_info_tells_the_arity_where_the_server_knows_it() {
+fn command_info_tells_the_arity() {
     let server = Server::start();
     let mut client = server.client();
-    let knows = docs(&mut client, "lock.acquire").is_some();
     for wanted in WANTED {
         let info = command_info(&mut client, wanted.name);
-        let arity = if knows { wanted.arity } else { -1 };
-        assert_eq!(show(&info[1]), arity.to_string(), "{}", wanted.name);
+        assert_eq!(show(&info[1]), wanted.arity.to_string(), "{}", wanted.name);
     }
 }
 
@@ -183,9 +173,6 @@ fn too_few_arguments_are_told_as_the_server_tells_it() {
 fn the_key_specification_tells_what_is_done_to_the_key() {
     let server = Server::start();
     let mut client = server.client();
-    if docs(&mut client, "lock.acquire").is_none() {
-        return skip("the server has no key specifications");
-    }
     for wanted in WANTED {
         let info = command_info(&mut client, wanted.name);
         let specs = parts(&info[8]);
@@ -239,9 +226,7 @@ fn command_docs_explain_each_command_and_its_arguments() {
     let server = Server::start();
     let mut client = server.client();
     for wanted in WANTED {
-        let Some(docs) = docs(&mut client, wanted.name) else {
-            return skip("the server has no COMMAND DOCS");
-        };
+        let docs = docs(&mut client, wanted.name);
         assert!(show(&docs["summary"]).len() > 20, "{}", wanted.name);
         assert_eq!(show(&docs["since"]), "0.1.0");
         let complexity = show(&docs["complexity"]);
@@ -282,9 +267,6 @@ fn the_server_lists_exactly_these_commands_of_the_module() {
     let server = Server::start();
     let mut client = server.client();
     let reply = client.ask("COMMAND LIST FILTERBY MODULE lock");
-    if matches!(reply, Value::ServerError(_)) {
-        return skip("the server has no COMMAND LIST");
-    }
     assert_eq!(words(&reply), set(&WANTED.map(|wanted| wanted.name)));
 }
 

@@ -1,29 +1,14 @@
-//! The programs of `examples/`: each is run as its reader would run it, and the README shows their
-//! lines. Their libraries come from their own package managers, into the target folder.
+//! The programs of `examples/`: each is run as its reader would run it, and the README shows the
+//! lines of one. Their libraries come from their own package managers, into the target folder.
 //!
 //! A language that this machine lacks is skipped, or a failure with `LOCK_TEST_EXAMPLES=require`.
 
+use crate::support::toolchain::{build, command, copy, execute, fetch, fetch_once, need, Missing};
 use crate::support::{skip, Server};
 use std::env;
 use std::fs;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
-
-/// How long a package manager, a compiler or an example may take.
-const PATIENCE: Duration = Duration::from_secs(300);
-
-/// The files of which the README shows the lines between the marks.
-const SOURCES: [&str; 5] = [
-    "python/lock.py",
-    "node/lock.mjs",
-    "go/main.go",
-    "java/src/main/java/LockExample.java",
-    "rust/src/main.rs",
-];
+use std::path::Path;
+use std::process::Command;
 
 #[test]
 fn the_python_example_takes_and_releases_the_lock() {
@@ -92,27 +77,19 @@ fn the_rust_example_takes_and_releases_the_lock() {
 }
 
 #[test]
-fn the_readme_shows_the_examples_as_they_are() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = fs::read_to_string(root.join("README.md")).unwrap();
-    let blocks = fenced_blocks(&readme);
-    for source in SOURCES {
-        let text = fs::read_to_string(root.join("examples").join(source)).unwrap();
-        let lines = marked_lines(&text);
-        assert!(lines.len() > 1, "examples/{source} has no marked lines");
-        let shown = blocks
-            .iter()
-            .any(|block| block.windows(lines.len()).any(|window| window == lines));
-        assert!(
-            shown,
-            "no fenced block of README.md shows the marked lines of examples/{source}:\n{}",
-            lines.join("\n")
-        );
-    }
+fn the_readme_shows_the_python_example_as_it_is() {
+    let read = |path| fs::read_to_string(root().join(path)).unwrap();
+    let (readme, example) = (read("README.md"), read("examples/python/lock.py"));
+    let marked = example.split_once("# lock:begin\n").unwrap().1;
+    let marked = marked.split_once("# lock:end\n").unwrap().0;
+    assert!(marked.lines().count() > 1, "no marked lines");
+    let block = format!("```python\n{marked}```\n");
+    assert!(readme.contains(&block), "README.md does not show\n{block}");
 }
 
-/// What this machine lacks to run an example.
-struct Missing(String);
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
 
 /// Runs an example against a free lock and against a busy one. `prepare` is given a copy of the
 /// example's folder, brings its libraries there, and returns the program.
@@ -120,18 +97,14 @@ fn check(language: &str, prepare: impl FnOnce(&Path) -> Result<Command, Missing>
     if env::var_os("LOCK_TEST_SERVER").is_some() {
         return skip("an example tests a client, which one server is enough for");
     }
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let sources = root().join("examples");
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let folder = target.join("examples").join(language);
     copy(&sources.join(language), &folder);
 
     match prepare(&folder) {
         Ok(program) => takes_and_releases_the_lock(program),
-        Err(Missing(what)) => {
-            let required = env::var_os("LOCK_TEST_EXAMPLES").is_some_and(|v| v == "require");
-            assert!(!required, "the {language} example cannot be run: {what}");
-            skip(what.trim().lines().last().unwrap_or(&what));
-        }
+        Err(missing) => missing.skip(&format!("the {language} example")),
     }
 }
 
@@ -166,135 +139,4 @@ fn takes_and_releases_the_lock(mut program: Command) {
         taken[2]
     ));
     assert_eq!(asserted, "OK");
-}
-
-/// A tool that must be there.
-fn need(folder: &Path, line: &str) -> Result<(), Missing> {
-    let tool = line.split_whitespace().next().unwrap();
-    execute(&mut command(folder, line))
-        .map(drop)
-        .map_err(|log| Missing(format!("{tool} is missing: {log}")))
-}
-
-/// Brings libraries; where that fails, this machine lacks them.
-fn fetch(folder: &Path, line: &str) -> Result<(), Missing> {
-    execute(&mut command(folder, line))
-        .map(drop)
-        .map_err(|log| Missing(format!("{line}: {log}")))
-}
-
-/// Brings libraries unless they are those that this file lists already.
-fn fetch_once(folder: &Path, list: &str, line: &str) -> Result<(), Missing> {
-    let (wanted, fetched) = (folder.join(list), folder.join("fetched"));
-    let wanted = fs::read(wanted).unwrap();
-    if fs::read(&fetched).is_ok_and(|fetched| fetched == wanted) {
-        return Ok(());
-    }
-    fetch(folder, line)?;
-    fs::write(fetched, wanted).unwrap();
-    Ok(())
-}
-
-/// Builds, which must succeed.
-fn build(folder: &Path, line: &str) {
-    execute(&mut command(folder, line)).unwrap_or_else(|log| panic!("{line}: {log}"));
-}
-
-/// A command in a folder, of words without spaces in them.
-fn command(folder: &Path, line: &str) -> Command {
-    let mut words = line.split_whitespace();
-    let mut command = Command::new(words.next().unwrap());
-    command.args(words).current_dir(folder).stdin(Stdio::null());
-    command
-}
-
-/// Runs a command to its end, and returns what it printed, or what it said of its failure.
-fn execute(command: &mut Command) -> Result<String, String> {
-    let mut child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| error.to_string())?;
-    let printed = read(child.stdout.take().unwrap());
-    let complained = read(child.stderr.take().unwrap());
-    let (Ok(printed), Ok(complained)) = (
-        printed.recv_timeout(PATIENCE),
-        complained.recv_timeout(PATIENCE),
-    ) else {
-        child.kill().unwrap();
-        child.wait().unwrap();
-        return Err(format!("it took longer than {PATIENCE:?}"));
-    };
-    if child.wait().unwrap().success() {
-        Ok(printed)
-    } else {
-        Err(format!("{printed}\n{complained}"))
-    }
-}
-
-/// Reads a pipe to its end, on a thread of its own so that two can be read.
-fn read(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = pipe.read_to_end(&mut bytes);
-        // Debian's Maven resets the colours of a terminal that is none.
-        let text = String::from_utf8_lossy(&bytes).replace("\x1b[0m", "");
-        let _ = sender.send(text.trim().to_owned());
-    });
-    receiver
-}
-
-/// Copies a folder, but for what a reader's own runs have left in it. A file that has not changed
-/// is not written again, so that nothing is built twice.
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    let entries = fs::read_dir(from).unwrap();
-    for from in entries.map(|entry| entry.unwrap().path()) {
-        let name = from.file_name().unwrap();
-        let to: PathBuf = to.join(name);
-        if ["node_modules", "target", "__pycache__"].contains(&name.to_str().unwrap()) {
-            continue;
-        }
-        if from.is_dir() {
-            copy(&from, &to);
-            continue;
-        }
-        let bytes = fs::read(from).unwrap();
-        if !fs::read(&to).is_ok_and(|there| there == bytes) {
-            fs::write(to, bytes).unwrap();
-        }
-    }
-}
-
-/// The lines between the marks, without the indent that they have in common.
-fn marked_lines(text: &str) -> Vec<&str> {
-    let lines = text
-        .lines()
-        .skip_while(|line| !line.trim_end().ends_with(" lock:begin"))
-        .skip(1)
-        .take_while(|line| !line.trim_end().ends_with(" lock:end"));
-    let mut lines: Vec<&str> = lines.collect();
-    // gofmt wants one before the mark.
-    if lines.last().is_some_and(|line| line.is_empty()) {
-        lines.pop();
-    }
-    let indent = |line: &&str| line.len() - line.trim_start().len();
-    let filled = lines.iter().filter(|line| !line.trim().is_empty());
-    let common = filled.map(indent).min().unwrap_or(0);
-    lines
-        .into_iter()
-        .map(|line| line.get(common..).unwrap_or(""))
-        .collect()
-}
-
-/// The lines of each block between fences.
-fn fenced_blocks(text: &str) -> Vec<Vec<&str>> {
-    let mut blocks = Vec::new();
-    let mut lines = text.lines();
-    while lines.any(|line| line.starts_with("```")) {
-        let block = lines.by_ref().take_while(|line| !line.starts_with("```"));
-        blocks.push(block.collect());
-    }
-    blocks
 }

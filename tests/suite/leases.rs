@@ -1,6 +1,6 @@
 //! Leases and fencing tokens: what happens when time runs out, and that tokens only grow.
 
-use crate::support::{eventually, Client, Server, Setup};
+use crate::support::{eventually, Client, Server, Setup, Waiter};
 
 /// Waits until nobody holds the lock, without asking the module.
 fn wait_for_lapse(client: &mut Client, lock: &str) {
@@ -20,7 +20,7 @@ fn a_lapsed_lock_is_free_for_the_next_and_its_old_owner_is_told_so() {
     ] {
         assert_eq!(client.run(line), "NOTOWNER the lock is free");
     }
-    assert_eq!(client.run("LOCK.RELEASE orders me HOLDS 0"), "0");
+    assert_eq!(client.run("LOCK.RELEASE orders me HOLDS 0"), "-1");
     assert_eq!(client.run("LOCK.INFO orders"), "nil");
     let [acquired, holds, new, _] = client.grant("LOCK.ACQUIRE orders you");
     assert_eq!([acquired, holds], [1, 1]);
@@ -42,7 +42,7 @@ fn a_lapsed_lock_is_taken_at_once_even_where_the_server_expires_nothing_by_itsel
     eventually("the lock is taken over", || {
         let [acquired, _, _, ttl] = client.grant("LOCK.ACQUIRE orders you 60000");
         assert!(
-            acquired == 1 || (1..=200).contains(&ttl),
+            acquired == 1 || (1..=201).contains(&ttl),
             "busy with {ttl} ms left"
         );
         grants += acquired;
@@ -67,6 +67,31 @@ fn a_lease_that_ends_while_a_script_runs_ends_for_the_script_too() {
     let reply = client.say(&[b"EVAL", script.as_bytes(), b"1", b"orders"]);
     assert!(reply.starts_with("[you 1 mode fenced:"), "{reply}");
     assert!(client.int("PTTL orders") > 50_000);
+}
+
+#[test]
+fn a_lease_never_ends_before_its_ttl_has_gone_and_no_holder_is_told_more() {
+    let server = Server::start();
+    let mut client = server.client();
+    let micros = |client: &mut Client| -> i64 {
+        let (s, us): (i64, i64) = redis::from_redis_value(client.ask("TIME")).unwrap();
+        s * 1_000_000 + us
+    };
+    for round in 0..300 {
+        for line in ["LOCK.ACQUIRE orders me 60000", "LOCK.RENEW orders me 50000"] {
+            let ttl = if line.contains("ACQUIRE") {
+                60_000
+            } else {
+                50_000
+            };
+            let before = micros(&mut client);
+            assert_eq!(client.grant(line)[3], ttl);
+            let end = client.deadline("orders").unwrap() * 1000;
+            let lasts = end - before - ttl * 1000;
+            assert!(lasts >= 0, "{line} in round {round}: {lasts} us");
+        }
+        assert_eq!(client.int("LOCK.RELEASE orders me"), 0);
+    }
 }
 
 #[test]
@@ -101,8 +126,22 @@ fn tokens_grow_over_a_restart_with_and_without_the_data() {
     assert!(fresh.client().grant("LOCK.ACQUIRE orders me")[2] > after);
 }
 
-/// A token of a century from now, which only a planted lock or a wild clock can carry.
-const FAR: i64 = 5_000_000_000_000_000;
+/// An hour, a day, in microseconds.
+const HOUR: i64 = 3_600_000_000;
+const DAY: i64 = 24 * HOUR;
+
+/// Whoever may write to a lock can give it any token, and any other lock's next token has to follow
+/// from those that are credible.
+fn plant(client: &mut Client, lock: &str, token: i64) {
+    client.run(&format!("DEL {lock}"));
+    client.run(&format!("HSET {lock} me 1 mode fenced:{token}"));
+    client.run(&format!("PEXPIRE {lock} 600000"));
+}
+
+/// A token so far ahead of the server's clock.
+fn ahead(client: &mut Client, by: i64) -> i64 {
+    client.clock() * 1000 + by
+}
 
 #[test]
 fn tokens_grow_past_that_of_a_lock_which_was_restored() {
@@ -117,21 +156,122 @@ fn tokens_grow_past_that_of_a_lock_which_was_restored() {
     ] {
         let server = Server::start();
         let mut client = server.client();
-        client.run(&format!("HSET orders me 1 mode fenced:{FAR}"));
-        client.run("PEXPIRE orders 60000");
+        let far = ahead(&mut client, HOUR);
+        plant(&mut client, "orders", far);
         let redis::Value::BulkString(dump) = client.ask("DUMP orders") else {
             panic!("no dump")
         };
         client.run("DEL orders");
-        assert!(client.grant("LOCK.ACQUIRE before me")[2] < FAR);
+        assert!(client.grant("LOCK.ACQUIRE before me")[2] < far);
         assert_eq!(client.say(&[b"RESTORE", b"orders", b"60000", &dump]), "OK");
         client.run(look);
         assert_eq!(
             client.grant("LOCK.ACQUIRE after me")[2],
-            FAR + 1,
+            far + 1,
             "after {look}"
         );
     }
+}
+
+/// Every command that reads a lock.
+const LOOKS: [&str; 7] = [
+    "LOCK.INFO orders",
+    "LOCK.ASSERT orders me",
+    "LOCK.ACQUIRE orders me",
+    "LOCK.ACQUIRE orders you",
+    "LOCK.RENEW orders me",
+    "LOCK.RELEASE orders me",
+    "LOCK.RELEASE orders you HOLDS 0",
+];
+
+/// Checks that the next tokens are as near the clock as ever.
+fn assert_not_moved(client: &mut Client, why: &str) {
+    let [acquired, _, token, _] = client.grant("LOCK.ACQUIRE stock me 600000");
+    assert_eq!(acquired, 1, "{why}");
+    assert!(token < ahead(client, HOUR), "{why}: {token}");
+    assert_eq!(client.int("LOCK.RELEASE stock me"), 0);
+}
+
+#[test]
+fn the_largest_token_planted_in_one_lock_leaves_some_for_all_others() {
+    let server = Server::start();
+    let mut client = server.client();
+    let two_days = ahead(&mut client, 2 * DAY + HOUR);
+    for far in [9_007_199_254_740_990, two_days] {
+        for look in LOOKS {
+            plant(&mut client, "orders", far);
+            let reply = client.run(look);
+            assert_eq!(
+                reply, "WRONGTYPE the key holds something that is not a lock",
+                "{look}"
+            );
+            let stored = format!("[me 1 mode fenced:{far}]");
+            assert_eq!(client.run("HGETALL orders"), stored, "{look}");
+            assert_not_moved(&mut client, look);
+        }
+        assert_eq!(client.int("LOCK.FORCERELEASE orders"), 1);
+        assert_eq!(client.int("EXISTS orders"), 0);
+        assert_eq!(client.int("LOCK.FORCERELEASE orders"), 0);
+        assert_not_moved(&mut client, "freed");
+        let [acquired, _, token, _] = client.grant("LOCK.ACQUIRE orders me");
+        assert_eq!(acquired, 1);
+        assert!(token < far);
+    }
+}
+
+#[test]
+fn a_token_of_the_day_after_tomorrow_is_a_lock_and_moves_no_others() {
+    let server = Server::start();
+    let mut client = server.client();
+    for look in LOOKS {
+        let far = ahead(&mut client, DAY + HOUR);
+        plant(&mut client, "orders", far);
+        assert_eq!(client.holder("orders"), format!("me 1 {far}"));
+        let reply = client.run(look);
+        assert!(!reply.starts_with("WRONGTYPE"), "{look}: {reply}");
+        assert_not_moved(&mut client, look);
+    }
+}
+
+#[test]
+fn those_who_wait_get_a_lock_whose_planted_token_an_operator_gets_rid_of() {
+    let server = Server::start();
+    let mut client = server.client();
+    client.grant("LOCK.ACQUIRE orders me 600000");
+    let mut next = Waiter::start(&server, "LOCK.ACQUIRE orders you 600000 WAIT 0");
+    client.run("HSET orders mode fenced:9007199254740990");
+    assert!(client
+        .run("LOCK.RELEASE orders me")
+        .starts_with("WRONGTYPE "));
+    assert_eq!(client.int("LOCK.FORCERELEASE orders"), 1);
+    let [acquired, _, token, _] = next.grant();
+    assert_eq!(acquired, 1);
+    assert!(token < ahead(&mut client, HOUR));
+    assert_eq!(client.holder("orders"), format!("you 1 {token}"));
+}
+
+#[test]
+fn a_replica_reads_its_masters_tokens_by_the_same_rules_and_is_promoted_unharmed() {
+    let master = Server::start();
+    let replica = master.replica(Setup::new());
+    let (mut there, mut here) = (master.client(), replica.client());
+    let largest = 9_007_199_254_740_990;
+    let far = ahead(&mut there, DAY + HOUR);
+    plant(&mut there, "planted", largest);
+    plant(&mut there, "far", far);
+    let hour = ahead(&mut there, HOUR);
+    plant(&mut there, "near", hour);
+    there.run("LOCK.INFO near");
+    let [.., issued, _] = there.grant("LOCK.ACQUIRE orders me 600000");
+    assert_eq!(issued, hour + 1);
+    master.wait_for_replica(&replica);
+    assert!(here.run("LOCK.INFO planted").starts_with("WRONGTYPE "));
+    assert_eq!(here.holder("far"), format!("me 1 {far}"));
+    assert_eq!(here.holder("orders"), format!("me 1 {issued}"));
+    assert_eq!(here.run("REPLICAOF NO ONE"), "OK");
+    let [.., next, _] = here.grant("LOCK.ACQUIRE stock me 600000");
+    assert_eq!(next, issued + 1);
+    assert_eq!(here.int("LOCK.FORCERELEASE planted"), 1);
 }
 
 #[test]
@@ -169,23 +309,4 @@ fn a_planted_token_out_of_range_is_refused() {
             format!("[me 1 mode fenced:{token}]")
         );
     }
-}
-
-#[test]
-fn the_largest_token_is_the_last_and_none_wraps() {
-    let server = Server::start();
-    let mut client = server.client();
-    client.run("HSET orders me 1 mode fenced:9007199254740990");
-    client.run("PEXPIRE orders 60000");
-    assert_eq!(
-        client.grant("LOCK.ACQUIRE orders me")[1..3],
-        [2, 9_007_199_254_740_990]
-    );
-    let spent =
-        "ERR no fencing token is left: a lock on this server carries the largest possible token";
-    assert_eq!(client.run("LOCK.ACQUIRE stock me"), spent);
-    assert_eq!(client.int("EXISTS stock"), 0);
-    // Holds that have their token go on.
-    assert_eq!(client.run("LOCK.RELEASE orders me HOLDS 1"), "1");
-    assert_eq!(client.grant("LOCK.RENEW orders me 500")[0], 1);
 }

@@ -1,6 +1,6 @@
 //! `LOCK.LINES`: which locks are waited for, and `INFO lock`: how long that took.
 
-use crate::support::{eventually, show, skip, version, Client, Server, Waiter};
+use crate::support::{eventually, show, Client, Server, Waiter};
 use redis::Value;
 
 /// Locks `a`, `b` and `c`, for which 1, 3 and 2 clients wait.
@@ -107,9 +107,6 @@ fn a_lock_that_is_given_to_nobody_for_now_is_listed_without_an_owner() {
 
 #[test]
 fn a_user_sees_only_the_lines_of_keys_that_it_may_read() {
-    if version() < (7, 0) {
-        return skip("the server does not tell modules what a user may read");
-    }
     let server = Server::start();
     let mut client = server.client();
     let _waiters = three_lines(&server);
@@ -146,9 +143,6 @@ fn a_user_sees_only_the_lines_of_keys_that_it_may_read() {
 
 #[test]
 fn resp3_gives_a_map_for_each_line() {
-    if version() < (7, 0) {
-        return skip("the server knows no maps for modules");
-    }
     let server = Server::start();
     let _waiters = three_lines(&server);
     let reply = server.client3().ask("LOCK.LINES COUNT 1");

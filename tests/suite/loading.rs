@@ -1,6 +1,7 @@
 //! Loading the module: its arguments, the server's configuration file, warnings, and unloading.
 
-use crate::support::{module, skip, version, Client, Listener, Server, Setup};
+use crate::support::{module, skip, Client, Listener, Server, Setup, Waiter};
+use std::process::Command;
 
 /// The log of a server that must not start.
 fn log_of_refusal(setup: Setup) -> String {
@@ -10,23 +11,39 @@ fn log_of_refusal(setup: Setup) -> String {
     }
 }
 
-/// Whether the server takes settings of modules in its configuration file.
-fn takes_settings() -> bool {
-    let server = Server::start();
-    let known = server.client().run("CONFIG GET lock.default-ttl") != "[]";
-    if !known {
-        skip("the server has no settings of modules");
-    }
-    known
+#[test]
+fn a_server_older_than_7_0_refuses_the_module_in_a_line_that_says_why() {
+    let Some(old) = std::env::var_os("LOCK_TEST_OLD_SERVER") else {
+        return skip("LOCK_TEST_OLD_SERVER names no older server");
+    };
+    let dir = tempfile::TempDir::new().unwrap();
+    let ended = Command::new(old)
+        .args([
+            "--port",
+            "0",
+            "--unixsocket",
+            "socket",
+            "--save",
+            "",
+            "--dir",
+        ])
+        .arg(dir.path())
+        .arg("--loadmodule")
+        .arg(module())
+        .output()
+        .unwrap();
+    let log = String::from_utf8_lossy(&ended.stdout);
+    assert!(!ended.status.success(), "{log}");
+    let said: Vec<&str> = log.lines().filter(|line| line.contains("<lock>")).collect();
+    assert!(
+        matches!(said[..], [line] if line.contains("needs Redis 7.0 or newer")),
+        "{log}"
+    );
 }
 
 /// A setup that lets clients load modules.
 fn loadable(setup: Setup) -> Setup {
-    // Older servers always do, and do not know the setting.
-    match version() >= (7, 0) {
-        true => setup.config("enable-module-command yes"),
-        false => setup,
-    }
+    setup.config("enable-module-command yes")
 }
 
 fn load(client: &mut Client, args: &str) -> String {
@@ -34,7 +51,7 @@ fn load(client: &mut Client, args: &str) -> String {
 }
 
 #[test]
-fn module_arguments_set_the_settings_on_every_server() {
+fn module_arguments_set_the_settings() {
     let server = Setup::new()
         .module_args("DEFAULT-TTL 10000 max-ttl 60000 Notify publish channel-prefix shop")
         .start();
@@ -48,10 +65,9 @@ fn module_arguments_set_the_settings_on_every_server() {
     );
     let refused = client.run("LOCK.ACQUIRE orders me 60001");
     assert!(refused.contains("60000"), "{refused}");
-    let shown = client.run("CONFIG GET lock.default-ttl");
-    assert!(
-        ["[]", "[lock.default-ttl 10000]"].contains(&shown.as_str()),
-        "{shown}"
+    assert_eq!(
+        client.run("CONFIG GET lock.default-ttl"),
+        "[lock.default-ttl 10000]"
     );
 }
 
@@ -63,6 +79,13 @@ fn module_arguments_can_turn_the_unlock_messages_off() {
     client.run("LOCK.ACQUIRE orders me");
     assert_eq!(client.int("LOCK.RELEASE orders me"), 0);
     listener.assert_quiet();
+}
+
+#[test]
+fn a_longest_lease_needs_no_shorter_default_to_load() {
+    let server = Setup::new().module_args("max-ttl 10000").start();
+    let [.., ttl] = server.client().grant("LOCK.ACQUIRE orders me");
+    assert_eq!(ttl, 10_000);
 }
 
 #[test]
@@ -98,12 +121,8 @@ fn a_bad_module_argument_keeps_the_server_from_starting_and_the_log_says_why() {
         ),
         ("%s%n %s%n", "unknown argument \"%s%n\""),
         (
-            "default-ttl 10 max-ttl 5",
-            "default-ttl (10) must not be above max-ttl (5)",
-        ),
-        (
-            "max-ttl 5000",
-            "default-ttl (30000) must not be above max-ttl (5000)",
+            "max-hold 999",
+            "max-hold must be 0 or a whole number from 1000 to 9007199254740991, not \"999\"",
         ),
     ] {
         let log = log_of_refusal(Setup::new().module_args(args));
@@ -112,26 +131,7 @@ fn a_bad_module_argument_keeps_the_server_from_starting_and_the_log_says_why() {
 }
 
 #[test]
-fn sharded_messages_are_refused_where_the_server_has_none() {
-    let setup = Setup::new().module_args("notify spublish");
-    if version() >= (7, 0) {
-        let server = setup.start();
-        let mut listener = Listener::ssubscribe(&server, "redisson_lock__channel:{orders}");
-        let mut client = server.client();
-        client.run("LOCK.ACQUIRE orders me");
-        client.run("LOCK.RELEASE orders me");
-        assert_eq!(listener.next().1, "0");
-    } else {
-        let log = log_of_refusal(setup);
-        assert!(log.contains("this server has no SPUBLISH"), "{log}");
-    }
-}
-
-#[test]
 fn the_configuration_file_sets_the_settings_and_wins_over_the_arguments() {
-    if !takes_settings() {
-        return;
-    }
     let server = Setup::new()
         .module_args("default-ttl 10000 max-ttl 60000")
         .config("lock.default-ttl 5000")
@@ -149,9 +149,6 @@ fn the_configuration_file_sets_the_settings_and_wins_over_the_arguments() {
 
 #[test]
 fn a_bad_line_in_the_configuration_file_keeps_the_server_from_starting() {
-    if !takes_settings() {
-        return;
-    }
     for (line, why) in [
         (
             "lock.default-ttl 0",
@@ -160,8 +157,8 @@ fn a_bad_line_in_the_configuration_file_keeps_the_server_from_starting() {
         ("lock.notify loud", "auto, publish, spublish, off"),
         ("lock.channel-prefix \"\"", "1 to 512 bytes long, not 0"),
         (
-            "lock.max-ttl 5000",
-            "<lock> default-ttl (30000) must not be above max-ttl (5000)",
+            "lock.max-hold 999",
+            "max-hold must be 0 or a whole number from 1000 to 9007199254740991, not 999",
         ),
         ("lock.lease 5000", "odule Configuration"),
     ] {
@@ -171,10 +168,7 @@ fn a_bad_line_in_the_configuration_file_keeps_the_server_from_starting() {
 }
 
 #[test]
-fn settings_in_the_file_that_fit_together_are_taken_in_any_order() {
-    if !takes_settings() {
-        return;
-    }
+fn settings_in_the_file_are_taken_in_any_order() {
     let lines = ["lock.max-ttl 100", "lock.default-ttl 100"];
     for (first, second) in [(0, 1), (1, 0)] {
         let setup = Setup::new().config(lines[first]).config(lines[second]);
@@ -199,6 +193,63 @@ fn a_policy_that_may_evict_locks_is_warned_of_by_its_name() {
         let log = setup.start().log();
         assert!(!log.contains("maxmemory-policy"), "{log}");
     }
+}
+
+#[test]
+fn a_timeout_that_closes_idle_holders_is_warned_of_at_load_and_when_it_is_set() {
+    let warning = |seconds| format!("<lock> timeout is {seconds}: ");
+    let log = Setup::new().config("timeout 300").start().log();
+    assert!(log.contains(&warning(300)), "{log}");
+    let server = Server::start();
+    assert!(!server.log().contains("timeout is"), "{}", server.log());
+    let mut client = server.client();
+    assert_eq!(client.run("CONFIG SET timeout 60"), "OK");
+    assert!(server.log().contains(&warning(60)), "{}", server.log());
+    assert_eq!(client.run("CONFIG SET timeout 0"), "OK");
+    assert!(!server.log().contains(&warning(0)), "{}", server.log());
+    assert_eq!(client.run("CONFIG SET maxmemory-policy allkeys-lru"), "OK");
+    let log = server.log();
+    assert!(
+        log.contains("<lock> maxmemory-policy is allkeys-lru: "),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_server_that_has_renamed_what_locks_are_propagated_as_does_not_load_the_module() {
+    for name in ["HSET", "DEL", "PEXPIREAT"] {
+        for other in ["\"\"", "hidden"] {
+            let setup = Setup::new().config(&format!("rename-command {name} {other}"));
+            let log = log_of_refusal(setup);
+            let why = format!("<lock> the server has renamed {name}: ");
+            assert!(log.contains(&why), "{log}");
+        }
+    }
+    let server = Setup::new().config("rename-command CLIENT hidden").start();
+    let log = server.log();
+    assert!(
+        log.contains("<lock> the server has renamed CLIENT: "),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_module_whose_last_session_or_wait_has_ended_is_unloaded_at_once() {
+    let server = loadable(Setup::new()).start();
+    let mut client = server.client();
+    client.grant("LOCK.ACQUIRE orders me 60000 SESSION");
+    assert!(client.run("MODULE UNLOAD lock").starts_with("ERR "));
+    assert_eq!(client.int("LOCK.RELEASE orders me"), 0);
+    assert_eq!(client.run("MODULE UNLOAD lock"), "OK");
+
+    assert_eq!(load(&mut client, ""), "OK");
+    client.grant("LOCK.ACQUIRE orders me 60000");
+    let mut waiter = Waiter::start(&server, "LOCK.ACQUIRE orders you 60000 WAIT 600000");
+    assert!(client.run("MODULE UNLOAD lock").starts_with("ERR "));
+    assert_eq!(client.int("LOCK.RELEASE orders me"), 0);
+    assert_eq!(waiter.grant()[..2], [1, 1]);
+    assert_eq!(waiter.run("LOCK.RELEASE orders you"), "0");
+    assert_eq!(client.run("MODULE UNLOAD lock"), "OK");
 }
 
 #[test]
@@ -255,7 +306,7 @@ fn a_load_that_failed_leaves_nothing_behind() {
     for args in [
         "default-ttl",
         "default-ttl 0",
-        "max-ttl 5",
+        "max-hold 5",
         "lease 5",
         "notify 1",
     ] {
@@ -274,12 +325,9 @@ fn a_load_with_settings_takes_them_or_fails_whole() {
     let server = loadable(Setup::without_module()).start();
     let mut client = server.client();
     let loadex = format!("MODULE LOADEX {}", module().display());
-    let refused = client.run(&format!("{loadex} CONFIG lock.max-ttl 100"));
-    if refused.contains("subcommand") {
-        return skip("the server has no MODULE LOADEX");
-    }
+    let refused = client.run(&format!("{loadex} CONFIG lock.max-hold 100"));
     assert!(refused.starts_with("ERR "), "{refused}");
-    let why = "<lock> default-ttl (30000) must not be above max-ttl (100)";
+    let why = "max-hold must be 0 or a whole number from 1000";
     assert!(server.log().contains(why), "{}", server.log());
     let line = format!("{loadex} CONFIG lock.max-ttl 100 CONFIG lock.default-ttl 50");
     assert_eq!(client.run(&line), "OK");

@@ -1,6 +1,8 @@
 //! Who is told that a lock is free: Redisson's channel, or the one that is configured.
 
-use crate::support::{cluster, cluster_replica, skip, Client, Listener, Server, Setup};
+use crate::support::{
+    cluster, cluster_replica, eventually, Client, Listener, Server, Setup, Waiter,
+};
 
 const CHANNEL: &str = "redisson_lock__channel:{orders}";
 
@@ -60,6 +62,49 @@ fn nothing_is_told_while_the_lock_stays_as_free_or_held_as_it_was() {
     listener.assert_quiet();
     assert_eq!(client.int("LOCK.RELEASE orders me"), 0);
     assert_eq!(listener.next(), free(CHANNEL));
+}
+
+#[test]
+fn a_lease_that_is_shortened_is_told_to_those_who_sleep_until_its_end() {
+    let server = Server::start();
+    let mut client = server.client();
+    let mut listener = Listener::subscribe(&server, CHANNEL);
+    client.grant("LOCK.ACQUIRE orders me 600000");
+    client.grant("LOCK.RENEW orders me 60000");
+    assert_eq!(listener.next(), free(CHANNEL));
+    // Waiters of our own are no reason to leave those of Redisson asleep.
+    let _waiter = Waiter::start(&server, "LOCK.ACQUIRE orders you WAIT 0");
+    client.grant("LOCK.RENEW orders me 50000");
+    assert_eq!(listener.next(), free(CHANNEL));
+    client.grant("LOCK.RENEW orders me 90000");
+    client.grant("LOCK.ACQUIRE orders me 100");
+    client.run("LOCK.RENEW orders you 100");
+    listener.assert_quiet();
+}
+
+#[test]
+fn a_session_that_begins_to_linger_is_told_where_that_shortens_the_lease() {
+    let server = Server::start();
+    let mut listener = Listener::subscribe(&server, CHANNEL);
+    let mut other = server.client();
+    for (linger, told) in [(60_000, true), (900_000, false)] {
+        let mut client = server.client();
+        let ended = other.counter("sessions_ended");
+        client.grant(&format!(
+            "LOCK.ACQUIRE orders me 600000 SESSION LINGER {linger}"
+        ));
+        drop(client);
+        eventually("the session has ended", || {
+            other.counter("sessions_ended") > ended
+        });
+        assert_eq!(other.run("LOCK.ASSERT orders me"), "OK");
+        if told {
+            assert_eq!(listener.next(), free(CHANNEL));
+        }
+        listener.assert_quiet();
+        assert_eq!(other.int("LOCK.FORCERELEASE orders"), 1);
+        assert_eq!(listener.next(), free(CHANNEL));
+    }
 }
 
 #[test]
@@ -139,9 +184,6 @@ fn a_subscriber_of_a_replica_is_told_once() {
 
 #[test]
 fn a_subscriber_of_a_replica_is_told_by_shard_once() {
-    if !Server::start().client().has("SPUBLISH") {
-        return skip("no sharded pub/sub");
-    }
     let master = Setup::new().module_args("notify spublish").start();
     let replica = master.replica(Setup::without_module());
     let mut listener = Listener::ssubscribe(&replica, CHANNEL);
@@ -155,8 +197,7 @@ fn a_subscriber_of_a_replica_in_a_cluster_is_told_once() {
         let master = cluster(setup());
         let replica = cluster_replica(&master, setup());
         let mut client = master.client();
-        let sharded = args.is_empty() && client.has("SPUBLISH");
-        if sharded {
+        if args.is_empty() {
             let mut listener = Listener::ssubscribe(&replica, CHANNEL);
             check_replica(&mut client, &mut listener, "SPUBLISH");
         } else {
@@ -187,9 +228,6 @@ fn notify_publish_is_what_auto_does_outside_a_cluster() {
 
 #[test]
 fn notify_spublish_tells_those_who_listen_to_the_shard() {
-    if !Server::start().client().has("SPUBLISH") {
-        return skip("no sharded pub/sub");
-    }
     let server = Setup::new().module_args("notify spublish").start();
     let mut shard = Listener::ssubscribe(&server, CHANNEL);
     let mut others = Listener::psubscribe(&server, "*");
@@ -200,30 +238,14 @@ fn notify_spublish_tells_those_who_listen_to_the_shard() {
 }
 
 #[test]
-fn notify_spublish_is_refused_where_the_server_has_no_shards() {
-    if Server::start().client().has("SPUBLISH") {
-        return skip("it has sharded pub/sub");
-    }
-    let Err(log) = Setup::new().module_args("notify spublish").try_start() else {
-        panic!("it started")
-    };
-    assert!(log.contains("notify must be auto, publish or off"), "{log}");
-}
-
-#[test]
-fn in_a_cluster_auto_tells_the_shard_where_there_are_shards() {
+fn in_a_cluster_auto_tells_the_shard() {
     let server = cluster(Setup::new());
     let mut client = server.client();
     let mut all = Listener::subscribe(&server, CHANNEL);
-    if client.has("SPUBLISH") {
-        let mut shard = Listener::ssubscribe(&server, CHANNEL);
-        take_and_release(&mut client, "orders");
-        assert_eq!(shard.next(), free(CHANNEL));
-        shard.assert_quiet();
-    } else {
-        take_and_release(&mut client, "orders");
-        assert_eq!(all.next(), free(CHANNEL));
-    }
+    let mut shard = Listener::ssubscribe(&server, CHANNEL);
+    take_and_release(&mut client, "orders");
+    assert_eq!(shard.next(), free(CHANNEL));
+    shard.assert_quiet();
     all.assert_quiet();
 }
 
@@ -255,9 +277,6 @@ fn the_prefix_of_the_channel_is_configurable() {
 fn the_way_and_the_channel_can_be_changed_while_the_server_runs() {
     let server = Server::start();
     let mut client = server.client();
-    if client.run("CONFIG GET lock.notify") == "[]" {
-        return skip("modules have no settings of their own");
-    }
     let mut listener = Listener::psubscribe(&server, "*");
     let set = |client: &mut Client, line: &str| {
         assert_eq!(client.run(&format!("CONFIG SET lock.{line}")), "OK");

@@ -1,17 +1,13 @@
-//! The module's settings: by CONFIG where the server has that for modules, in its configuration
-//! file, and as arguments of the module everywhere.
+//! The module's settings: by CONFIG, in the server's configuration file, and as arguments of the
+//! module.
 
-use crate::support::{skip, Client, Listener, Server, Setup};
+use crate::support::{Client, Listener, Server, Setup};
 
-/// The server and a connection, where modules can have settings of the server's.
-fn configurable(setup: Setup) -> Option<(Server, Client)> {
+/// A server and a connection.
+fn start(setup: Setup) -> (Server, Client) {
     let server = setup.start();
-    let mut client = server.client();
-    if client.run("CONFIG GET lock.default-ttl") == "[]" {
-        skip("the server has no settings of modules");
-        return None;
-    }
-    Some((server, client))
+    let client = server.client();
+    (server, client)
 }
 
 /// The setting, as CONFIG GET shows it.
@@ -24,10 +20,11 @@ fn get(client: &mut Client, name: &str) -> String {
 }
 
 /// Every setting.
-const SETTINGS: [&str; 6] = [
+const SETTINGS: [&str; 7] = [
     "grace-period",
     "default-ttl",
     "max-ttl",
+    "max-hold",
     "session-loss",
     "notify",
     "channel-prefix",
@@ -42,12 +39,18 @@ fn default_ttl(client: &mut Client) -> i64 {
 
 #[test]
 fn nothing_configured_means_the_documented_defaults() {
-    let Some((_server, mut client)) = configurable(Setup::new()) else {
-        return;
-    };
-    let defaults = ["0", "30000", "0", "close", "auto", "redisson_lock__channel"];
+    let (_server, mut client) = start(Setup::new());
+    let defaults = [
+        "0",
+        "30000",
+        "0",
+        "0",
+        "close",
+        "auto",
+        "redisson_lock__channel",
+    ];
     assert_eq!(SETTINGS.map(|name| get(&mut client, name)), defaults);
-    assert_eq!(client.run("CONFIG GET lock.*").matches("lock.").count(), 7);
+    assert_eq!(client.run("CONFIG GET lock.*").matches("lock.").count(), 8);
 }
 
 #[test]
@@ -79,9 +82,7 @@ fn a_ttl_above_max_ttl_is_refused_by_the_settings_name() {
 
 #[test]
 fn config_set_changes_a_setting_for_the_next_call() {
-    let Some((_server, mut client)) = configurable(Setup::new()) else {
-        return;
-    };
+    let (_server, mut client) = start(Setup::new());
     assert_eq!(client.run("CONFIG SET lock.default-ttl 5000"), "OK");
     assert_eq!(get(&mut client, "default-ttl"), "5000");
     assert_eq!(default_ttl(&mut client), 5000);
@@ -97,9 +98,7 @@ fn config_set_changes_a_setting_for_the_next_call() {
 
 #[test]
 fn a_new_max_ttl_leaves_running_leases_as_they_are() {
-    let Some((_server, mut client)) = configurable(Setup::new()) else {
-        return;
-    };
+    let (_server, mut client) = start(Setup::new());
     client.run("LOCK.ACQUIRE orders me 600000");
     client.run("CONFIG SET lock.default-ttl 1000 lock.max-ttl 1000");
     let [_, holds, _, ttl] = client.grant("LOCK.ACQUIRE orders me");
@@ -109,9 +108,7 @@ fn a_new_max_ttl_leaves_running_leases_as_they_are() {
 
 #[test]
 fn a_bad_value_is_refused_with_its_name_and_range() {
-    let Some((_server, mut client)) = configurable(Setup::new()) else {
-        return;
-    };
+    let (_server, mut client) = start(Setup::new());
     let before = client.run("CONFIG GET lock.*");
     let from_1 = "between 1 and 9007199254740991";
     let from_0 = "between 0 and 9007199254740991";
@@ -123,6 +120,8 @@ fn a_bad_value_is_refused_with_its_name_and_range() {
         ("default-ttl", "soon", "parsed into an integer"),
         ("max-ttl", "-1", from_0),
         ("max-ttl", "9007199254740992", from_0),
+        ("max-hold", "-1", from_0),
+        ("max-hold", "999", "0 or a whole number from 1000 to"),
         ("notify", "loud", "auto, publish, spublish, off"),
         ("channel-prefix", "", "1 to 512 bytes long, not 0"),
         ("channel-prefix", &long, "1 to 512 bytes long, not 513"),
@@ -139,32 +138,53 @@ fn a_bad_value_is_refused_with_its_name_and_range() {
 }
 
 #[test]
-fn a_default_ttl_above_max_ttl_is_refused_whichever_is_set() {
-    let Some((_server, mut client)) = configurable(Setup::new()) else {
-        return;
-    };
-    let refused = client.run("CONFIG SET lock.max-ttl 29999");
-    let why = "default-ttl (30000) must not be above max-ttl (29999)";
-    assert!(refused.starts_with("ERR "), "{refused}");
-    assert!(refused.ends_with(why), "{refused}");
-    assert_eq!(get(&mut client, "max-ttl"), "0");
-    let far = "LOCK.ACQUIRE orders me 9000000";
-    assert_eq!(client.grant(far)[0], 1, "the old bound stands");
-
-    assert_eq!(client.run("CONFIG SET lock.max-ttl 30000"), "OK");
-    let refused = client.run("CONFIG SET lock.default-ttl 30001");
-    let why = "default-ttl (30001) must not be above max-ttl (30000)";
-    assert!(refused.ends_with(why), "{refused}");
+fn a_default_ttl_above_max_ttl_counts_as_max_ttl() {
+    let (_server, mut client) = start(Setup::new());
+    assert_eq!(client.run("CONFIG SET lock.max-ttl 10000"), "OK");
     assert_eq!(get(&mut client, "default-ttl"), "30000");
-    assert_eq!(default_ttl(&mut client), 30_000);
+    assert_eq!(default_ttl(&mut client), 10_000);
+    client.grant("LOCK.ACQUIRE orders me 5000");
+    assert_eq!(client.grant("LOCK.RENEW orders me")[3], 10_000);
+    let refused = client.run("LOCK.ACQUIRE orders me 10001");
+    assert!(
+        refused.contains("from 1 to 10000 (lock.max-ttl)"),
+        "{refused}"
+    );
+    assert_eq!(client.run("CONFIG SET lock.default-ttl 40000"), "OK");
+    assert_eq!(default_ttl(&mut client), 10_000);
+    assert_eq!(client.run("CONFIG SET lock.max-ttl 0"), "OK");
+    assert_eq!(default_ttl(&mut client), 40_000);
+}
+
+#[test]
+fn a_session_that_names_no_ttl_has_one_that_fits_max_ttl() {
+    let server = Setup::new().module_args("max-ttl 10000").start();
+    let mut client = server.client();
+    let [acquired, _, _, ttl] = client.grant("LOCK.ACQUIRE orders me SESSION");
+    assert_eq!([acquired, ttl], [1, 10_000]);
+    let server = Setup::new().module_args("max-ttl 500").start();
+    let refused = server.client().run("LOCK.ACQUIRE orders me SESSION");
+    assert!(refused.starts_with("ERR ttl must be "), "{refused}");
+}
+
+#[test]
+fn max_hold_is_0_or_a_second_and_more() {
+    let (_server, mut client) = start(Setup::new());
+    for ms in ["1000", "9007199254740991", "0"] {
+        assert_eq!(client.run(&format!("CONFIG SET lock.max-hold {ms}")), "OK");
+        assert_eq!(get(&mut client, "max-hold"), ms);
+    }
+    for ms in ["1", "500", "999"] {
+        let refused = client.run(&format!("CONFIG SET lock.max-hold {ms}"));
+        let why = "max-hold must be 0 or a whole number from 1000 to 9007199254740991, not ";
+        assert!(refused.ends_with(&format!("{why}{ms}")), "{refused}");
+        assert_eq!(get(&mut client, "max-hold"), "0");
+    }
 }
 
 #[test]
 fn several_settings_at_once_are_set_together_or_not_at_all() {
-    let Some((_server, mut client)) = configurable(Setup::new()) else {
-        return;
-    };
-    // Each alone would contradict the other's old value, in one order or the other.
+    let (_server, mut client) = start(Setup::new());
     for (default, max) in [(50, 100), (5000, 6000), (10, 10)] {
         for line in [
             format!("CONFIG SET lock.default-ttl {default} lock.max-ttl {max}"),
@@ -176,7 +196,7 @@ fn several_settings_at_once_are_set_together_or_not_at_all() {
     }
     let before = client.run("CONFIG GET lock.*");
     for line in [
-        "CONFIG SET lock.notify off lock.default-ttl 20 lock.max-ttl 15",
+        "CONFIG SET lock.notify off lock.default-ttl 20 lock.max-hold 15",
         "CONFIG SET lock.channel-prefix shop lock.default-ttl 0",
         "CONFIG SET lock.default-ttl 5 lock.notify loud",
     ] {
@@ -188,9 +208,7 @@ fn several_settings_at_once_are_set_together_or_not_at_all() {
 
 #[test]
 fn config_set_changes_how_and_where_an_unlock_is_told() {
-    let Some((server, mut client)) = configurable(Setup::new()) else {
-        return;
-    };
+    let (server, mut client) = start(Setup::new());
     let free = |client: &mut Client| {
         client.run("LOCK.ACQUIRE orders me");
         client.run("LOCK.RELEASE orders me");
@@ -220,17 +238,15 @@ fn config_set_changes_how_and_where_an_unlock_is_told() {
 #[test]
 fn config_rewrite_writes_a_file_that_brings_the_settings_back() {
     let setup = Setup::new().module_args("default-ttl 10000 max-ttl 60000");
-    let Some((server, mut client)) = configurable(setup) else {
-        return;
-    };
-    let set = "CONFIG SET lock.default-ttl 4000 lock.max-ttl 0 lock.notify off \
+    let (server, mut client) = start(setup);
+    let set = "CONFIG SET lock.default-ttl 4000 lock.max-ttl 0 lock.max-hold 5000 lock.notify off \
                lock.grace-period 1 lock.session-loss ignore";
     assert_eq!(client.run(set), "OK");
     let prefix = b"two words \"quoted\" \xff";
     let words: [&[u8]; 4] = [b"CONFIG", b"SET", b"lock.channel-prefix", prefix];
     assert_eq!(client.say(&words), "OK");
     let before = SETTINGS.map(|name| get(&mut client, name));
-    assert_eq!(before[..4], ["1", "4000", "0", "ignore"]);
+    assert_eq!(before[..5], ["1", "4000", "0", "5000", "ignore"]);
     assert_eq!(client.run("CONFIG REWRITE"), "OK");
 
     let file = std::fs::read_to_string(server.dir().join("server.conf")).unwrap();

@@ -1,6 +1,6 @@
 //! Lines in a cluster of three masters: slots that move, and a cluster that is down.
 
-use crate::support::{eventually, skip, three_masters, Client, Server, Setup, Waiter};
+use crate::support::{eventually, skip, three_masters, version, Client, Server, Setup, Waiter};
 use std::time::Duration;
 
 /// The slot of the lock `orders`.
@@ -138,9 +138,14 @@ fn a_slot_is_looked_at_once_a_second_however_many_of_its_locks_are_waited_for() 
         .iter()
         .map(|lock| format!("LOCK.ACQUIRE {lock} you WAIT 0"));
     let _waiters = Waiter::start_all(&cluster.nodes[0], waits);
-    // The server is asked by a write that changes nothing.
-    eventually("the slot was looked at twice", || client.calls("srem") >= 2);
-    assert!(client.calls("srem") < 20);
+    if version() >= (7, 2) {
+        return skip("the server's dry runs are not counted");
+    }
+    // The server is asked by a call that fails before it looks at the key.
+    eventually("the slot was looked at twice", || {
+        client.calls("pexpireat") >= 2
+    });
+    assert!(client.calls("pexpireat") < 20);
 }
 
 #[test]
@@ -178,7 +183,7 @@ fn a_session_whose_slot_has_moved_is_lost_and_the_hold_goes_on_there_without_it(
 fn a_session_whose_slot_another_node_claims_with_the_keys_left_behind_is_lost() {
     let (cluster, mut client) = held();
     client.grant("LOCK.ACQUIRE orders me 600000 SESSION HOLDS 1");
-    // The old node deletes its keys then, of which no server up to 7.0 tells.
+    // The old node deletes its keys then, of which 7.0 does not tell.
     let mut claims = cluster.nodes[1].client();
     let importing = format!("CLUSTER SETSLOT {SLOT} IMPORTING {}", cluster.ids[0]);
     assert_eq!(claims.run(&importing), "OK");

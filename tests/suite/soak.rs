@@ -10,7 +10,7 @@ mod registry;
 mod troublemaker;
 mod worker;
 
-use crate::support::{allow_many_files, eventually, version, Client, Dice, Server, Setup};
+use crate::support::{allow_many_files, eventually, Client, Dice, Server, Setup};
 use registry::Registry;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
@@ -71,12 +71,11 @@ fn number_from(variable: &str) -> Option<u64> {
 }
 
 fn start() -> Server {
-    let mut setup = Setup::new().config("slowlog-log-slower-than -1");
-    // The server keeps times of each command once it has run, and of each at another time.
-    if version() >= (7, 0) {
-        setup = setup.config("latency-tracking no");
-    }
-    setup.start()
+    Setup::new()
+        .config("slowlog-log-slower-than -1")
+        // The server keeps times of each command once it has run, and of each at another time.
+        .config("latency-tracking no")
+        .start()
 }
 
 /// Lets all contend for so long, and checks that nothing is left.

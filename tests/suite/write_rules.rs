@@ -1,6 +1,7 @@
 //! What a client's write would meet holds for writes that no client sends: while the server refuses
 //! them, nobody is granted a lock by timer or by a disconnect, and the line goes on when it is over.
 
+mod check;
 mod upheaval;
 
 use crate::support::{eventually, Client, Server, Setup, Waiter};

@@ -9,7 +9,6 @@ fn charge(_order: &str, token: u64) -> RedisResult<()> {
     Ok(())
 }
 
-// lock:begin
 fn charge_alone(db: &mut Connection) -> RedisResult<()> {
     let owner = Uuid::new_v4().to_string(); // a new one for each hold
     // HOLDS makes both calls safe to send again when a reply was lost.
@@ -27,7 +26,6 @@ fn charge_alone(db: &mut Connection) -> RedisResult<()> {
     println!("released");
     charged
 }
-// lock:end
 
 fn main() -> RedisResult<()> {
     let url = std::env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".to_owned());

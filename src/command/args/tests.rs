@@ -109,3 +109,14 @@ fn an_owner_is_1_to_1024_bytes_and_no_reserved_name() {
         assert!(matches!(owner(refused), Err(Error::Owner(_))));
     }
 }
+
+#[test]
+fn a_default_lease_longer_than_the_longest_counts_as_the_longest() {
+    let mut settings = Settings::new();
+    let ttl = |settings: &Settings, words: &[&str]| read(words).unwrap().ttl(settings);
+    assert_eq!(ttl(&settings, &[]), Ok(Millis(30_000)));
+    settings.max_ttl = Millis(10_000);
+    assert_eq!(ttl(&settings, &[]), Ok(Millis(10_000)));
+    assert_eq!(ttl(&settings, &["10000"]), Ok(Millis(10_000)));
+    assert!(ttl(&settings, &["10001"]).is_err());
+}

@@ -7,6 +7,7 @@ const UNCHANGED: Change = Change::Update(Update {
     holds: None,
     fence: None,
     deadline: None,
+    shortened: false,
 });
 
 /// A hold with that token; with 0 it is one that Redisson made.
@@ -29,10 +30,19 @@ fn try_acquire(
         holds,
         token: token.and_then(Token::new),
     };
-    acquire(&view, &request, NOW, &mut Tokens::new())
+    acquire(&view, &request, NOW, &Limits::NONE, &mut Tokens::new())
 }
 
-fn try_release(view: View, holds: Option<u32>, token: Option<i64>) -> Result<(Change, u32), Error> {
+fn try_renew(view: View, ttl: i64, token: Option<Token>) -> Result<(Change, Grant), Error> {
+    let tokens = &mut Tokens::new();
+    renew(&view, Millis(ttl), token, NOW, &Limits::NONE, tokens)
+}
+
+fn try_release(
+    view: View,
+    holds: Option<u32>,
+    token: Option<i64>,
+) -> Result<(Change, Left), Error> {
     let token = token.and_then(Token::new);
     release(&view, &Release { holds, token })
 }
@@ -69,8 +79,8 @@ fn a_reentry_counts_up_and_keeps_the_token() {
         change,
         Change::Update(Update {
             holds: Some(3),
-            fence: None,
-            deadline: Some(Deadline(1_030_001))
+            deadline: Some(Deadline(1_030_001)),
+            ..Update::default()
         })
     );
     assert_eq!((grant.holds, grant.token()), (3, Token::new(7)));
@@ -154,8 +164,7 @@ fn a_hold_that_redisson_made_gets_a_token() {
     let fence = Tokens::new().issue(NOW).ok();
     assert!(matches!(change, Change::Update(update) if update.fence == fence));
     assert_eq!(grant.fence, fence);
-    let (change, grant) =
-        renew(&mine(1, 0), Millis(30_000), None, NOW, &mut Tokens::new()).unwrap();
+    let (change, grant) = try_renew(mine(1, 0), 30_000, None).unwrap();
     assert!(matches!(change, Change::Update(update) if update.fence == fence));
     assert_eq!(grant.fence, fence);
 }
@@ -168,7 +177,7 @@ fn a_partial_release_keeps_the_lock() {
     };
     for holds in [None, Some(1)] {
         let partial = try_release(mine(2, 7), holds, None);
-        assert_eq!(partial, Ok((Change::Update(update), 1)));
+        assert_eq!(partial, Ok((Change::Update(update), Left::Holds(1))));
     }
 }
 
@@ -176,22 +185,28 @@ fn a_partial_release_keeps_the_lock() {
 fn the_last_release_frees_the_lock() {
     for (holds, token) in [(None, None), (Some(0), None), (Some(0), Some(7))] {
         let full = try_release(mine(1, 7), holds, token);
-        assert_eq!(full, Ok((Change::Free, 0)));
+        assert_eq!(full, Ok((Change::Free, Left::Holds(0))));
     }
 }
 
 #[test]
 fn a_repeated_release_with_holds_changes_nothing() {
-    for (view, left, token) in [
-        (mine(2, 7), 2, None),
-        (FREE, 0, None),
-        (THEIRS, 0, None),
-        (FREE, 0, Some(7)),
-        (THEIRS, 0, Some(7)),
-        (mine(1, 8), 0, Some(7)),
-        (mine(1, 0), 0, Some(7)),
+    let repeat = try_release(mine(2, 7), Some(2), None);
+    assert_eq!(repeat, Ok((UNCHANGED, Left::Holds(2))));
+}
+
+#[test]
+fn a_release_of_all_holds_by_one_who_has_none_says_so_and_changes_nothing() {
+    for (view, token) in [
+        (FREE, None),
+        (THEIRS, None),
+        (FREE, Some(7)),
+        (THEIRS, Some(7)),
+        (mine(1, 8), Some(7)),
+        (mine(1, 0), Some(7)),
     ] {
-        assert_eq!(try_release(view, Some(left), token), Ok((UNCHANGED, left)));
+        let none = try_release(view, Some(0), token);
+        assert_eq!(none, Ok((UNCHANGED, Left::NoneBefore)));
     }
 }
 
@@ -221,17 +236,107 @@ fn a_release_by_one_who_does_not_hold_it_is_refused() {
 #[test]
 fn a_renewal_sets_the_time_left_exactly() {
     for ttl in [1, 29_999, 30_001] {
-        let (change, grant) =
-            renew(&mine(2, 7), Millis(ttl), None, NOW, &mut Tokens::new()).unwrap();
+        let (change, grant) = try_renew(mine(2, 7), ttl, None).unwrap();
         let update = Update {
             deadline: Some(Deadline(1_000_000 + ttl)),
+            shortened: ttl < 30_000,
             ..Update::default()
         };
         assert_eq!(change, Change::Update(update));
         assert_eq!((grant.holds, grant.ttl), (2, Millis(ttl)));
     }
-    let same = renew(&mine(2, 7), Millis(30_000), None, NOW, &mut Tokens::new());
+    let same = try_renew(mine(2, 7), 30_000, None);
     assert_eq!(same.unwrap().0, UNCHANGED);
+}
+
+/// A hold that began `age` ms ago and has 30 s left.
+fn aged(age: i64) -> Hold {
+    let start = Now(NOW.0 - age * 1000);
+    Hold {
+        holds: 1,
+        fence: Token::new(start.0).map(|token| Fence::new(token, start)),
+        deadline: Deadline(1_030_000),
+    }
+}
+
+/// The time left after a call for 40 s, where a hold may last for a minute.
+fn left_after<C>(call: impl FnOnce(&Limits, &mut Tokens) -> Result<(C, Grant), Error>) -> i64 {
+    let limits = Limits {
+        hold: Some(Millis(60_000)),
+        ..Limits::NONE
+    };
+    call(&limits, &mut Tokens::new()).unwrap().1.ttl.0
+}
+
+#[test]
+fn no_call_extends_a_hold_beyond_its_longest_and_none_takes_away_what_it_has() {
+    for (age, left) in [
+        (0, 40_000),
+        (20_000, 40_000),
+        (20_001, 39_999),
+        (30_000, 30_000),
+        (99_000, 30_000),
+    ] {
+        let view = View::Mine(aged(age));
+        let request = Acquire {
+            ttl: Millis(40_000),
+            holds: None,
+            token: None,
+        };
+        let reentered = left_after(|limits, tokens| acquire(&view, &request, NOW, limits, tokens));
+        assert_eq!(reentered, left, "reentered after {age}");
+        let renewed =
+            left_after(|limits, tokens| renew(&view, Millis(40_000), None, NOW, limits, tokens));
+        assert_eq!(renewed, left, "renewed after {age}");
+    }
+}
+
+#[test]
+fn a_renewal_that_asks_for_less_gets_it_however_old_the_hold_is() {
+    for age in [0, 45_000, 99_000] {
+        let view = View::Mine(aged(age));
+        let left =
+            left_after(|limits, tokens| renew(&view, Millis(500), None, NOW, limits, tokens));
+        assert_eq!(left, 500, "after {age}");
+    }
+}
+
+#[test]
+fn a_new_hold_is_told_the_time_that_it_really_has() {
+    let request = Acquire {
+        ttl: Millis(90_000),
+        holds: None,
+        token: None,
+    };
+    assert_eq!(
+        left_after(|limits, tokens| acquire(&FREE, &request, NOW, limits, tokens)),
+        60_000
+    );
+}
+
+#[test]
+fn a_hold_that_redisson_made_begins_when_it_is_given_a_token() {
+    let mut hold = aged(99_000);
+    hold.fence = None;
+    let view = View::Mine(hold);
+    let left = left_after(|limits, tokens| renew(&view, Millis(90_000), None, NOW, limits, tokens));
+    assert_eq!(left, 60_000);
+}
+
+#[test]
+fn the_servers_renewal_never_shortens_a_lease() {
+    for (ttl, deadline) in [
+        (500, None),
+        (30_000, None),
+        (30_001, Some(Deadline(1_030_001))),
+    ] {
+        let update = extend(&aged(0), Millis(ttl), NOW, &Limits::NONE);
+        let extended = Update {
+            deadline,
+            ..Update::default()
+        };
+        assert_eq!(update, extended);
+    }
 }
 
 #[test]
@@ -247,7 +352,6 @@ fn renew_and_assert_want_the_holder_and_its_token() {
         let token = token.and_then(Token::new);
         let result = result.map_err(Error::NotOwner);
         assert_eq!(assert(&view, token), result);
-        let renewed = renew(&view, Millis(9), token, NOW, &mut Tokens::new());
-        assert_eq!(renewed.map(|_| ()), result);
+        assert_eq!(try_renew(view, 9, token).map(|_| ()), result);
     }
 }

@@ -1,8 +1,9 @@
 use super::*;
 use crate::lock::{Acquire, Millis};
 use crate::queue::{Tick, Waiter};
-use proptest::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+
+mod random;
 
 fn place(name: u8) -> Place {
     Place {
@@ -15,129 +16,355 @@ fn owner(owner: u8) -> Rc<[u8]> {
     Rc::new([b'a' + owner])
 }
 
-fn step(who: u8, what: u8) -> Step {
-    Step {
-        owner: owner(who),
-        place: place(what),
-        id: None,
-    }
+/// Who waits, who holds what, and how often someone has asked that.
+#[derive(Default)]
+struct World {
+    lines: Lines,
+    held: BTreeMap<u8, (u8, Option<u64>)>,
+    asked: Vec<u8>,
 }
 
-fn join(lines: &mut Lines, who: u8, what: u8) -> WaiterId {
-    lines.join(Waiter {
-        owner: owner(who),
-        place: place(what),
-        request: Acquire {
-            ttl: Millis(1),
-            holds: None,
-            token: None,
-        },
-        session: None,
-        since: Tick(0),
-        until: None,
-    })
-}
-
-/// Locks are numbered as their holders: lock n is held by owner n.
-fn search(lines: &Lines, who: u8, what: u8) -> Option<Vec<Step>> {
-    let mut search = Search::from(step(who, what));
-    while let Some(place) = search.next_place() {
-        let found = search.go_on(lines, Some(owner(place.name[0])));
-        if found.is_some() {
-            return found;
+impl World {
+    /// Lock n is held by owner n.
+    fn new(locks: u8) -> World {
+        World {
+            held: (0..locks).map(|n| (n, (n, None))).collect(),
+            ..World::default()
         }
     }
-    None
+
+    /// Lock n is bound to this connection.
+    fn bind(&mut self, lock: u8, client: u64) {
+        self.held
+            .entry(lock)
+            .and_modify(|hold| hold.1 = Some(client));
+    }
+
+    /// Someone waits, on a connection that nobody shares.
+    fn wait(&mut self, who: u8, what: u8) -> WaiterId {
+        self.wait_on(1000 + self.lines.waiters() as u64, who, what)
+    }
+
+    fn wait_on(&mut self, client: u64, who: u8, what: u8) -> WaiterId {
+        self.lines.join(Waiter {
+            owner: owner(who),
+            place: place(what),
+            client,
+            request: Acquire {
+                ttl: Millis(1),
+                holds: None,
+                token: None,
+            },
+            session: None,
+            since: Tick(0),
+            until: None,
+        })
+    }
+
+    fn holding(&self, lock: u8) -> Option<Holding> {
+        self.held.get(&lock).map(|&(who, client)| Holding {
+            owner: owner(who),
+            client,
+        })
+    }
+
+    fn next_circle(&mut self, search: &mut Search, budget: &mut Budget) -> Option<Circle> {
+        loop {
+            match search.next(&self.lines, budget) {
+                Next::Ask(place) => {
+                    self.asked.push(place.name[0]);
+                    search.held(self.holding(place.name[0]));
+                }
+                Next::Found(circle) => return Some(circle),
+                Next::Done => return None,
+            }
+        }
+    }
+
+    /// The circle that a wait would close.
+    fn closed_by(&mut self, client: u64, who: u8, what: u8) -> Option<Circle> {
+        let mut search = Search::of_wait(owner(who), client, place(what));
+        self.next_circle(&mut search, &mut Budget::full())
+    }
+
+    /// Refuses what has to be when this lock has a new holder. Gives the circles, in order.
+    fn break_circles(&mut self, lock: u8, budget: &mut Budget) -> Vec<Circle> {
+        let Some(holding) = self.holding(lock) else {
+            return Vec::new();
+        };
+        let mut search = Search::of_holder(place(lock), holding, &self.lines, budget);
+        let mut circles = Vec::new();
+        while let Some(circle) = self.next_circle(&mut search, budget) {
+            self.refuse(&circle.refused);
+            circles.push(circle);
+        }
+        circles
+    }
+
+    fn refuse(&mut self, refused: &Refused) {
+        let gone = match refused {
+            Refused::Group(owner, place) => self.lines.take_of(owner, place).len(),
+            Refused::One(id) => self.lines.leave(*id).into_iter().count(),
+            Refused::New => 0,
+        };
+        assert!(gone > 0, "{refused:?} refuses nobody");
+    }
+}
+
+/// Who waits for what, in order.
+fn waits(circle: &Circle) -> Vec<(u8, u8)> {
+    let wait = |step: &Step| (step.owner[0] - b'a', step.place.name[0]);
+    circle.steps.iter().map(wait).collect()
 }
 
 #[test]
 fn two_who_wait_for_one_another_are_a_circle() {
-    let mut lines = Lines::new();
-    let id = join(&mut lines, 1, 0);
-    let found = search(&lines, 0, 1).unwrap();
+    let mut world = World::new(2);
+    let id = world.wait(1, 0);
+    let found = world.closed_by(1, 0, 1).unwrap();
+    assert_eq!(waits(&found), [(0, 1), (1, 0)]);
+    let ids: Vec<_> = found.steps.iter().map(|step| step.id).collect();
+    assert_eq!(ids, [None, Some(id)]);
+    assert_eq!((found.owners(), found.shares_connection()), (2, false));
+    assert_eq!(found.refused, Refused::New);
     assert_eq!(
-        found,
-        [
-            step(0, 1),
-            Step {
-                id: Some(id),
-                ..step(1, 0)
-            }
-        ]
+        found.to_string(),
+        "\"a\" waits for \"\\x01\" (db 0), \"b\" waits for \"\\x00\" (db 0)"
     );
 }
 
 #[test]
-fn a_circle_of_ten_is_told_in_order() {
-    let mut lines = Lines::new();
-    for who in 1..10 {
-        join(&mut lines, who, (who + 1) % 10);
+fn a_circle_of_twelve_is_told_in_order_and_shown_in_part() {
+    let mut world = World::new(12);
+    for who in 1..12 {
+        world.wait(who, (who + 1) % 12);
     }
-    let found = search(&lines, 0, 1).unwrap();
-    let owners: Vec<u8> = found.iter().map(|step| step.owner[0] - b'a').collect();
-    assert_eq!(owners, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    let found = world.closed_by(1, 0, 1).unwrap();
+    let owners: Vec<u8> = waits(&found).iter().map(|wait| wait.0).collect();
+    assert_eq!(owners, (0..12).collect::<Vec<u8>>());
+    assert_eq!(found.owners(), 12);
+    assert!(found.to_string().ends_with("(db 0), and 2 more"), "{found}");
 }
 
 #[test]
 fn waiting_for_oneself_or_behind_others_is_none() {
-    let mut lines = Lines::new();
-    assert_eq!(search(&lines, 0, 0), None);
+    let mut world = World::new(7);
+    assert_eq!(world.closed_by(1, 0, 0), None);
     for who in 1..5 {
-        join(&mut lines, who, 0);
+        world.wait(who, 0);
     }
-    assert_eq!(search(&lines, 5, 0), None);
-    assert_eq!(search(&lines, 6, 3), None);
+    assert_eq!(world.closed_by(1, 5, 0), None);
+    assert_eq!(world.closed_by(1, 6, 3), None);
 }
 
 #[test]
 fn one_who_left_closes_no_circle() {
-    let mut lines = Lines::new();
-    let id = join(&mut lines, 1, 0);
-    lines.leave(id);
-    assert_eq!(search(&lines, 0, 1), None);
+    let mut world = World::new(2);
+    let id = world.wait(1, 0);
+    world.lines.leave(id);
+    assert_eq!(world.closed_by(1, 0, 1), None);
 }
 
 #[test]
 fn an_owner_who_waits_twice_has_two_edges() {
-    let mut lines = Lines::new();
-    join(&mut lines, 1, 7);
-    join(&mut lines, 1, 0);
-    join(&mut lines, 1, 8);
-    assert!(search(&lines, 0, 1).is_some());
+    let mut world = World::new(9);
+    for what in [7, 0, 8] {
+        world.wait(1, what);
+    }
+    assert!(world.closed_by(1, 0, 1).is_some());
 }
 
-proptest! {
-    /// Against a plain search: who can be reached from the holder by waits.
-    #[test]
-    fn a_circle_is_found_where_a_plain_search_finds_one(
-        waits in prop::collection::vec((0..8u8, 0..8u8), 0..20),
-        who in 0..8u8,
-        what in 0..8u8,
-    ) {
-        let mut lines = Lines::new();
-        let mut edges: BTreeMap<u8, BTreeSet<u8>> = BTreeMap::new();
-        for (from, to) in waits {
-            join(&mut lines, from, to);
-            edges.entry(from).or_default().insert(to);
-        }
-        let mut reached = BTreeSet::from([what]);
-        for _ in 0..8 {
-            let next: Vec<u8> = reached.iter().filter_map(|at| edges.get(at)).flatten().copied().collect();
-            reached.extend(next);
-        }
-        let expected = who != what && reached.contains(&who);
-        let found = search(&lines, who, what);
-        prop_assert_eq!(found.is_some(), expected);
-        if let Some(found) = found {
-            // It is a circle indeed: each waits for a lock that the next one holds.
-            for (at, step) in found.iter().enumerate() {
-                let next = &found[(at + 1) % found.len()];
-                prop_assert_eq!(&owner(step.place.name[0]), &next.owner);
-                if at > 0 {
-                    let waiter = step.id.and_then(|id| lines.get(id)).unwrap();
-                    prop_assert_eq!((&waiter.owner, &waiter.place), (&step.owner, &step.place));
-                }
-            }
+#[test]
+fn a_connection_that_waits_for_what_is_bound_to_it_is_a_circle() {
+    let mut world = World::new(1);
+    world.bind(0, 7);
+    let found = world.closed_by(7, 1, 0).unwrap();
+    assert_eq!(waits(&found), [(1, 0)]);
+    assert_eq!((found.owners(), found.shares_connection()), (2, true));
+    assert_eq!(
+        found.to_string(),
+        "\"b\" waits for \"\\x00\" (db 0), which \"a\" has bound to connection 7"
+    );
+    // Its owner reenters, and others wait on connections of their own.
+    assert_eq!(world.closed_by(7, 0, 0), None);
+    assert_eq!(world.closed_by(8, 1, 0), None);
+}
+
+#[test]
+fn connections_that_wait_for_what_is_bound_to_one_another_are_a_circle() {
+    let mut world = World::new(2);
+    world.bind(0, 10);
+    world.bind(1, 11);
+    world.wait_on(10, 5, 1);
+    let found = world.closed_by(11, 6, 0).unwrap();
+    assert_eq!(waits(&found), [(6, 0), (5, 1)]);
+    assert_eq!((found.owners(), found.shares_connection()), (4, true));
+    // On another connection the same wait is none.
+    assert_eq!(world.closed_by(12, 6, 0), None);
+}
+
+#[test]
+fn owners_and_connections_close_circles_together() {
+    let mut world = World::new(3);
+    // Owner 1 waits for lock 2, which is bound to connection 20, where owner 7 waits for lock 0.
+    world.bind(2, 20);
+    world.wait(1, 2);
+    world.wait_on(20, 7, 0);
+    let found = world.closed_by(1, 0, 1).unwrap();
+    assert_eq!(waits(&found), [(0, 1), (1, 2), (7, 0)]);
+    assert_eq!(found.owners(), 4);
+}
+
+#[test]
+fn no_edge_leads_on_from_the_owner_of_a_shared_connections_wait() {
+    let mut world = World::new(3);
+    world.bind(1, 20);
+    // Owner 7 waits on connection 20 for lock 2, and elsewhere for lock 0. Lock 1 hangs on the first only.
+    world.wait_on(20, 7, 2);
+    world.wait(7, 0);
+    assert_eq!(world.closed_by(1, 0, 1), None);
+}
+
+#[test]
+fn the_youngest_wait_of_a_circle_ends_it_where_a_lock_has_a_new_holder() {
+    let mut world = World::new(3);
+    let _older = world.wait(0, 1);
+    let middle = world.wait(2, 0);
+    let youngest = world.wait(1, 2);
+    let circles = world.break_circles(0, &mut Budget::new(100, 100));
+    assert_eq!(circles.len(), 1);
+    assert_eq!(waits(&circles[0]), [(0, 1), (1, 2), (2, 0)]);
+    assert!(world.lines.get(youngest).is_none() && world.lines.get(middle).is_some());
+}
+
+#[test]
+fn of_an_owners_waits_for_one_lock_the_oldest_counts() {
+    let mut world = World::new(2);
+    world.wait(0, 1);
+    let between = world.wait(1, 0);
+    world.wait(0, 1);
+    // By the last one it would be the youngest itself, but the first closes a circle too.
+    let circles = world.break_circles(0, &mut Budget::new(100, 100));
+    assert_eq!(circles.len(), 1);
+    assert!(world.lines.get(between).is_none());
+    assert_eq!(world.lines.waiters(), 2);
+}
+
+#[test]
+fn all_of_an_owners_waits_for_a_lock_are_refused_where_each_would_be() {
+    let mut world = World::new(2);
+    let oldest = world.wait(1, 0);
+    for _ in 0..3 {
+        world.wait(0, 1);
+    }
+    let circles = world.break_circles(0, &mut Budget::new(100, 100));
+    assert_eq!(circles.len(), 1);
+    assert_eq!(circles[0].refused, Refused::Group(owner(0), place(1)));
+    assert!(world.lines.get(oldest).is_some());
+    assert_eq!(world.lines.waiters(), 1);
+}
+
+#[test]
+fn when_one_of_an_owners_waits_is_refused_the_others_still_count() {
+    let mut world = World::new(4);
+    // Owner 0 waits for lock 2 twice. Lock 3 is bound to the connection of the first of these waits,
+    // which ends the first circle; the second one is in another.
+    world.bind(3, 50);
+    world.wait(0, 3);
+    world.wait(2, 0);
+    let first = world.wait_on(50, 0, 2);
+    world.wait(0, 2);
+    let circles = world.break_circles(0, &mut Budget::new(100, 100));
+    assert_eq!(waits(&circles[0]), [(0, 3), (0, 2), (2, 0)]);
+    assert_eq!(circles[0].refused, Refused::One(first));
+    assert_eq!(waits(&circles[1]), [(0, 2), (2, 0)]);
+    assert_eq!(circles[1].refused, Refused::Group(owner(0), place(2)));
+    assert_eq!(world.lines.waiters(), 2);
+}
+
+#[test]
+fn what_led_nowhere_but_into_the_path_is_looked_at_again_when_the_path_has_changed() {
+    let mut world = World::new(3);
+    // 1 and 2 wait for one another already. Of the two ways from lock 0 back to it the one by lock 2
+    // alone is found first, and ends by its first wait.
+    world.wait(1, 2);
+    world.wait(2, 1);
+    world.wait(0, 1);
+    world.wait(2, 0);
+    world.wait(0, 2);
+    let circles = world.break_circles(0, &mut Budget::new(100, 100));
+    let circles: Vec<_> = circles.iter().map(waits).collect();
+    assert_eq!(
+        circles,
+        [vec![(0, 2), (2, 0)], vec![(0, 1), (1, 2), (2, 0)]]
+    );
+}
+
+#[test]
+fn a_lock_that_many_wait_for_is_looked_up_once() {
+    let mut world = World::new(60);
+    // Owner 0 waits for ten locks, the owner of each for ten others, the same ones.
+    for middle in 1..11 {
+        world.wait(0, middle);
+        for last in 11..21 {
+            world.wait(middle, last);
         }
     }
+    assert_eq!(world.closed_by(1, 50, 0), None);
+    world.asked.sort_unstable();
+    assert_eq!(world.asked, (0..21).collect::<Vec<u8>>());
+    // So too from a new holder, whom someone waits for.
+    world.asked.clear();
+    world.wait(50, 0);
+    assert_eq!(world.break_circles(0, &mut Budget::new(100, 1000)), []);
+    world.asked.sort_unstable();
+    assert_eq!(world.asked, (1..21).collect::<Vec<u8>>());
+}
+
+#[test]
+fn a_search_ends_at_its_bounds() {
+    let chain = || {
+        let mut world = World::new(100);
+        for who in 1..100 {
+            world.wait(who, who - 1);
+        }
+        world
+    };
+    let found = |lookups, waits| {
+        let mut world = chain();
+        let mut search = Search::of_wait(owner(0), 1, place(99));
+        let mut budget = Budget::new(lookups, waits);
+        let found = world.next_circle(&mut search, &mut budget).is_some();
+        assert!(world.asked.len() <= lookups);
+        found
+    };
+    assert!(found(100, 1000));
+    assert!(!found(99, 1000));
+    assert!(found(100, 100));
+    assert!(!found(100, 50));
+}
+
+#[test]
+fn long_names_count_for_more() {
+    let mut budget = Budget::new(4, 1);
+    let long = |length| Place {
+        db: 0,
+        name: vec![b'x'; length].into(),
+    };
+    assert!(budget.look_up(&long(1023)));
+    assert!(budget.look_up(&long(2047)));
+    assert!(!budget.look_up(&long(1024)));
+    assert!(!budget.look_up(&long(0)));
+}
+
+#[test]
+fn all_searches_of_a_command_share_what_it_may_spend() {
+    let mut world = World::new(5);
+    world.wait(0, 1);
+    world.wait(2, 0);
+    let mut budget = Budget::new(1, 100);
+    assert_eq!(world.break_circles(0, &mut budget), []);
+    assert_eq!(world.asked, [1]);
+    assert_eq!(world.break_circles(0, &mut budget), []);
+    assert_eq!(world.asked, [1]);
 }

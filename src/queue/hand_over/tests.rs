@@ -1,5 +1,5 @@
 use super::*;
-use crate::lock::{Acquire, Fence, Token, MAX_HOLDS, MAX_TTL};
+use crate::lock::{Acquire, Fence, Millis, Token, MAX_HOLDS};
 use crate::queue::{Place, Tick};
 
 const NOW: Now = Now(5_000_000);
@@ -13,6 +13,7 @@ fn wait(id: u64, ttl: i64, holds: Option<u32>) -> (WaiterId, Waiter) {
     let waiter = Waiter {
         owner: b"me".as_slice().into(),
         place,
+        client: id,
         request: Acquire {
             ttl: Millis(ttl),
             holds,
@@ -29,8 +30,8 @@ fn free(waits: &[(WaiterId, Waiter)]) -> (Option<Hold>, Vec<Outcome>) {
     hand_over(
         waits,
         View::Free { lapsed: false },
-        MAX_TTL,
         NOW,
+        &Limits::NONE,
         &mut Tokens::new(),
     )
 }
@@ -97,19 +98,33 @@ fn nothing_is_held_where_no_wait_can_be_granted() {
 
 #[test]
 fn nothing_is_held_where_no_token_is_left() {
-    let mut tokens = Tokens::new();
-    tokens.saw(Token::new(Token::MAX).unwrap());
     let waits = [wait(1, 300, None), wait(2, 300, None)];
     let (hold, outcomes) = hand_over(
         &waits,
         View::Free { lapsed: false },
-        MAX_TTL,
-        NOW,
-        &mut tokens,
+        Now(i64::MAX / 2),
+        &Limits::NONE,
+        &mut Tokens::new(),
     );
     assert_eq!(hold, None);
     let refused = [1, 2].map(|id| (WaiterId(id), Err(Error::TokensSpent)));
     assert_eq!(outcomes, refused);
+}
+
+#[test]
+fn the_bounds_are_those_at_the_time_of_the_hand_over() {
+    let waits = [wait(1, 300, None), wait(2, 9000, None)];
+    let limits = |lease, hold: Option<i64>| Limits {
+        lease: Millis(lease),
+        hold: hold.map(Millis),
+    };
+    for limits in [limits(600, None), limits(5000, Some(600))] {
+        let free = View::Free { lapsed: false };
+        let (hold, outcomes) = hand_over(&waits, free, NOW, &limits, &mut Tokens::new());
+        let hold = hold.unwrap();
+        assert_eq!(hold.deadline, NOW.plus(Millis(600)));
+        assert_eq!(grants(&outcomes, hold.token()), [(1, 1, 300), (2, 2, 600)]);
+    }
 }
 
 #[test]
@@ -123,20 +138,32 @@ fn waits_for_a_lock_that_is_the_owners_already_are_reentries() {
     };
     let token = Token::new(3);
     let waits = [wait(1, 300, None)];
-    let (hold, outcomes) = hand_over(&waits, mine(2, token), MAX_TTL, NOW, &mut Tokens::new());
+    let (hold, outcomes) = hand_over(
+        &waits,
+        mine(2, token),
+        NOW,
+        &Limits::NONE,
+        &mut Tokens::new(),
+    );
     let hold = hold.unwrap();
     assert_eq!((hold.holds, hold.deadline), (3, NOW.plus(Millis(700))));
     assert_eq!(grants(&outcomes, token), [(1, 3, 700)]);
     // A hold that Redisson made gets its token now.
-    let (hold, outcomes) = hand_over(&waits, mine(1, None), MAX_TTL, NOW, &mut Tokens::new());
+    let (hold, outcomes) = hand_over(
+        &waits,
+        mine(1, None),
+        NOW,
+        &Limits::NONE,
+        &mut Tokens::new(),
+    );
     assert_eq!(hold.unwrap().token(), Token::new(NOW.0));
     assert_eq!(grants(&outcomes, Token::new(NOW.0)), [(1, 2, 700)]);
     // What it holds stays where the wait is refused.
     let (hold, outcomes) = hand_over(
         &waits,
         mine(MAX_HOLDS, token),
-        MAX_TTL,
         NOW,
+        &Limits::NONE,
         &mut Tokens::new(),
     );
     assert_eq!(hold.unwrap().holds, MAX_HOLDS);

@@ -12,6 +12,7 @@ fn waiter(owner: &str, place: &Place, until: Option<i64>) -> Waiter {
     Waiter {
         owner: owner.as_bytes().into(),
         place: place.clone(),
+        client: 0,
         request: Acquire {
             ttl: Millis(1000),
             holds: None,
@@ -90,7 +91,7 @@ fn the_same_owner_in_another_line_goes_on_waiting() {
     assert_eq!(take_first(&mut lines, &first), ["a"]);
     let waits: Vec<&Place> = lines
         .waits_of(&b"a".as_slice().into())
-        .map(|(_, w)| &w.place)
+        .map(|(place, _)| place)
         .collect();
     assert_eq!(waits, [&other_name, &other_db]);
     assert_eq!(take_first(&mut lines, &other_db), ["a"]);

@@ -1,6 +1,5 @@
 //! The pages of the documentation, and the blocks that they show.
 
-use crate::support::version;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -98,18 +97,6 @@ impl Page {
 impl<'a> Block<'a> {
     pub fn has(&self, word: &str) -> bool {
         self.info.contains(&word)
-    }
-
-    /// Whether the server that is tested has what the block shows.
-    pub fn is_for_this_server(&self) -> bool {
-        let since = self
-            .info
-            .iter()
-            .find_map(|word| word.strip_prefix("since="));
-        let Some((major, minor)) = since.and_then(|since| since.split_once('.')) else {
-            return true;
-        };
-        version() >= (major.parse().unwrap(), minor.parse().unwrap())
     }
 
     pub fn examples(&self, page: &Page) -> Vec<Example<'a>> {

@@ -17,7 +17,7 @@ const WORK: Duration = Duration::from_secs(12);
 /// Has the master go away while clients are at work, and come back, if it can, when those who wait
 /// for its successor have got their locks.
 fn failover(goes: i32, comes_back: i32) {
-    let master = TIMES.first().start();
+    let master = TIMES.running().start();
     let replica = TIMES.setup().replica_of(&master).start();
     master.wait_for_replica(&replica);
     // With it the new master takes writes at once.

@@ -1,7 +1,7 @@
 //! A master and its replica, with a network between them that can be cut.
 
 use super::proxy::Proxy;
-use crate::support::{eventually, version, Server, Setup};
+use crate::support::{eventually, Server, Setup};
 
 /// The settings that the promise rests on, in ms.
 #[derive(Clone, Copy, Debug)]
@@ -42,21 +42,11 @@ impl Times {
         )
     }
 
-    /// The first master, which is to be like the replica: [`Times::settle`] has to follow.
-    pub fn first(self) -> Setup {
-        match version() >= (7, 0) {
-            true => self.running(),
-            false => self.setup(),
-        }
-    }
-
-    /// Has the first master know of grace periods and be in none.
+    /// Has a first master that is [`Times::running`] know of grace periods and be in none.
     pub fn settle(self, master: &Server) {
         let mut client = master.client();
-        if version() >= (7, 0) {
-            let set = format!("CONFIG SET lock.grace-period {}", self.grace);
-            assert_eq!(client.run(&set), "OK");
-        }
+        let set = format!("CONFIG SET lock.grace-period {}", self.grace);
+        assert_eq!(client.run(&set), "OK");
         eventually("it grants locks", || {
             client.run("LOCK.ACQUIRE started me 1").starts_with("[1 ")
         });
@@ -88,7 +78,7 @@ impl Pair {
     /// The same with a master that knows of grace periods, as it has to in order to go on safely
     /// after it stood still.
     pub fn start_alike(times: Times) -> Pair {
-        let pair = Pair::of(times.first(), times);
+        let pair = Pair::of(times.running(), times);
         times.settle(&pair.master);
         pair
     }

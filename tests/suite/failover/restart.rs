@@ -140,14 +140,11 @@ fn with_aof(times: Times) -> Setup {
 
 /// The file to which the server appends.
 fn aof(dir: &Path) -> PathBuf {
-    let inner = dir.join("appendonlydir");
-    let dir = if inner.is_dir() { &inner } else { dir };
-    let files = read_dir(dir).unwrap().map(|file| file.unwrap().path());
-    let mut appended = files.filter(|path| {
-        let name = path.file_name().unwrap().to_string_lossy();
-        name == "appendonly.aof" || name.ends_with(".incr.aof")
-    });
-    appended.next().unwrap()
+    let files = read_dir(dir.join("appendonlydir")).unwrap();
+    let mut paths = files.map(|file| file.unwrap().path());
+    paths
+        .find(|path| path.to_string_lossy().ends_with(".incr.aof"))
+        .unwrap()
 }
 
 /// Takes its second half from a file of commands, as a crash of the machine does.

@@ -19,6 +19,7 @@ pub struct Memory {
     keys: BTreeMap<String, Hash>,
     tokens: Tokens,
     now: Now,
+    settings: Settings,
     numbers: Numbers,
 }
 
@@ -41,11 +42,12 @@ impl Store for Key<'_> {
     }
 
     fn settings<R>(&self, read: impl FnOnce(&Settings) -> R) -> R {
-        read(&Settings::new())
+        read(&self.memory.settings)
     }
 
     fn view(&mut self, owner: &[u8]) -> Result<View, lock::Error> {
-        let Some(hash) = self.memory.keys.get(&self.name) else {
+        let memory = &mut *self.memory;
+        let Some(hash) = memory.keys.get(&self.name) else {
             return Ok(View::Free { lapsed: false });
         };
         let field = |name: &[u8]| hash.fields.get(name).map(Vec::as_slice);
@@ -55,11 +57,7 @@ impl Store for Key<'_> {
             mode: field(lock::MODE_FIELD),
             deadline: Some(hash.deadline),
         };
-        let (view, token) = fields.as_lock(self.memory.now)?;
-        token
-            .into_iter()
-            .for_each(|token| self.memory.tokens.saw(token));
-        Ok(view)
+        fields.as_lock(memory.now, &mut memory.tokens)
     }
 
     fn holder(&mut self) -> Result<Option<Holder>, lock::Error> {
@@ -79,6 +77,10 @@ impl Store for Key<'_> {
             View::Mine(hold) => Some(Holder { owner, hold }),
             _ => None,
         })
+    }
+
+    fn holder_to_free(&mut self) -> Result<Option<Holder>, lock::Error> {
+        self.holder()
     }
 
     fn tokens<R>(&mut self, work: impl FnOnce(&mut Tokens) -> R) -> R {
@@ -112,12 +114,15 @@ impl Store for Key<'_> {
                 holds,
                 fence,
                 deadline,
+                shortened,
             }) => {
                 let hash = keys.get_mut(&name).expect("only what is there is updated");
                 let mut set = |field: &[u8], value| hash.fields.insert(field.to_vec(), value);
                 holds.map(|holds| set(owner, count(holds)));
                 fence.map(|fence| set(lock::MODE_FIELD, fence.text().as_bytes().to_vec()));
-                hash.deadline = deadline.unwrap_or(hash.deadline);
+                let deadline = deadline.unwrap_or(hash.deadline);
+                assert_eq!(shortened, deadline < hash.deadline);
+                hash.deadline = deadline;
             }
         }
     }
@@ -232,11 +237,20 @@ impl StateMachineTest for Memory {
     type SystemUnderTest = Memory;
     type Reference = Reference;
 
-    fn init_test(_: &Reference) -> Memory {
+    fn init_test(reference: &Reference) -> Memory {
+        let mut settings = Settings::new();
+        settings.max_hold = lock::Millis(reference.max_hold);
+        let mut tokens = Tokens::new();
+        if reference.max_hold > 0 {
+            // So far ahead of the clock no token tells when its hold began.
+            let hour = lock::Token::new(START.0 + 3_600_000_000).unwrap();
+            tokens.learn(hour, START).unwrap();
+        }
         Memory {
             keys: BTreeMap::new(),
-            tokens: Tokens::new(),
+            tokens,
             now: START,
+            settings,
             numbers: Numbers::default(),
         }
     }

@@ -51,6 +51,10 @@ pub enum Step {
     Lapse {
         lock: u8,
     },
+    /// Time passes.
+    Pass {
+        ms: i64,
+    },
 }
 
 impl Step {
@@ -81,7 +85,7 @@ impl Step {
             }
             Step::Info { lock } => ("LOCK.INFO", lock, None, None, None, None),
             Step::ForceRelease { lock } => ("LOCK.FORCERELEASE", lock, None, None, None, None),
-            Step::Redisson { .. } | Step::Lapse { .. } => return None,
+            Step::Redisson { .. } | Step::Lapse { .. } | Step::Pass { .. } => return None,
         };
         let mut words = vec![name.to_owned(), lock_name(lock)];
         words.extend(owner.map(owner_name));
@@ -134,14 +138,18 @@ struct Lock {
     owner: u8,
     holds: i64,
     token: Option<Ordinal>,
+    /// When it was given its token.
+    start: i64,
     deadline: i64,
 }
 
 /// The state of the model.
 #[derive(Debug, Clone, Default)]
 pub struct Reference {
+    /// How long a hold may last; 0 where there is no bound.
+    pub max_hold: i64,
     locks: BTreeMap<u8, Lock>,
-    /// Milliseconds since the walk began; only leases that end move it.
+    /// Milliseconds since the walk began; only the last two steps move it.
     pub clock: i64,
     issued: Ordinal,
     /// What the last step replied.
@@ -155,6 +163,15 @@ impl Reference {
     fn issue(&mut self) -> Option<Ordinal> {
         self.issued += 1;
         Some(self.issued - 1)
+    }
+
+    /// The end of a lease of `ttl`, of a hold that began then: not after the end of the hold.
+    fn end(&self, ttl: i64, start: i64) -> i64 {
+        let wanted = self.clock + ttl;
+        match self.max_hold {
+            0 => wanted,
+            bound => wanted.min(start + bound),
+        }
     }
 
     /// Whether the owner has this hold; else why not.
@@ -192,18 +209,20 @@ impl Reference {
                 };
             }
         }
-        let (old_token, old_deadline) = match self.locks.get(&lock) {
-            Some(held) => (held.token, held.deadline),
-            None => (None, 0),
+        let (old_token, start, old_deadline) = match self.locks.get(&lock) {
+            Some(held) if held.token.is_some() => (held.token, held.start, held.deadline),
+            Some(held) => (None, self.clock, held.deadline),
+            None => (None, self.clock, 0),
         };
         let token = old_token.or_else(|| self.issue());
-        let deadline = old_deadline.max(self.clock + ttl);
+        let deadline = old_deadline.max(self.end(ttl, start));
         self.locks.insert(
             lock,
             Lock {
                 owner,
                 holds: wanted,
                 token,
+                start,
                 deadline,
             },
         );
@@ -224,7 +243,7 @@ impl Reference {
     ) -> Outcome {
         if !self.holds(lock, owner, token) {
             return match holds {
-                Some(0) => Outcome::Integer(0),
+                Some(0) => Outcome::Integer(-1),
                 _ => Outcome::Error("NOTOWNER"),
             };
         }
@@ -245,15 +264,25 @@ impl Reference {
         if !self.holds(lock, owner, token) {
             return Outcome::Error("NOTOWNER");
         }
-        let token = self.locks[&lock].token.or_else(|| self.issue());
-        let deadline = self.clock + ttl;
+        let before = &self.locks[&lock];
+        let start = match before.token {
+            Some(_) => before.start,
+            None => self.clock,
+        };
+        // What it has is not taken away by the bound, but by asking for less.
+        let deadline = before
+            .deadline
+            .min(self.clock + ttl)
+            .max(self.end(ttl, start));
+        let token = before.token.or_else(|| self.issue());
+        let left = deadline - self.clock;
         let held = self.locks.get_mut(&lock).unwrap();
-        (held.token, held.deadline) = (token, deadline);
+        (held.token, held.start, held.deadline) = (token, start, deadline);
         Outcome::Grant {
             acquired: true,
             holds: held.holds,
             token,
-            ttl,
+            ttl: left,
         }
     }
 
@@ -298,6 +327,7 @@ impl Reference {
                     owner,
                     holds: 0,
                     token: None,
+                    start: 0,
                     deadline,
                 });
                 if held.owner == owner {
@@ -307,15 +337,21 @@ impl Reference {
                 Outcome::Nothing
             }
             Step::Lapse { lock } => {
-                if let Some(over) = self.locks.get(&lock) {
-                    // Time passes for all: what ends before is over too.
-                    self.clock = self.clock.max(over.deadline);
-                    let clock = self.clock;
-                    self.locks.retain(|_, held| held.deadline > clock);
-                }
+                let over = self.locks.get(&lock).map(|over| over.deadline);
+                self.pass_until(over.unwrap_or(self.clock));
+                Outcome::Nothing
+            }
+            Step::Pass { ms } => {
+                self.pass_until(self.clock + ms);
                 Outcome::Nothing
             }
         }
+    }
+
+    /// Time passes for all: what ends before is over too.
+    fn pass_until(&mut self, then: i64) {
+        self.clock = self.clock.max(then);
+        self.locks.retain(|_, held| held.deadline > then);
     }
 }
 
@@ -324,7 +360,12 @@ impl ReferenceStateMachine for Reference {
     type Transition = Step;
 
     fn init_state() -> BoxedStrategy<Reference> {
-        Just(Reference::default()).boxed()
+        prop::sample::select(vec![0, 100_000])
+            .prop_map(|max_hold| Reference {
+                max_hold,
+                ..Reference::default()
+            })
+            .boxed()
     }
 
     fn transitions(state: &Reference) -> BoxedStrategy<Step> {
@@ -348,6 +389,7 @@ impl ReferenceStateMachine for Reference {
             1 => (lock.clone(), owner, prop::sample::select(vec![30_000, 60_000]))
                 .prop_map(|(lock, owner, ttl)| Step::Redisson { lock, owner, ttl }),
             1 => lock.prop_map(|lock| Step::Lapse { lock }),
+            2 => prop::sample::select(vec![10_000, 20_000, 50_000]).prop_map(|ms| Step::Pass { ms }),
         ]
         .boxed()
     }

@@ -147,12 +147,10 @@ fn scripts_and_functions_have_no_connection_that_a_session_could_be_bound_to() {
     let script = b"return redis.call('LOCK.ACQUIRE', KEYS[1], 'me', '60000', 'SESSION')";
     let reply = client.say(&[b"EVAL", script, b"1", b"orders"]);
     assert!(reply.contains(refusal), "{reply}");
-    if client.has("function") {
-        let code = b"#!lua name=lib\nredis.register_function('take', function(keys) return redis.call('LOCK.ACQUIRE', keys[1], 'me', '60000', 'SESSION') end)";
-        assert_eq!(client.say(&[b"FUNCTION", b"LOAD", code]), "lib");
-        let reply = client.run("FCALL take 1 orders");
-        assert!(reply.contains(refusal), "{reply}");
-    }
+    let code = b"#!lua name=lib\nredis.register_function('take', function(keys) return redis.call('LOCK.ACQUIRE', keys[1], 'me', '60000', 'SESSION') end)";
+    assert_eq!(client.say(&[b"FUNCTION", b"LOAD", code]), "lib");
+    let reply = client.run("FCALL take 1 orders");
+    assert!(reply.contains(refusal), "{reply}");
     assert_eq!(client.int("EXISTS orders"), 0);
 }
 

@@ -1,7 +1,7 @@
 //! Nothing is renewed, freed or written again where it must not be.
 
 use super::{eventually, holder, is_closed, told, wait};
-use crate::support::{lasting, module, skip, version, Client, Server, Setup, Waiter};
+use crate::support::{lasting, Client, Server, Setup, Waiter};
 use std::time::Duration;
 
 /// The shortest ttl of a session, and a time in which it runs out for sure.
@@ -268,35 +268,17 @@ fn master_replica_and_aof_hold_the_same_after_sessions_of_every_fate() {
 }
 
 #[test]
-fn the_module_is_not_unloaded_from_under_a_session_or_its_lease_lapses_at_its_ttl() {
-    let mut setup = Setup::new();
-    if version() >= (7, 0) {
-        setup = setup.config("enable-module-command yes");
-    }
-    let server = setup.start();
+fn the_module_is_not_unloaded_from_under_a_session() {
+    let server = Setup::new().config("enable-module-command yes").start();
     let mut client = holder(&server, TTL);
     let unloaded = client.run("MODULE UNLOAD lock");
-    if version() >= (7, 0) {
-        // The session's renewal is a timer of the module's.
-        assert!(unloaded.contains("the module holds timer"), "{unloaded}");
-        assert_eq!(client.run("LOCK.ASSERT orders me"), "OK");
-        assert_eq!(client.int("LOCK.RELEASE orders me"), 0);
-        eventually("it is unloaded without one", || {
-            client.run("MODULE UNLOAD lock") == "OK"
-        });
-        return;
-    }
-    assert_eq!(unloaded, "OK");
-    let left = client.int("PTTL orders");
-    assert!((1..=i64::from(TTL)).contains(&left), "{left}");
-    assert_eq!(client.run("PING"), "PONG");
-    eventually("it lapses", || client.int("EXISTS orders") == 0);
-    // Loaded again, it knows of no session.
-    let path = module().display().to_string();
-    assert_eq!(client.run(&format!("MODULE LOAD {path}")), "OK");
-    assert_eq!(client.grant("LOCK.ACQUIRE orders me 60000")[..2], [1, 1]);
-    drop(client);
-    assert_eq!(server.client().run("LOCK.ASSERT orders me"), "OK");
+    // The session's renewal is a timer of the module's.
+    assert!(unloaded.contains("the module holds timer"), "{unloaded}");
+    assert_eq!(client.run("LOCK.ASSERT orders me"), "OK");
+    assert_eq!(client.int("LOCK.RELEASE orders me"), 0);
+    eventually("it is unloaded without one", || {
+        client.run("MODULE UNLOAD lock") == "OK"
+    });
 }
 
 #[test]
@@ -336,9 +318,6 @@ fn a_forced_release_of_a_lease_that_had_run_out_is_not_undone_by_the_session() {
 fn a_bound_on_leases_that_was_lowered_binds_waits_renewals_and_lingering() {
     let server = Server::start();
     let mut other = server.client();
-    if other.run("CONFIG GET lock.max-ttl") == "[]" {
-        return skip("the server has no settings of modules");
-    }
     let client = {
         let mut client = server.client();
         client.grant("LOCK.ACQUIRE orders me 3600000 SESSION LINGER 3600000");

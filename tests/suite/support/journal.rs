@@ -59,8 +59,7 @@ impl Journal {
 
     /// What was handed on since the last call: each transaction with its commands in order, as
     /// `HSET a b 1; PEXPIREAT a 77`. A database other than 0 is shown before a command as redis-cli
-    /// shows it, `[5] DEL a`; SELECT itself is not. A transaction of one command looks like the
-    /// command alone (6.2 wraps it), and an empty one (6.2 has those) like nothing.
+    /// shows it, `[5] DEL a`; SELECT itself is not.
     pub fn read(&mut self, client: &mut Client) -> Vec<String> {
         self.marks += 1;
         let name = match self.source {
@@ -153,11 +152,9 @@ fn parse(mut file: &[u8]) -> Vec<Value> {
     commands
 }
 
-/// The append-only file that is being written: from 7.0 on the newest of those in a folder.
+/// The append-only file that is being written: the newest of those in a folder.
 fn aof(folder: &Path) -> Vec<u8> {
-    let Ok(files) = folder.join("appendonlydir").read_dir() else {
-        return std::fs::read(folder.join("appendonly.aof")).unwrap_or_default();
-    };
+    let files = folder.join("appendonlydir").read_dir().unwrap();
     let paths = files.map(|file| file.unwrap().path());
     let newest = paths
         .filter(|path| path.to_string_lossy().ends_with(".incr.aof"))

@@ -11,6 +11,7 @@ mod listener;
 mod sentinel;
 mod setup;
 mod stored;
+pub mod toolchain;
 mod waiter;
 mod walk;
 
@@ -31,6 +32,12 @@ use std::process::{Child, Command};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+
+/// Sends a signal to a process that this test started.
+pub fn send_signal(pid: u32, signal: i32) {
+    // SAFETY: no memory is involved.
+    assert_eq!(unsafe { libc::kill(pid as i32, signal) }, 0);
+}
 
 /// How long anything may take before a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -78,8 +85,7 @@ impl Server {
 
     /// Sends it a signal.
     pub fn signal(&self, signal: i32) {
-        // SAFETY: a system call that touches no memory; the process is the test's own.
-        unsafe { libc::kill(self.process.id() as i32, signal) };
+        send_signal(self.pid(), signal);
     }
 
     /// The time of the processor that it has taken.

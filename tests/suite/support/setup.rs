@@ -1,6 +1,6 @@
 //! How servers are started.
 
-use super::{binary, module, version, Server, PATIENCE};
+use super::{binary, module, Server, PATIENCE};
 use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
@@ -107,9 +107,7 @@ impl Setup {
         )
         .unwrap();
         writeln!(file, "save \"\"\nrepl-diskless-sync-delay 0").unwrap();
-        if version() >= (7, 0) {
-            writeln!(file, "enable-debug-command yes").unwrap();
-        }
+        writeln!(file, "enable-debug-command yes").unwrap();
         if self.module {
             let module = module().display().to_string();
             writeln!(file, "loadmodule {module} {}", self.module_args).unwrap();

@@ -36,27 +36,10 @@ impl Client {
         }
     }
 
-    /// When a key expires, in Unix ms: exact also where the server only tells the time left.
+    /// When a key expires, in Unix ms.
     pub fn deadline(&mut self, key: &str) -> Option<i64> {
-        if self.has("PEXPIRETIME") {
-            let at = self.int(&format!("PEXPIRETIME {key}"));
-            return (at >= 0).then_some(at);
-        }
-        loop {
-            for line in ["MULTI", "TIME", &format!("PTTL {key}"), "TIME"] {
-                self.run(line);
-            }
-            let reply = self.ask("EXEC");
-            let Ok((before, left, after)) =
-                redis::from_redis_value::<((i64, i64), i64, (i64, i64))>(reply.clone())
-            else {
-                panic!("TIME and PTTL replied {}", show(&reply))
-            };
-            let [before, after] = [before, after].map(|(s, us)| s * 1000 + us / 1000);
-            if before == after {
-                return (left >= 0).then_some(before + left);
-            }
-        }
+        let at = self.int(&format!("PEXPIRETIME {key}"));
+        (at >= 0).then_some(at)
     }
 
     /// The server's clock, in Unix ms. Asking for it touches no key.

@@ -3,7 +3,6 @@
 use super::{show, Client, Dice, Stored};
 use redis::Value;
 use std::collections::BTreeMap;
-use std::time::UNIX_EPOCH;
 
 /// A source of random commands. The same seed gives the same commands.
 pub struct Walk(Dice);
@@ -65,8 +64,7 @@ impl Walk {
             19 => format!("LOCK.INFO k{key}"),
             20 | 21 => format!("DEL k{key}"),
             22 => format!("RENAME k{key} k{other}"),
-            // PEXPIRE would do, but 6.2 reads the clock anew for replicas and the file.
-            23 | 24 => format!("PEXPIREAT k{key} {}", unix_ms() + u128::from(ttl)),
+            23 | 24 => format!("PEXPIRE k{key} {ttl}"),
             _ => format!("HINCRBY k{key} o{owner} 1"),
         }
     }
@@ -82,10 +80,6 @@ impl Walk {
     fn below(&mut self, bound: u64) -> u64 {
         self.0.roll(bound as usize) as u64
     }
-}
-
-fn unix_ms() -> u128 {
-    UNIX_EPOCH.elapsed().unwrap().as_millis()
 }
 
 /// A line as a call in a script that goes on after an error.

@@ -1,7 +1,7 @@
 //! What is done on the server's way to sleep, when it has reckoned already how long that will be,
 //! takes effect without delay all the same. A server that wakes by itself but once a second shows it.
 
-use crate::support::{eventually, skip, version, Client, Server, Setup, Waiter};
+use crate::support::{eventually, Client, Server, Setup, Waiter};
 use std::time::{Duration, Instant};
 
 /// A server with a client, on which `me` holds the lock `orders`, and `next` waits for it.
@@ -16,15 +16,6 @@ fn held() -> (Server, Client, Waiter) {
 fn assert_soon(start: Instant, at: Instant) {
     let took = at - start;
     assert!(took < Duration::from_millis(300), "{took:?}");
-}
-
-/// 6.2 tells a module nothing of its turns, and cannot be woken.
-fn can_be_woken() -> bool {
-    let can = version() >= (7, 0);
-    if !can {
-        skip("the server cannot be woken");
-    }
-    can
 }
 
 #[test]
@@ -50,9 +41,6 @@ fn a_release_that_was_sent_with_the_wait_passes_on_without_delay() {
 
 #[test]
 fn a_release_behind_a_wait_for_something_else_passes_on_without_delay() {
-    if !can_be_woken() {
-        return;
-    }
     let (server, mut client, mut next) = held();
     let mut popper = Waiter::start(&server, "BLPOP list 0");
     popper.send("LOCK.RELEASE orders me");
@@ -67,9 +55,6 @@ fn a_release_behind_a_wait_for_something_else_passes_on_without_delay() {
 
 #[test]
 fn a_deletion_behind_a_wait_for_something_else_passes_on_without_delay() {
-    if !can_be_woken() {
-        return;
-    }
     let (server, mut client, mut next) = held();
     let mut popper = Waiter::start(&server, "BLPOP list 0");
     popper.send("DEL orders");
@@ -82,9 +67,6 @@ fn a_deletion_behind_a_wait_for_something_else_passes_on_without_delay() {
 
 #[test]
 fn a_release_that_was_held_up_by_a_pause_passes_on_without_delay() {
-    if !can_be_woken() {
-        return;
-    }
     let (server, mut client, mut next) = held();
     client.run("CLIENT PAUSE 600000 WRITE");
     let mut releaser = Waiter::start(&server, "LOCK.RELEASE orders me");
@@ -98,9 +80,6 @@ fn a_release_that_was_held_up_by_a_pause_passes_on_without_delay() {
 
 #[test]
 fn a_wait_behind_a_wait_for_something_else_ends_at_its_time() {
-    if !can_be_woken() {
-        return;
-    }
     let (server, mut client, mut next) = held();
     let mut popper = Waiter::start(&server, "BLPOP list 0");
     popper.send("LOCK.ACQUIRE orders you WAIT 50");
@@ -117,9 +96,6 @@ fn a_wait_behind_a_wait_for_something_else_ends_at_its_time() {
 
 #[test]
 fn a_session_that_the_server_closes_on_its_way_to_sleep_ends_without_delay() {
-    if !can_be_woken() {
-        return;
-    }
     let (server, mut client, mut next) = held();
     let mut holder = Waiter::start(&server, "PING");
     assert_eq!(holder.reply(), "PONG");

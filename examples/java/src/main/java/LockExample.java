@@ -12,7 +12,6 @@ public final class LockExample {
         System.out.println("acquired token=" + token);
     }
 
-    // lock:begin
     static final ProtocolCommand ACQUIRE = () -> "LOCK.ACQUIRE".getBytes(UTF_8);
     static final ProtocolCommand RELEASE = () -> "LOCK.RELEASE".getBytes(UTF_8);
 
@@ -32,7 +31,6 @@ public final class LockExample {
             System.out.println("released");
         }
     }
-    // lock:end
 
     public static void main(String[] args) {
         String url = System.getenv().getOrDefault("REDIS_URL", "redis://127.0.0.1:6379");

@@ -1,0 +1,91 @@
+//! A circle of waits.
+
+use crate::escape::Escaped;
+use crate::queue::{Place, WaiterId};
+use std::collections::HashSet;
+use std::fmt;
+use std::rc::Rc;
+
+/// Waits that keep each other from ending: the lock of each is not released while the next one waits,
+/// and that of the last not while the first does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Circle {
+    /// The waits.
+    pub steps: Vec<Step>,
+    /// Which of them are refused.
+    pub refused: Refused,
+}
+
+/// One wait of a circle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Who waits.
+    pub owner: Rc<[u8]>,
+    /// For which lock.
+    pub place: Place,
+    /// Its number, where it has begun. Of several waits of the owner for the lock, the oldest.
+    pub id: Option<WaiterId>,
+    /// The hold of that lock, where the next wait is on the connection that it is bound to. None
+    /// where the next wait is the holder's own.
+    pub bound: Option<Bound>,
+}
+
+/// A hold that is bound to a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    /// Who holds the lock.
+    pub owner: Rc<[u8]>,
+    /// The connection.
+    pub client: u64,
+}
+
+/// What is refused, to break a circle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// The wait that is about to begin.
+    New,
+    /// All waits of this owner for this lock. The oldest is the youngest wait of the circle, and each of
+    /// the others would take its place.
+    Group(Rc<[u8]>, Place),
+    /// This wait.
+    One(WaiterId),
+}
+
+impl Circle {
+    /// How many owners are part of it.
+    pub fn owners(&self) -> usize {
+        let holders = self.steps.iter().filter_map(|step| step.bound.as_ref());
+        let owners = self.steps.iter().map(|step| &step.owner);
+        let owners: HashSet<_> = owners.chain(holders.map(|bound| &bound.owner)).collect();
+        owners.len()
+    }
+
+    /// Whether it closes only since owners share a connection.
+    pub fn shares_connection(&self) -> bool {
+        self.steps.iter().any(|step| step.bound.is_some())
+    }
+}
+
+/// So many waits of a circle are shown.
+const SHOWN: usize = 10;
+
+impl fmt::Display for Circle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, step) in self.steps.iter().take(SHOWN).enumerate() {
+            let comma = if at > 0 { ", " } else { "" };
+            let (owner, lock) = (Escaped(&step.owner), Escaped(&step.place.name));
+            write!(f, "{comma}{owner} waits for {lock} (db {})", step.place.db)?;
+            if let Some(Bound { owner, client }) = &step.bound {
+                write!(
+                    f,
+                    ", which {} has bound to connection {client}",
+                    Escaped(owner)
+                )?;
+            }
+        }
+        match self.steps.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => write!(f, ", and {more} more"),
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! What the targets of make run.
+
+use crate::support::skip;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+#[test]
+fn importing_the_script_that_runs_the_servers_starts_nothing() {
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
+    let target = TempDir::new().unwrap();
+    let imported = Command::new("python3")
+        .args(["-B", "-c", "import servers; servers.find"])
+        .current_dir(scripts)
+        // Where it would put what it fetches and logs,.
+        .env("TARGET", target.path())
+        .stdin(Stdio::null())
+        .output();
+    let Ok(imported) = imported else {
+        return skip("there is no python3");
+    };
+    assert!(imported.status.success(), "{imported:?}");
+    assert!(imported.stdout.is_empty(), "{imported:?}");
+    assert_eq!(target.path().read_dir().unwrap().count(), 0);
+}

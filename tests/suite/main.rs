@@ -34,6 +34,7 @@ mod sessions;
 mod settings;
 mod slots;
 mod soak;
+mod storm;
 mod support;
 mod tooling;
 mod waiting;

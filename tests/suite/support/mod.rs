@@ -16,7 +16,7 @@ mod waiter;
 mod walk;
 
 pub use client::{show, Client};
-pub use cluster::{cluster, cluster_replica, shard_replica, three_masters};
+pub use cluster::{cluster, cluster_replica, has_slot, shard_replica, three_masters};
 pub use dice::Dice;
 pub use journal::Journal;
 pub use listener::Listener;
@@ -143,15 +143,7 @@ impl Server {
             Some(bad) => format!("the server told of: {bad}"),
             None => return,
         };
-        let at = bad.and_then(|bad| log.find(bad)).unwrap_or(log.len());
-        let from = log[..at]
-            .rmatch_indices('\n')
-            .nth(30)
-            .map_or(0, |(at, _)| at);
-        panic!(
-            "{what}\nits log:{}\nits standard error:\n{stderr}",
-            &log[from..]
-        );
+        panic!("{what}, {}", self.last_words());
     }
 
     /// The end of its log, with the whole of a report of a crash, and its standard error.

@@ -245,10 +245,8 @@ impl Search {
         let has_owner = !self.owners.contains_key(&owner);
         if has_owner {
             self.owners.insert(owner.clone(), Mark::Path);
-            for (id, place) in lines.waits_of(&owner) {
-                if left.last().is_none_or(|last| last.place != *place) {
-                    left.push(to(&owner, place, id, None));
-                }
+            for (place, id) in lines.waits_of(&owner) {
+                left.push(to(&owner, place, id, None));
                 budget.look_at(1);
                 if budget.is_spent() {
                     break;

@@ -56,8 +56,8 @@ pub struct Lines {
     lines: BTreeMap<i32, BTreeMap<Rc<[u8]>, Line>>,
     timeouts: BTreeSet<(Tick, WaiterId)>,
     leases: BTreeSet<(Deadline, Place)>,
-    /// The waits of an owner, and of those the ones for the same lock, stand side by side.
-    by_owner: BTreeSet<(Rc<[u8]>, Place, WaiterId)>,
+    /// By owner, then by lock: the locks that an owner waits for stand side by side.
+    by_owner: BTreeMap<(Rc<[u8]>, Place), BTreeSet<WaiterId>>,
     by_client: ByNumber<u64, WaiterId>,
 }
 
@@ -70,7 +70,7 @@ impl Lines {
             lines: BTreeMap::new(),
             timeouts: BTreeSet::new(),
             leases: BTreeSet::new(),
-            by_owner: BTreeSet::new(),
+            by_owner: BTreeMap::new(),
             by_client: by_number(),
         }
     }
@@ -99,15 +99,18 @@ impl Lines {
     pub fn join(&mut self, mut waiter: Waiter) -> WaiterId {
         self.last += 1;
         let id = WaiterId(self.last);
+        // All waits of an owner share its name, and all for a lock share that.
+        if let Some((owner, ..)) = self.groups_of(&waiter.owner).next() {
+            waiter.owner = owner.clone();
+        }
         let lines = self.lines.entry(waiter.place.db).or_default();
-        // All who wait for one lock share its name.
         if let Some((name, _)) = lines.get_key_value(&waiter.place.name) {
             waiter.place.name = name.clone();
         }
         let line = lines.entry(waiter.place.name.clone()).or_default();
         line.waiters.insert(id);
-        self.by_owner
-            .insert((waiter.owner.clone(), waiter.place.clone(), id));
+        let group = (waiter.owner.clone(), waiter.place.clone());
+        self.by_owner.entry(group).or_default().insert(id);
         self.by_client.insert(waiter.client, id);
         self.timeouts.extend(waiter.until.map(|until| (until, id)));
         self.waiters.insert(id, waiter);
@@ -120,8 +123,13 @@ impl Lines {
         if let Some(until) = waiter.until {
             self.timeouts.remove(&(until, id));
         }
-        self.by_owner
-            .remove(&(waiter.owner.clone(), waiter.place.clone(), id));
+        let group = (waiter.owner.clone(), waiter.place.clone());
+        if let Some(ids) = self.by_owner.get_mut(&group) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.by_owner.remove(&group);
+            }
+        }
         if self.by_client.get(&waiter.client) == Some(&id) {
             take(&mut self.by_client, &waiter.client);
         }
@@ -148,7 +156,8 @@ impl Lines {
 
     /// Takes out of a line all waits of an owner, in the order in which they came.
     pub fn take_of(&mut self, owner: &Rc<[u8]>, place: &Place) -> Vec<(WaiterId, Waiter)> {
-        let ids: Vec<_> = self.of_in(owner, place).collect();
+        let group = (owner.clone(), place.clone());
+        let ids = self.by_owner.remove(&group).unwrap_or_default();
         ids.into_iter()
             .filter_map(|id| Some((id, self.leave(id)?)))
             .collect()
@@ -257,30 +266,32 @@ impl Lines {
         ids.filter_map(|id| Some((*id, self.waiters.get(id)?)))
     }
 
-    /// All waits of an owner: those for the same lock side by side, the oldest of them first.
-    pub fn waits_of(&self, owner: &Rc<[u8]>) -> impl Iterator<Item = (WaiterId, &Place)> {
+    /// The locks that an owner waits for, and the oldest of its waits for each.
+    pub fn waits_of(&self, owner: &Rc<[u8]>) -> impl Iterator<Item = (&Place, WaiterId)> {
+        self.groups_of(owner)
+            .filter_map(|(.., place, ids)| Some((place, *ids.first()?)))
+    }
+
+    fn groups_of(
+        &self,
+        owner: &Rc<[u8]>,
+    ) -> impl Iterator<Item = (&Rc<[u8]>, &Place, &BTreeSet<WaiterId>)> {
         // No name comes before the empty one.
         let first = Place {
             db: i32::MIN,
             name: Rc::default(),
         };
-        let from = (owner.clone(), first, WaiterId(0));
-        let waits = self.by_owner.range(from..);
+        let groups = self.by_owner.range((owner.clone(), first)..);
         let of = owner.clone();
-        waits
-            .take_while(move |(owner, ..)| *owner == of)
-            .map(|(_, place, id)| (*id, place))
+        groups
+            .map(|((owner, place), ids)| (owner, place, ids))
+            .take_while(move |(owner, ..)| **owner == of)
     }
 
     /// The oldest wait of an owner for this lock.
     pub fn oldest_of(&self, owner: &Rc<[u8]>, place: &Place) -> Option<WaiterId> {
-        self.of_in(owner, place).next()
-    }
-
-    fn of_in(&self, owner: &Rc<[u8]>, place: &Place) -> impl Iterator<Item = WaiterId> + '_ {
-        let of = |id| (owner.clone(), place.clone(), WaiterId(id));
-        let waits = self.by_owner.range(of(0)..=of(u64::MAX));
-        waits.map(|(.., id)| *id)
+        let group = (owner.clone(), place.clone());
+        self.by_owner.get(&group)?.first().copied()
     }
 
     /// The wait that blocks this connection.

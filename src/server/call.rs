@@ -66,7 +66,7 @@ fn run<C: Command>(
         name: (argv.len() > 1).then(|| str_at(1)),
         owner: (argv.len() > 2).then(|| (args[2], str_at(2))),
         lock: None,
-        writes: C::SPEC.access != Access::Read,
+        writes: matches!(C::SPEC.access, Access::Update | Access::Release),
         words: STATE
             .with(|state| state.words)
             .unwrap_or_else(|| api::missing("loaded module")),

@@ -68,27 +68,29 @@ impl<'a> Lock<'a> {
 
     /// Who holds the lock, whoever it is; none where it is free.
     pub fn holder(&self, now: Now) -> Result<Option<Holder>, Error> {
-        let stored = self.stored()?;
-        if let Some(token) = stored.as_ref().and_then(|holder| holder.hold.token()) {
-            STATE.with(|state| state.tokens.learn(token, now))?;
-        }
+        let (stored, learned) = self.stored(now)?;
+        learned?;
         Ok(stored.filter(|holder| !holder.hold.deadline.has_passed(now)))
     }
 
     /// Who holds the lock, also where its token is so far ahead of the clock that it is no lock to
     /// all others.
     pub fn holder_to_free(&self, now: Now) -> Result<Option<Holder>, Error> {
-        let stored = self.stored()?;
+        let (stored, _) = self.stored(now)?;
         Ok(stored.filter(|holder| !holder.hold.deadline.has_passed(now)))
     }
 
-    /// The holder that is stored, whether its lease is over or not.
-    fn stored(&self) -> Result<Option<Holder>, Error> {
+    /// The holder that is stored, whether its lease is over or not, and whether its token can be one.
+    fn stored(&self, now: Now) -> Result<(Option<Holder>, Result<(), Error>), Error> {
         match self.key.kind() {
-            Kind::Empty => Ok(None),
-            Kind::Other => Err(Error::WrongType),
-            Kind::Hash => self.key.holder().map(Some),
+            Kind::Empty => return Ok((None, Ok(()))),
+            Kind::Other => return Err(Error::WrongType),
+            Kind::Hash => (),
         }
+        let holder = self.key.holder()?;
+        let learn = |token| STATE.with(|state| state.tokens.learn(token, now));
+        let learned = holder.hold.token().map_or(Ok(()), learn);
+        Ok((Some(holder), learned))
     }
 }
 

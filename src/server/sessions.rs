@@ -217,9 +217,8 @@ fn restore(lock: &Lock, session: &Session, deadline: Deadline) {
 
 /// A lease begins anew: takes note of it, also where someone waits for its end.
 fn begin_anew(place: &Place, deadline: Deadline) {
-    let (tick, end) = (clock::tick(), tick_of(deadline));
+    let tick = clock::tick();
     STATE.with(|state| {
-        state.sessions.set_lease(place.db, &place.name, end);
         state.sessions.renewed(place, tick);
         state.waiting.lines.set_lease(place, Some(deadline));
     });
@@ -353,8 +352,15 @@ fn renew(lock: &Lock) {
     let update = extend(&hold, claim.ttl, clock::now(), &limits);
     let owner = OwnedStr::new(&session.owner);
     lock.apply(owner.lend(), &Change::Update(update));
+    match update.deadline {
+        Some(_) => STATE.with(|state| state.counters.sessions_renewed += 1),
+        // The clocks may have come apart, where it may not be extended and is due at its end.
+        None => {
+            let end = tick_of(hold.deadline);
+            STATE.with(|state| state.sessions.set_lease(place.db, &place.name, end));
+        }
+    }
     begin_anew(&place, update.deadline.unwrap_or(hold.deadline));
-    STATE.with(|state| state.counters.sessions_renewed += u64::from(update.deadline.is_some()));
 }
 
 /// Ends the session of a lock that its holder has lost, if there is one.

@@ -122,6 +122,7 @@ pub extern "C" fn free(ctx: *mut RedisModuleCtx, data: *mut c_void) {
         if forget(id).is_some() {
             STATE.with(|state| state.counters.waits_cancelled += 1);
         }
+        timer::stop_if_idle(ctx);
     });
 }
 

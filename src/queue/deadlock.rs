@@ -8,12 +8,13 @@
 
 mod budget;
 mod circle;
+mod marks;
 
 pub use budget::Budget;
 pub use circle::{Bound, Circle, Refused, Step};
 
 use super::{Lines, Place, WaiterId};
-use std::collections::HashMap;
+use marks::{Mark, Marks};
 use std::rc::Rc;
 
 /// Who holds a lock.
@@ -44,11 +45,15 @@ pub struct Search {
     /// The wait that is followed next.
     edge: Option<Edge>,
     path: Vec<Frame>,
-    locks: HashMap<Place, Known>,
-    owners: HashMap<Rc<[u8]>, Mark>,
+    locks: Marks<Place>,
+    owners: Marks<Rc<[u8]>>,
+    /// Who holds each of the locks; none where one is free.
+    held: Vec<Option<Holding>>,
     /// It came upon its own path: a circle without the goal. What it has done with since then may lead
     /// to the goal after all, by way of the path.
     met_path: bool,
+    /// Some waits were refused.
+    has_refused: bool,
 }
 
 /// What a circle has to be closed by.
@@ -58,24 +63,6 @@ enum Goal {
     Wait { owner: Rc<[u8]>, client: u64 },
     /// A lock that has a new holder.
     Lock { place: Place, holding: Holding },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mark {
-    /// Not looked at yet.
-    New,
-    /// On the path.
-    Path,
-    /// Nothing leads from there to the goal.
-    Done,
-}
-
-/// A lock that was asked for.
-#[derive(Debug)]
-struct Known {
-    /// Who holds it; none where it is free.
-    holding: Option<Holding>,
-    mark: Mark,
 }
 
 /// A wait, as the search comes to it.
@@ -93,14 +80,43 @@ struct Edge {
 /// A lock of the path.
 #[derive(Debug)]
 struct Frame {
-    /// The wait that led to it; none for the goal.
-    edge: Option<Edge>,
-    place: Place,
+    /// The lock's number, and the wait that led to it; none for the goal.
+    edge: Option<(usize, Edge)>,
     holder: Rc<[u8]>,
-    /// Whether the waits of its holder are followed from here.
-    has_owner: bool,
-    /// The waits that are still to be followed.
-    left: Vec<Edge>,
+    /// The holder's number, where its waits are followed from here.
+    owner: Option<usize>,
+    /// The waits that are followed next.
+    next: std::vec::IntoIter<Edge>,
+    /// More of the holder's waits are to be fetched: those for locks after this one.
+    has_more: bool,
+    after: Option<Place>,
+}
+
+/// So many waits of an owner are fetched at once.
+const FETCHED: usize = 16;
+
+impl Frame {
+    fn edge(&self) -> Option<&Edge> {
+        self.edge.as_ref().map(|(_, edge)| edge)
+    }
+
+    /// The next wait that leads on from here.
+    fn next_edge(&mut self, lines: &Lines) -> Option<Edge> {
+        if self.next.as_slice().is_empty() && self.has_more {
+            let waits = lines.waits_of(&self.holder, self.after.as_ref());
+            let edges = waits.take(FETCHED).map(|(place, id)| Edge {
+                owner: self.holder.clone(),
+                place: place.clone(),
+                id: Some(id),
+                by_client: None,
+            });
+            let edges: Vec<Edge> = edges.collect();
+            self.has_more = edges.len() == FETCHED;
+            self.after = edges.last().map(|last| last.place.clone());
+            self.next = edges.into_iter();
+        }
+        self.next.next()
+    }
 }
 
 impl Search {
@@ -119,9 +135,9 @@ impl Search {
     }
 
     /// Looks for all circles that are closed by a new holder of this lock.
-    pub fn of_holder(place: Place, holding: Holding, lines: &Lines, budget: &mut Budget) -> Search {
+    pub fn of_holder(place: Place, holding: Holding, lines: &Lines) -> Search {
         let mut search = Search::to(Goal::Lock { place, holding });
-        search.start(lines, budget);
+        search.start(lines);
         search
     }
 
@@ -130,55 +146,61 @@ impl Search {
             goal,
             edge: None,
             path: Vec::new(),
-            locks: HashMap::new(),
-            owners: HashMap::new(),
+            locks: Marks::default(),
+            owners: Marks::default(),
+            held: Vec::new(),
             met_path: false,
+            has_refused: false,
         }
     }
 
-    fn start(&mut self, lines: &Lines, budget: &mut Budget) {
-        if let Goal::Lock { place, holding } = &self.goal {
-            let (place, holding) = (place.clone(), holding.clone());
-            self.open(None, place, holding, lines, budget);
+    fn start(&mut self, lines: &Lines) {
+        if let Goal::Lock { holding, .. } = &self.goal {
+            self.open(None, holding.clone(), lines);
         }
     }
 
     /// Who holds the lock that the search asked for; none where it is free.
     pub fn held(&mut self, holding: Option<Holding>) {
         if let Some(edge) = &self.edge {
-            let mark = Mark::New;
-            self.locks
-                .insert(edge.place.clone(), Known { holding, mark });
+            if self.locks.find_or_add(&edge.place) == self.held.len() {
+                self.held.push(holding);
+            }
         }
     }
 
     /// Goes on.
     pub fn next(&mut self, lines: &Lines, budget: &mut Budget) -> Next {
-        while !budget.is_spent() {
-            let Some(edge) = self.edge.take().or_else(|| self.next_edge(lines)) else {
-                break;
+        loop {
+            let edge = match self.edge.take() {
+                Some(edge) => edge,
+                None => match self.next_edge(lines) {
+                    Some(edge) if budget.follow(1) => edge,
+                    _ => return Next::Done,
+                },
             };
             if let Some(next) = self.follow(edge, lines, budget) {
                 return next;
             }
         }
-        Next::Done
     }
 
     /// The next wait that leads on from the path, which gets shorter where there is none.
     fn next_edge(&mut self, lines: &Lines) -> Option<Edge> {
         loop {
-            let Some(mut edge) = self.path.last_mut()?.left.pop() else {
-                self.close(Mark::Done);
-                continue;
-            };
-            edge.id = edge.id.filter(|id| lines.get(*id).is_some());
-            if edge.id.is_none() && edge.by_client.is_none() {
-                // It was refused, but its owner may have others for the lock.
-                edge.id = lines.oldest_of(&edge.owner, &edge.place);
-            }
-            if edge.id.is_some() {
-                return Some(edge);
+            let has_refused = self.has_refused;
+            match self.path.last_mut()?.next_edge(lines) {
+                None => self.close(Mark::Done),
+                Some(edge) if !has_refused => return Some(edge),
+                Some(mut edge) => {
+                    edge.id = edge.id.filter(|id| lines.get(*id).is_some());
+                    if edge.id.is_none() && edge.by_client.is_none() {
+                        edge.id = lines.oldest_of(&edge.owner, &edge.place);
+                    }
+                    if edge.id.is_some() {
+                        return Some(edge);
+                    }
+                }
             }
         }
     }
@@ -191,7 +213,7 @@ impl Search {
                 return closes.then(|| Next::Found(self.break_circle(edge, lines, budget)));
             }
         }
-        let Some(known) = self.locks.get(&edge.place) else {
+        let Some(lock) = self.locks.find(&edge.place) else {
             if !budget.look_up(&edge.place) {
                 return Some(Next::Done);
             }
@@ -199,7 +221,7 @@ impl Search {
             self.edge = Some(edge);
             return Some(ask);
         };
-        let (holding, mark) = (known.holding.clone()?, known.mark);
+        let holding = self.held[lock].as_ref()?;
         if holding.owner == edge.owner {
             return None; // as above
         }
@@ -214,10 +236,10 @@ impl Search {
                 return Some(Next::Found(Circle { steps, refused }));
             }
         }
-        match mark {
+        match self.locks.mark(lock) {
             Mark::New => {
-                let place = edge.place.clone();
-                self.open(Some(edge), place, holding, lines, budget);
+                let holding = holding.clone();
+                self.open(Some((lock, edge)), holding, lines);
             }
             Mark::Path => self.met_path = true,
             Mark::Done => (),
@@ -226,62 +248,43 @@ impl Search {
     }
 
     /// Puts a lock at the end of the path.
-    fn open(
-        &mut self,
-        edge: Option<Edge>,
-        place: Place,
-        holding: Holding,
-        lines: &Lines,
-        budget: &mut Budget,
-    ) {
+    fn open(&mut self, edge: Option<(usize, Edge)>, holding: Holding, lines: &Lines) {
         let Holding { owner, client } = holding;
-        let to = |owner: &Rc<[u8]>, place: &Place, id, by_client| Edge {
-            owner: owner.clone(),
-            place: place.clone(),
-            id: Some(id),
-            by_client,
-        };
-        let mut left: Vec<Edge> = Vec::new();
-        let has_owner = !self.owners.contains_key(&owner);
-        if has_owner {
-            self.owners.insert(owner.clone(), Mark::Path);
-            for (place, id) in lines.waits_of(&owner) {
-                left.push(to(&owner, place, id, None));
-                budget.look_at(1);
-                if budget.is_spent() {
-                    break;
-                }
-            }
-        } else {
-            self.met_path |= self.owners.get(&owner) == Some(&Mark::Path);
+        let number = self.owners.find_or_add(&owner);
+        let mark = self.owners.mark(number);
+        if mark == Mark::New {
+            self.owners.set(number, Mark::Path);
+        }
+        self.met_path |= mark == Mark::Path;
+        if let Some((lock, _)) = &edge {
+            self.locks.set(*lock, Mark::Path);
         }
         let wait = client.and_then(|client| lines.wait_on(client));
-        if let Some((id, wait)) = wait.filter(|(_, wait)| wait.owner != owner) {
-            left.push(to(&wait.owner, &wait.place, id, client));
-            budget.look_at(1);
-        }
-        if let Some(known) = self.locks.get_mut(&place) {
-            known.mark = Mark::Path;
-        }
+        let wait = wait.filter(|(_, wait)| wait.owner != owner);
+        let next = wait.map(|(id, wait)| Edge {
+            owner: wait.owner.clone(),
+            place: wait.place.clone(),
+            id: Some(id),
+            by_client: client,
+        });
         self.path.push(Frame {
             edge,
-            place,
             holder: owner,
-            has_owner,
-            left,
+            owner: (mark == Mark::New).then_some(number),
+            next: Vec::from_iter(next).into_iter(),
+            has_more: mark == Mark::New,
+            after: None,
         });
     }
 
     /// Takes the last lock from the path.
     fn close(&mut self, mark: Mark) {
         let Some(frame) = self.path.pop() else { return };
-        if let Some(known) = self.locks.get_mut(&frame.place) {
-            known.mark = mark;
+        if let Some((lock, _)) = frame.edge {
+            self.locks.set(lock, mark);
         }
-        match mark {
-            _ if !frame.has_owner => (),
-            Mark::New => drop(self.owners.remove(&frame.holder)),
-            _ => drop(self.owners.insert(frame.holder, mark)),
+        if let Some(owner) = frame.owner {
+            self.owners.set(owner, mark);
         }
     }
 
@@ -289,8 +292,7 @@ impl Search {
     /// in a [`Step`].
     fn steps(&self, last: &Edge, bound: Option<Bound>) -> Vec<Step> {
         let led = self.path.iter().filter(|frame| frame.edge.is_some());
-        let edges = led.clone().filter_map(|frame| frame.edge.as_ref());
-        let edges: Vec<&Edge> = edges.chain([last]).collect();
+        let edges: Vec<&Edge> = led.clone().filter_map(Frame::edge).chain([last]).collect();
         let bounds = led.zip(&edges[1..]).map(|(frame, next)| {
             let owner = frame.holder.clone();
             next.by_client.map(|client| Bound { owner, client })
@@ -307,7 +309,7 @@ impl Search {
     /// A circle through the lock that has a new holder, whose youngest wait is to be refused. The
     /// search goes on from where that began.
     fn break_circle(&mut self, last: Edge, lines: &Lines, budget: &mut Budget) -> Circle {
-        let led = self.path.iter().filter_map(|frame| frame.edge.as_ref());
+        let led = self.path.iter().filter_map(Frame::edge);
         let edges: Vec<&Edge> = led.chain([&last]).collect();
         let youngest = edges.iter().enumerate().max_by_key(|(_, edge)| edge.id);
         let (at, youngest) = youngest.map_or((0, &last), |(at, edge)| (at, *edge));
@@ -323,23 +325,22 @@ impl Search {
             _ => None,
         };
         let steps = self.steps(&last, bound);
-        budget.look_at(steps.len());
+        self.has_refused = true;
+        budget.follow(steps.len());
         match self.met_path {
-            true => self.start_anew(lines, budget),
+            true => self.start_anew(lines),
             false => (at + 1..self.path.len()).for_each(|_| self.close(Mark::New)),
         }
         Circle { steps, refused }
     }
 
     /// Forgets all but who holds which lock.
-    fn start_anew(&mut self, lines: &Lines, budget: &mut Budget) {
+    fn start_anew(&mut self, lines: &Lines) {
         self.path.clear();
+        self.locks.clear();
         self.owners.clear();
-        for known in self.locks.values_mut() {
-            known.mark = Mark::New;
-        }
         self.met_path = false;
-        self.start(lines, budget);
+        self.start(lines);
     }
 }
 

@@ -5,6 +5,7 @@ use crate::lock::{Acquire, Deadline};
 use crate::session::Claim;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::rc::Rc;
 
 /// A lock: the number of its database, and its name.
@@ -100,7 +101,7 @@ impl Lines {
         self.last += 1;
         let id = WaiterId(self.last);
         // All waits of an owner share its name, and all for a lock share that.
-        if let Some((owner, ..)) = self.groups_of(&waiter.owner).next() {
+        if let Some(((owner, _), _)) = self.groups_of(&waiter.owner, None).next() {
             waiter.owner = owner.clone();
         }
         let lines = self.lines.entry(waiter.place.db).or_default();
@@ -154,10 +155,24 @@ impl Lines {
         first.map_or_else(Vec::new, |(owner, place)| self.take_of(&owner, &place))
     }
 
-    /// Takes out of a line all waits of an owner, in the order in which they came.
-    pub fn take_of(&mut self, owner: &Rc<[u8]>, place: &Place) -> Vec<(WaiterId, Waiter)> {
+    fn take_of(&mut self, owner: &Rc<[u8]>, place: &Place) -> Vec<(WaiterId, Waiter)> {
         let group = (owner.clone(), place.clone());
         let ids = self.by_owner.remove(&group).unwrap_or_default();
+        ids.into_iter()
+            .filter_map(|id| Some((id, self.leave(id)?)))
+            .collect()
+    }
+
+    /// Takes out of a line the youngest waits of an owner, so many at most.
+    pub fn take_youngest_of(
+        &mut self,
+        owner: &Rc<[u8]>,
+        place: &Place,
+        most: usize,
+    ) -> Vec<(WaiterId, Waiter)> {
+        let group = self.by_owner.get(&(owner.clone(), place.clone()));
+        let ids = group.into_iter().flat_map(|ids| ids.iter().rev());
+        let ids: Vec<_> = ids.take(most).copied().collect();
         ids.into_iter()
             .filter_map(|id| Some((id, self.leave(id)?)))
             .collect()
@@ -266,26 +281,37 @@ impl Lines {
         ids.filter_map(|id| Some((*id, self.waiters.get(id)?)))
     }
 
-    /// The locks that an owner waits for, and the oldest of its waits for each.
-    pub fn waits_of(&self, owner: &Rc<[u8]>) -> impl Iterator<Item = (&Place, WaiterId)> {
-        self.groups_of(owner)
-            .filter_map(|(.., place, ids)| Some((place, *ids.first()?)))
+    /// The locks that an owner waits for, and the oldest of its waits for each. Those after a lock, where
+    /// one is named, in an order that does not change.
+    pub fn waits_of(
+        &self,
+        owner: &Rc<[u8]>,
+        after: Option<&Place>,
+    ) -> impl Iterator<Item = (&Place, WaiterId)> {
+        let groups = self.groups_of(owner, after);
+        groups.filter_map(|((_, place), ids)| Some((place, *ids.first()?)))
     }
 
     fn groups_of(
         &self,
         owner: &Rc<[u8]>,
-    ) -> impl Iterator<Item = (&Rc<[u8]>, &Place, &BTreeSet<WaiterId>)> {
-        // No name comes before the empty one.
-        let first = Place {
-            db: i32::MIN,
-            name: Rc::default(),
+        after: Option<&Place>,
+    ) -> impl Iterator<Item = (&(Rc<[u8]>, Place), &BTreeSet<WaiterId>)> {
+        let first = || Place {
+            db: i32::MIN, // no database has this number
+            name: owner.clone(),
         };
-        let groups = self.by_owner.range((owner.clone(), first)..);
+        let after = (owner.clone(), after.cloned().unwrap_or_else(first));
         let of = owner.clone();
-        groups
-            .map(|((owner, place), ids)| (owner, place, ids))
-            .take_while(move |(owner, ..)| **owner == of)
+        self.by_owner
+            .range((Bound::Excluded(after), Bound::Unbounded))
+            .take_while(move |((owner, _), _)| *owner == of)
+    }
+
+    /// How many waits an owner has for this lock.
+    pub fn count_of(&self, owner: &Rc<[u8]>, place: &Place) -> usize {
+        let group = self.by_owner.get(&(owner.clone(), place.clone()));
+        group.map_or(0, BTreeSet::len)
     }
 
     /// The oldest wait of an owner for this lock.

@@ -5,8 +5,9 @@ use super::log;
 use super::open::{read_lock, Lock};
 use super::state::STATE;
 use super::tell::{answer, Answer};
+use super::timer;
 use crate::command::Error;
-use crate::queue::{Budget, Circle, Holding, Next, Place, Refused, Search};
+use crate::queue::{Budget, Circle, Holding, Next, Place, Refused, Search, Waiter, WaiterId};
 use redis_module::raw::RedisModuleCtx;
 use std::rc::Rc;
 
@@ -67,33 +68,46 @@ pub fn refuse_circles(ctx: *mut RedisModuleCtx, place: &Place, holding: Holding)
     if !is_waited_for(place) {
         return;
     }
-    let mut search = STATE.with(|state| {
-        let budget = &mut state.effort.budget;
-        Search::of_holder(place.clone(), holding, &state.waiting.lines, budget)
-    });
+    let mut search =
+        STATE.with(|state| Search::of_holder(place.clone(), holding, &state.waiting.lines));
+    let mut has_refused = false;
     while let Some(circle) = next_circle(ctx, &mut search) {
-        let refused = STATE.with(|state| {
-            let lines = &mut state.waiting.lines;
-            match &circle.refused {
-                Refused::Group(owner, place) => lines.take_of(owner, place),
-                Refused::One(id) => lines
-                    .leave(*id)
-                    .map(|wait| (*id, wait))
-                    .into_iter()
-                    .collect(),
-                Refused::New => Vec::new(),
-            }
-        });
+        let refused = take(&circle.refused);
         let Some((_, first)) = refused.first() else {
-            return;
+            break;
         };
+        has_refused = true;
         log_circle(ctx, &circle);
         let text = deadlock(&circle, &first.place.name).to_string();
-        for (id, _) in &refused {
-            answer(ctx, *id, Answer::Error(text.clone()));
-        }
         STATE.with(|state| state.counters.deadlocks_refused += refused.len() as u64);
+        for (id, _) in refused {
+            answer(ctx, id, Answer::Error(text.clone()));
+        }
     }
+    // There may be more. Other clients are served before.
+    if has_refused && STATE.with(|state| state.effort.budget.is_spent()) {
+        STATE.with(|state| state.waiting.touched.insert(place.clone()));
+        timer::set(ctx);
+    }
+}
+
+/// Takes those who are refused out of their queue.
+fn take(refused: &Refused) -> Vec<(WaiterId, Waiter)> {
+    STATE.with(|state| {
+        let (lines, budget) = (&mut state.waiting.lines, &mut state.effort.budget);
+        match refused {
+            Refused::Group(owner, place) => {
+                let most = budget.refuse(lines.count_of(owner, place));
+                lines.take_youngest_of(owner, place, most)
+            }
+            Refused::One(id) => {
+                budget.refuse(1);
+                let wait = lines.leave(*id);
+                wait.map(|wait| (*id, wait)).into_iter().collect()
+            }
+            Refused::New => Vec::new(),
+        }
+    })
 }
 
 /// Only what someone waits for can be part of a circle.

@@ -1,5 +1,9 @@
 //! Deadlocks are refused and not waited out; and where nobody can be made to wait.
 
+mod bounds;
+mod connections;
+mod holders;
+
 use crate::support::{eventually, Server, Setup, Waiter};
 use std::path::PathBuf;
 use std::process::Command;

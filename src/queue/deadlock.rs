@@ -1,10 +1,10 @@
-//! The deadlock search: finds circles of waits that cannot end.
+//! The deadlock search: finds cycles of waits that cannot end.
 //!
-//! From a wait an edge leads to its lock. From a lock edges lead to what may keep it from being
-//! released: the waits of its owner, and the wait on the connection that it is bound to, which can
-//! send no release meanwhile. Only a new wait and a new holder add edges, so a search starts there:
-//! depth first, each lock and each owner once (Coffman, Elphick and Shoshani, "System Deadlocks",
-//! 1971).
+//! An edge leads from a wait to its lock. Edges lead from a lock to what may keep it from being
+//! released: the waits of its owner, and the wait on the connection that it is bound to, since that
+//! connection cannot send a release meanwhile. Only a new wait and a new holder add edges, so a
+//! search starts there: depth first, each lock and each owner once (Coffman, Elphick and Shoshani,
+//! "System Deadlocks", 1971).
 
 mod budget;
 mod circle;
@@ -31,14 +31,14 @@ pub struct Holding {
 pub enum Next {
     /// It has to know who holds this lock: [`Search::held`].
     Ask(Place),
-    /// A circle. Before the search goes on, what is refused has to leave its queue.
+    /// A cycle. What is refused has to leave its queue before the search goes on.
     Found(Circle),
-    /// There are no more circles, or the budget is spent.
+    /// There are no more cycles, or the budget is spent.
     Done,
 }
 
-/// A search. It asks who holds a lock, and goes on with the answer: so nothing is borrowed while
-/// the server is asked.
+/// A search. It asks who holds a lock, and goes on with the answer, so that nothing is borrowed
+/// while the server is asked.
 #[derive(Debug)]
 pub struct Search {
     goal: Goal,
@@ -49,14 +49,14 @@ pub struct Search {
     owners: Marks<Rc<[u8]>>,
     /// Who holds each of the locks; none where one is free.
     held: Vec<Option<Holding>>,
-    /// It came upon its own path: a circle without the goal. What it has done with since then may lead
-    /// to the goal after all, by way of the path.
+    /// It met its own path: a cycle without the goal. Nodes that were finished since then may still
+    /// lead to the goal, by way of the path.
     met_path: bool,
     /// Some waits were refused.
     has_refused: bool,
 }
 
-/// What a circle has to be closed by.
+/// What has to close a cycle.
 #[derive(Debug)]
 enum Goal {
     /// A wait that is about to begin on this connection.
@@ -65,15 +65,15 @@ enum Goal {
     Lock { place: Place, holding: Holding },
 }
 
-/// A wait, as the search comes to it.
+/// A wait on the path.
 #[derive(Debug)]
 struct Edge {
     owner: Rc<[u8]>,
     place: Place,
-    /// None for the one that is about to begin. Of several waits of the owner for the lock, the oldest.
+    /// None for the wait that is about to begin. Of several waits of the owner for the lock, the oldest.
     id: Option<WaiterId>,
-    /// It is the wait on this connection, which the lock before it is bound to; else it is one of
-    /// that lock's owner.
+    /// Set if it is the wait on the connection that the lock before it is bound to. Otherwise it is
+    /// a wait of that lock's owner.
     by_client: Option<u64>,
 }
 
@@ -120,7 +120,7 @@ impl Frame {
 }
 
 impl Search {
-    /// Looks for a circle that is closed by a wait which is about to begin on this connection.
+    /// Searches for a cycle that a wait on this connection, which is about to begin, would close.
     pub fn of_wait(owner: Rc<[u8]>, client: u64, place: Place) -> Search {
         let edge = Edge {
             owner: owner.clone(),
@@ -134,7 +134,7 @@ impl Search {
         }
     }
 
-    /// Looks for all circles that are closed by a new holder of this lock.
+    /// Searches for all cycles that a new holder of this lock has closed.
     pub fn of_holder(place: Place, holding: Holding, lines: &Lines) -> Search {
         let mut search = Search::to(Goal::Lock { place, holding });
         search.start(lines);
@@ -160,7 +160,7 @@ impl Search {
         }
     }
 
-    /// Who holds the lock that the search asked for; none where it is free.
+    /// The holder of the lock that the search asked for; none if it is free.
     pub fn held(&mut self, holding: Option<Holding>) {
         if let Some(edge) = &self.edge {
             if self.locks.find_or_add(&edge.place) == self.held.len() {
@@ -169,7 +169,7 @@ impl Search {
         }
     }
 
-    /// Goes on.
+    /// Continues the search.
     pub fn next(&mut self, lines: &Lines, budget: &mut Budget) -> Next {
         loop {
             let edge = match self.edge.take() {
@@ -185,7 +185,7 @@ impl Search {
         }
     }
 
-    /// The next wait that leads on from the path, which gets shorter where there is none.
+    /// The next wait that continues the path, which becomes shorter if there is none.
     fn next_edge(&mut self, lines: &Lines) -> Option<Edge> {
         loop {
             let has_refused = self.has_refused;
@@ -208,7 +208,7 @@ impl Search {
     fn follow(&mut self, edge: Edge, lines: &Lines, budget: &mut Budget) -> Option<Next> {
         if let Goal::Lock { place, holding } = &self.goal {
             if edge.place == *place {
-                // Who waits for what it holds is granted it as a reentry.
+                // A wait for a lock that its owner holds is granted as a reentry.
                 let closes = edge.owner != holding.owner;
                 return closes.then(|| Next::Found(self.break_circle(edge, lines, budget)));
             }
@@ -288,8 +288,8 @@ impl Search {
         }
     }
 
-    /// The circle of the path and the wait that closes it. `bound` is the hold of the last lock, as
-    /// in a [`Step`].
+    /// The cycle of the path and the wait that closes it. `bound` is the hold of the last lock, as in
+    /// a [`Step`].
     fn steps(&self, last: &Edge, bound: Option<Bound>) -> Vec<Step> {
         let led = self.path.iter().filter(|frame| frame.edge.is_some());
         let edges: Vec<&Edge> = led.clone().filter_map(Frame::edge).chain([last]).collect();
@@ -306,8 +306,8 @@ impl Search {
         edges.iter().zip(bounds.chain([bound])).map(step).collect()
     }
 
-    /// A circle through the lock that has a new holder, whose youngest wait is to be refused. The
-    /// search goes on from where that began.
+    /// A cycle through the lock that has a new holder. Its youngest wait has to be refused; the search
+    /// goes on from where that wait begins.
     fn break_circle(&mut self, last: Edge, lines: &Lines, budget: &mut Budget) -> Circle {
         let led = self.path.iter().filter_map(Frame::edge);
         let edges: Vec<&Edge> = led.chain([&last]).collect();
@@ -334,7 +334,7 @@ impl Search {
         Circle { steps, refused }
     }
 
-    /// Forgets all but who holds which lock.
+    /// Forgets everything except who holds which lock.
     fn start_anew(&mut self, lines: &Lines) {
         self.path.clear();
         self.locks.clear();

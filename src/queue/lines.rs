@@ -1,4 +1,4 @@
-//! The lines: one for each lock that is waited for, first in, first out.
+//! The wait queues: one for each lock that is waited for, first in, first out.
 
 use super::{by_number, take, ByNumber, Tick};
 use crate::lock::{Acquire, Deadline};
@@ -17,30 +17,30 @@ pub struct Place {
     pub name: Rc<[u8]>,
 }
 
-/// A waiter's number. Who came later has the larger one.
+/// A waiter's number. A later waiter has a larger one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WaiterId(pub u64);
 
 /// One call that waits.
 #[derive(Debug, Clone)]
 pub struct Waiter {
-    /// Who wants the lock.
+    /// The owner that wants the lock.
     pub owner: Rc<[u8]>,
     /// The lock.
     pub place: Place,
-    /// The connection that is blocked meanwhile: the server's number of its client.
+    /// The connection that is blocked: the server's id of its client.
     pub client: u64,
     /// What it asked for.
     pub request: Acquire,
-    /// The connection that the hold shall be bound to.
+    /// The connection to bind the hold to.
     pub session: Option<Claim>,
     /// When it began to wait.
     pub since: Tick,
-    /// When it gives up, if it does.
+    /// When its timeout passes, if it has one.
     pub until: Option<Tick>,
 }
 
-/// Those who wait for one lock.
+/// The waiters of one lock.
 #[derive(Debug, Default)]
 struct Line {
     waiters: BTreeSet<WaiterId>,
@@ -48,12 +48,12 @@ struct Line {
     lease: Option<Deadline>,
 }
 
-/// Every line of a server. Nothing here costs more the longer a line is, but for a logarithm.
+/// All queues of a server. No operation costs more than the logarithm of a queue's length.
 #[derive(Debug, Default)]
 pub struct Lines {
     last: u64,
     waiters: ByNumber<WaiterId, Waiter>,
-    /// By database, then by name: so a lock is looked up without making a [`Place`].
+    /// By database, then by name, so that a lookup does not make a [`Place`].
     lines: BTreeMap<i32, BTreeMap<Rc<[u8]>, Line>>,
     timeouts: BTreeSet<(Tick, WaiterId)>,
     leases: BTreeSet<(Deadline, Place)>,
@@ -63,7 +63,7 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// No lines.
+    /// No queues.
     pub const fn new() -> Lines {
         Lines {
             last: 0,
@@ -81,12 +81,12 @@ impl Lines {
         self.waiters.is_empty()
     }
 
-    /// How many wait, in all lines together.
+    /// How many calls wait, in all queues together.
     pub fn waiters(&self) -> usize {
         self.waiters.len()
     }
 
-    /// How many lines there are.
+    /// How many queues there are.
     pub fn lines(&self) -> usize {
         self.lines.values().map(BTreeMap::len).sum()
     }
@@ -96,7 +96,7 @@ impl Lines {
         self.line(db, name).is_some()
     }
 
-    /// Puts a waiter at the end of its line.
+    /// Puts a waiter at the end of its queue.
     pub fn join(&mut self, mut waiter: Waiter) -> WaiterId {
         self.last += 1;
         let id = WaiterId(self.last);
@@ -118,7 +118,7 @@ impl Lines {
         id
     }
 
-    /// Takes a waiter out of its line.
+    /// Removes a waiter from its queue.
     pub fn leave(&mut self, id: WaiterId) -> Option<Waiter> {
         let waiter = take(&mut self.waiters, &id)?;
         if let Some(until) = waiter.until {
@@ -147,8 +147,8 @@ impl Lines {
         Some(waiter)
     }
 
-    /// Takes out of the line whoever is first, with every other wait of the same owner in it, in
-    /// the order in which they came.
+    /// Removes the first waiter from the queue, with all other waits of the same owner in it, in the
+    /// order in which they came.
     pub fn take_first(&mut self, db: i32, name: &[u8]) -> Vec<(WaiterId, Waiter)> {
         let first = self.in_line(db, name).next();
         let first = first.map(|(_, waiter)| (waiter.owner.clone(), waiter.place.clone()));
@@ -178,7 +178,7 @@ impl Lines {
             .collect()
     }
 
-    /// Takes everyone out of the line, in order.
+    /// Removes all waiters from the queue, in order.
     pub fn take_all(&mut self, db: i32, name: &[u8]) -> Vec<(WaiterId, Waiter)> {
         let ids = self
             .line(db, name)
@@ -194,19 +194,19 @@ impl Lines {
         self.waiters.get(&id)
     }
 
-    /// Takes out one of those whose time is up.
+    /// Removes one of those whose timeout has passed.
     pub fn take_late(&mut self, now: Tick) -> Option<(WaiterId, Waiter)> {
         let (until, id) = *self.timeouts.first()?;
         (until <= now).then_some(())?;
         Some((id, self.leave(id)?))
     }
 
-    /// When the next one gives up.
+    /// When the next timeout passes.
     pub fn next_timeout(&self) -> Option<Tick> {
         self.timeouts.first().map(|(until, _)| *until)
     }
 
-    /// Takes note of when the lease that a line waits for ends.
+    /// Records when the lease that a queue waits for ends.
     pub fn set_lease(&mut self, place: &Place, lease: Option<Deadline>) {
         let lines = self.lines.get_mut(&place.db);
         let Some(line) = lines.and_then(|lines| lines.get_mut(&place.name)) else {
@@ -220,15 +220,15 @@ impl Lines {
             .extend(lease.map(|lease| (lease, place.clone())));
     }
 
-    /// Takes a lease out of those that end next: its lock is being looked at. What is known of its
-    /// end stays.
+    /// Removes a lease from those that end next, since its lock is being checked. Its known end
+    /// stays.
     pub fn forget_lease(&mut self, place: &Place) {
         if let Some(lease) = self.lease(place) {
             self.leases.remove(&(lease, place.clone()));
         }
     }
 
-    /// When the lease that a line waits for ends, as far as is known.
+    /// When the lease that a queue waits for ends, as far as is known.
     pub fn lease(&self, place: &Place) -> Option<Deadline> {
         self.line(place.db, &place.name)?.lease
     }
@@ -255,8 +255,8 @@ impl Lines {
         }
     }
 
-    /// The locks of a database that are waited for: the longest line first, and of two that are
-    /// equally long the one in which someone has waited longer.
+    /// The locks of a database that are waited for: the longest queue first, and of two that are
+    /// equally long the one in which a call has waited longer.
     pub fn longest(&self, db: i32) -> Vec<Place> {
         let mut longest: Vec<_> = self.lines.get(&db).into_iter().flatten().collect();
         longest.sort_by_key(|(_, line)| (Reverse(line.waiters.len()), line.waiters.first()));
@@ -272,7 +272,7 @@ impl Lines {
         self.line(db, name).map_or(0, |line| line.waiters.len())
     }
 
-    /// Those who wait for this lock, in order.
+    /// The waiters of this lock, in order.
     pub fn in_line(&self, db: i32, name: &[u8]) -> impl Iterator<Item = (WaiterId, &Waiter)> {
         let ids = self
             .line(db, name)

@@ -1,4 +1,4 @@
-//! How far deadlock searches go.
+//! The bound of deadlock searches.
 
 use crate::queue::Place;
 

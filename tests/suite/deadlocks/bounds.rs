@@ -78,7 +78,7 @@ fn a_circle_is_found_within_the_steps_that_a_command_may_take() {
     let chain = |n: usize| (format!("lock-{}", n + 1), format!("owner-{n}"));
     let _waiters = wait(&server, (1..MOST).map(chain));
     let close = |lock: usize| format!("LOCK.ACQUIRE lock-1 owner-{lock} 600000 WAIT 5");
-    let refused = format!("DEADLOCK to wait for \"lock-1\" would close a circle of {MOST} owners");
+    let refused = format!("DEADLOCK waiting for \"lock-1\" would close a cycle of {MOST} owners");
     assert_eq!(client.run(&close(MOST)), refused);
     // One more is beyond. That circle ends by the time-out of its last wait.
     let _one_more = wait(&server, [("lock-0".to_owned(), format!("owner-{MOST}"))]);
@@ -104,7 +104,7 @@ fn one_hand_over_that_closes_many_circles_ends_all_of_them_by_and_by() {
     assert!(start.elapsed() < Duration::from_millis(500));
     assert_eq!(next[0].grant()[..2], [1, 1]);
     for (n, waiter) in refused.iter_mut().enumerate() {
-        let text = format!("DEADLOCK to wait for \"lock-{n}\" would close a circle of 2 owners");
+        let text = format!("DEADLOCK waiting for \"lock-{n}\" would close a cycle of 2 owners");
         assert_eq!(waiter.reply(), text);
     }
     assert_eq!(client.counter("deadlocks_refused"), MANY as u64);

@@ -11,7 +11,7 @@ fn holder(server: &Server, lock: &str, owner: &str, line: &str) -> Waiter {
 }
 
 fn refused(lock: &str, owners: usize) -> String {
-    format!("DEADLOCK to wait for \"{lock}\" would close a circle of {owners} owners {SHARED}")
+    format!("DEADLOCK waiting for \"{lock}\" would close a cycle of {owners} owners {SHARED}")
 }
 
 fn logged(server: &Server, text: &str) {
@@ -93,7 +93,7 @@ fn owners_and_connections_close_a_circle_of_three_together() {
     server.until_waiting(3);
     assert_eq!(
         client.run("LOCK.ACQUIRE a three 600000 WAIT 0"),
-        "DEADLOCK to wait for \"a\" would close a circle of 3 owners"
+        "DEADLOCK waiting for \"a\" would close a cycle of 3 owners"
     );
 }
 
@@ -208,7 +208,7 @@ fn the_owner_of_a_session_that_waits_on_another_connection_is_part_of_a_circle_a
     let _one = Waiter::start(&server, "LOCK.ACQUIRE b one 600000 WAIT 0");
     assert_eq!(
         client.run("LOCK.ACQUIRE a two 600000 WAIT 0"),
-        "DEADLOCK to wait for \"a\" would close a circle of 2 owners"
+        "DEADLOCK waiting for \"a\" would close a cycle of 2 owners"
     );
 }
 

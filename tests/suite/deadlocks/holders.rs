@@ -19,7 +19,7 @@ fn a_lock_that_another_client_takes_by_plain_commands_may_close_a_circle() {
     client.run("EXEC");
     assert_eq!(
         one.reply(),
-        "DEADLOCK to wait for \"b\" would close a circle of 2 owners"
+        "DEADLOCK waiting for \"b\" would close a cycle of 2 owners"
     );
     assert!(!two.has_reply());
 }
@@ -43,7 +43,7 @@ fn a_session_whose_lease_is_written_again_may_close_a_circle() {
     server.signal(libc::SIGCONT);
     assert_eq!(
         one.reply(),
-        "DEADLOCK to wait for \"b\" would close a circle of 2 owners"
+        "DEADLOCK waiting for \"b\" would close a cycle of 2 owners"
     );
     eventually("it is renewed", || client.counter("sessions_renewed") >= 1);
     assert_eq!(client.run("LOCK.ASSERT a one"), "OK");

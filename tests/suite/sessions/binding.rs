@@ -143,7 +143,7 @@ fn in_a_transaction_a_session_is_bound_to_the_connection() {
 fn scripts_and_functions_have_no_connection_that_a_session_could_be_bound_to() {
     let server = Server::start();
     let mut client = server.client();
-    let refusal = "SESSION needs a connection of its own, which a script or function has not";
+    let refusal = "SESSION needs a connection of its own, which a script or function does not have";
     let script = b"return redis.call('LOCK.ACQUIRE', KEYS[1], 'me', '60000', 'SESSION')";
     let reply = client.say(&[b"EVAL", script, b"1", b"orders"]);
     assert!(reply.contains(refusal), "{reply}");

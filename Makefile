@@ -13,7 +13,7 @@ MODULES = $(PREFIX)/lib/redis/modules
 export CARGO MODULE PORT SERVER TARGET
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-servers soak bench install build lint clean
+.PHONY: help run test test-servers soak storm bench install build lint clean
 
 help: ## List these targets
 	@echo 'make TARGET, where TARGET is one of:'
@@ -36,6 +36,10 @@ soak: ## Let 500 clients contend for some minutes, and much go wrong (LOCK_TEST_
 	@$(CARGO) build --release
 	@LOCK_TEST_MODULE="$$(realpath '$(MODULE)')" LOCK_TEST_SOAK_SECONDS="$${LOCK_TEST_SOAK_SECONDS:-180}" \
 		$(CARGO) test --test suite soak:: -- --nocapture
+
+storm: ## Let pauses, failovers, moving slots and mass expiry befall busy servers (LOCK_TEST_STORM_SECONDS=180)
+	@SERVER="$${LOCK_TEST_SERVER:-redis-server}" scripts/setup.sh build server
+	@LOCK_TEST_STORM_SECONDS="$${LOCK_TEST_STORM_SECONDS:-180}" $(CARGO) test --test suite storm:: -- --nocapture
 
 bench: ## Compare its speed with what one would use instead
 	@SERVER=redis-server scripts/setup.sh build server

@@ -1,9 +1,9 @@
-//! Bytes that a client chose, made fit for a log line or an error reply.
+//! Bytes that a client sent, escaped for a log line or an error reply.
 
 use std::fmt;
 
 /// Displays bytes in quotes, escaped as redis-cli does, so that no NUL, newline or invalid UTF-8
-/// reaches a reply or a log. What is beyond [`Escaped::SHOWN`] bytes is cut and marked by dots.
+/// reaches a reply or a log. After [`Escaped::SHOWN`] bytes the rest is replaced by dots.
 pub struct Escaped<'a>(pub &'a [u8]);
 
 impl Escaped<'_> {

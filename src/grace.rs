@@ -1,34 +1,34 @@
-//! The grace period: how long a server that may know less than it ought to grants no free lock.
+//! The grace period: how long a server whose data may be incomplete grants no free lock.
 //!
-//! A promoted replica may never have heard of a lock that its old master granted, and a server that
-//! has started again may have lost its last writes. As NFSv4 does for file locks (RFC 7530, section
-//! 9.6.2), it waits until every lease that it does not know of is over, and lets those go on who can
-//! name the hold that they have.
+//! A promoted replica may not know of a lock that its old master granted, and a server that
+//! restarts may have lost its last writes. As NFSv4 does for file locks (RFC 7530, section 9.6.2),
+//! it waits until every lease that it does not know of is over. Meanwhile only holders that can
+//! name the token of their hold go on.
 
 use crate::lock::{Deadline, Error, Hold, Millis, NotOwner, Now, Token, View};
 use crate::queue::Tick;
 
-/// How long a cut-off master may go on granting after it was found to be short of replicas, in ms:
-/// the server looks once a second.
+/// How long a master that is cut off may go on granting after `min-replicas-max-lag`, in ms: the
+/// server checks once a second.
 const UNNOTICED: i64 = 2000;
 
-/// A server whose event loop did not turn for longer, in ms, may have been replaced meanwhile. It
-/// turns once a second at the least (`hz 1`).
+/// A server whose event loop did not run for longer, in ms, may have been replaced meanwhile. It
+/// runs at least once a second (`hz 1`).
 const STOOD_STILL: i64 = 1500;
 
-/// What the rounding of times may take from a span, in ms: a reading of the clock that never steps is
-/// rounded down, and a lease that began with the span is rounded up.
+/// What rounding may take from a duration, in ms: a reading of the monotonic clock is rounded down,
+/// and a lease that began with the duration is rounded up.
 const ROUNDING: i64 = 2;
 
 /// Whether there is a grace period now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Grace {
-    /// When it began, and how long from then on the old master may still grant.
+    /// When it began, and how long the old master may still grant from then on.
     begun: Option<(Tick, Millis)>,
-    /// When the server went on that had stood still, and how long from then on it may believe that
-    /// it has replicas that it has lost.
+    /// When the server ran again after a standstill, and for how long from then on it may not know
+    /// that it has lost its replicas.
     went_on: Option<(Tick, Millis)>,
-    /// When the event loop last turned.
+    /// When the event loop last ran.
     turned: Option<Tick>,
 }
 
@@ -39,8 +39,8 @@ pub struct Left {
     pub end: Millis,
     /// Until a lease may be extended: the old master can no longer grant then.
     pub held_back: Millis,
-    /// Whether the data has all that was granted: the server has only stood still. Then a hold needs
-    /// no token.
+    /// Whether the data is complete: the server has only been at a standstill. A hold then needs no
+    /// token.
     pub complete: bool,
 }
 
@@ -54,36 +54,36 @@ impl Grace {
         }
     }
 
-    /// It begins: the server was promoted, or its process has started. `held_back` is for how long
-    /// the old master may still grant.
+    /// Begins it: the server was promoted, or its process has started. `held_back` is how long the
+    /// old master may still grant.
     pub fn begin(&mut self, now: Tick, held_back: Millis) {
         self.begun = Some((now, held_back));
     }
 
-    /// The event loop turns.
+    /// Records that the event loop runs.
     pub fn turns(&mut self, now: Tick) {
         self.turned = Some(now);
     }
 
-    /// For how long the event loop did not turn, where that is so long that the server may have been
+    /// For how long the event loop did not run, if that is so long that the server may have been
     /// replaced meanwhile.
     pub fn stood_still(&self, now: Tick) -> Option<Millis> {
         let still = now.0 - self.turned?.0;
         (still > STOOD_STILL).then_some(Millis(still))
     }
 
-    /// The server goes on after it stood still. For `held_back` it may not know that it has lost its
-    /// replicas: that is as if it had just been cut off.
+    /// Records that the server runs again after a standstill. For `held_back` it may not know that it
+    /// has lost its replicas, as if it had just been cut off.
     pub fn go_on(&mut self, now: Tick, held_back: Millis) {
         self.went_on = Some((now, held_back));
     }
 
-    /// Whether it has begun, and its end was not noted yet.
+    /// Whether it has begun and its end was not recorded yet.
     pub fn has_begun(&self) -> bool {
         self.begun.is_some() || self.went_on.is_some()
     }
 
-    /// What is left of it, where it lasts so long from its beginning.
+    /// What is left of it, if it lasts so long from its beginning.
     pub fn left(&self, now: Tick, period: Millis) -> Option<Left> {
         match (self.left_of_period(now, period), self.left_of_doubt(now)) {
             (Some(a), Some(b)) => Some(Left {
@@ -115,7 +115,7 @@ impl Grace {
         })
     }
 
-    /// Takes note that it is over, where it is. True where it was not noted before.
+    /// Records that it is over, if it is. True if that was not recorded before.
     pub fn end(&mut self, now: Tick, period: Millis) -> bool {
         let had_begun = self.has_begun();
         if self.left_of_period(now, period).is_none() {
@@ -135,8 +135,8 @@ fn left_of(begin: Tick, span: Millis, now: Tick) -> Millis {
     }
 }
 
-/// For how long a cut-off master may still grant: until it takes note that it has lost its replicas,
-/// or, in a cluster, the other masters.
+/// For how long a master that is cut off may still grant: until it notices that it has lost its
+/// replicas or, in a cluster, the other masters.
 pub fn held_back(cluster_timeout: Option<i64>, min_replicas: i64, max_lag_seconds: i64) -> Millis {
     match cluster_timeout {
         Some(timeout) => Millis(timeout),
@@ -150,10 +150,10 @@ pub fn held_back(cluster_timeout: Option<i64>, min_replicas: i64, max_lag_second
 }
 
 impl Left {
-    /// The lock as an acquire sees it: nobody's hold counts as its own unless it names the token,
+    /// The lock as an acquire sees it in the grace period: a hold counts only if its token is named,
     /// and no lock is free.
     pub fn seen(self, view: View, token: Option<Token>, now: Now) -> View {
-        // It is rounded up already.
+        // This is rounded up already.
         let end = Deadline(now.millis() + self.end.0);
         match view {
             View::Mine(_) if self.complete => view,
@@ -166,10 +166,10 @@ impl Left {
         }
     }
 
-    /// Checks that one who has a hold in the data names its token.
+    /// Checks that an owner that has a hold in the data names its token.
     ///
     /// # Errors
-    /// [`NotOwner::InGrace`] where it does not: it may have released it in a write that was lost.
+    /// [`NotOwner::InGrace`] if it does not: it may have released the lock in a write that was lost.
     pub fn check(self, view: &View, token: Option<Token>) -> Result<(), Error> {
         match (view, token) {
             (View::Mine(_), None) if !self.complete => Err(Error::NotOwner(NotOwner::InGrace)),
@@ -177,7 +177,7 @@ impl Left {
         }
     }
 
-    /// The lease that a call may have: while the old master may still grant, no hold is extended.
+    /// The lease that a call may get: while the old master may still grant, no hold is extended.
     pub fn lease(self, ttl: Millis, view: &View, now: Now) -> Millis {
         match view {
             View::Mine(hold) if self.held_back.0 > 0 => ttl.min(hold.deadline.left(now)),

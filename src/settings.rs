@@ -1,11 +1,11 @@
-//! The module's settings, and what each may be.
+//! The module's settings, and the range of each.
 
 use crate::escape::Escaped;
 use crate::lock::{Limits, Millis, MAX_TTL};
 use std::borrow::Cow;
 use std::ffi::CStr;
 
-/// How an unlock is told to those who listen.
+/// How unlock messages are published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notify {
     /// As Redisson chooses: `SPUBLISH` in cluster mode, else `PUBLISH`.
@@ -18,37 +18,37 @@ pub enum Notify {
     Off,
 }
 
-/// What is done to the connection of a holder that has lost its lock.
+/// What to do with the connection of a session that lost its lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionLoss {
-    /// It is closed, so that the holder learns of it.
+    /// Close it, so that the holder learns of the loss.
     Close,
     /// Nothing.
     Ignore,
 }
 
-/// The present settings.
+/// The settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The lease of an acquire or renewal that names none, or the longest one where that is shorter.
+    /// The lease of an acquire or renewal without a ttl; the longest lease, if that is shorter.
     pub default_ttl: Millis,
-    /// The longest lease allowed; 0 where there is no bound but [`MAX_TTL`].
+    /// The longest lease allowed; 0 if there is no bound but [`MAX_TTL`].
     pub max_ttl: Millis,
-    /// How long a hold may last from its start, whatever renews it; 0 where there is no bound.
+    /// How long a hold may last from its start, whatever renews it; 0 if there is no bound.
     pub max_hold: Millis,
-    /// How long a server that was promoted, or has started, grants no free lock; 0 is not at all.
+    /// How long a server that was promoted, or has started, grants no free lock; 0 means not at all.
     pub grace_period: Millis,
-    /// How many may wait at most, in all lines together.
+    /// How many calls may wait, in all queues together.
     pub max_waiters: i64,
-    /// What a session that lost its lock is done to.
+    /// What to do when a session loses its lock.
     pub session_loss: SessionLoss,
-    /// How an unlock is told.
+    /// How unlock messages are published.
     pub notify: Notify,
-    /// What the names of the unlock channels start with.
+    /// The start of the names of the unlock channels.
     pub channel_prefix: Cow<'static, [u8]>,
 }
 
-/// The most that `max-waiters` may be.
+/// The maximum of `max-waiters`.
 pub const MAX_WAITERS: i64 = 1_000_000;
 
 /// The shortest bound on a hold: no session's lease is shorter.
@@ -61,11 +61,11 @@ pub const MAX_PREFIX: usize = 512;
 pub struct Number {
     /// Its name, after the `lock.`.
     pub name: &'static CStr,
-    /// The least it may be.
+    /// The minimum.
     pub min: i64,
-    /// Whether it may also be 0, though that is less.
+    /// Whether 0 is allowed too, though it is below the minimum.
     pub or_0: bool,
-    /// The most it may be.
+    /// The maximum.
     pub max: i64,
     /// Reads it.
     pub get: fn(&Settings) -> i64,
@@ -118,10 +118,10 @@ pub static NUMBERS: [Number; 5] = [
 ];
 
 impl Number {
-    /// Checks that it may be that number.
+    /// Checks that a number is in its range.
     ///
     /// # Errors
-    /// A line that says what it may be.
+    /// A text that says what it may be.
     pub fn check(&self, number: i64) -> Result<(), String> {
         if (self.min..=self.max).contains(&number) || (self.or_0 && number == 0) {
             return Ok(());
@@ -141,7 +141,7 @@ impl Number {
 pub struct Choice {
     /// Its name, after the `lock.`.
     pub name: &'static CStr,
-    /// What it may be.
+    /// Its values.
     pub words: &'static [&'static CStr],
     /// Reads it: which of the words.
     pub get: fn(&Settings) -> usize,
@@ -195,7 +195,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// What holds where nothing is configured.
+    /// The defaults.
     pub const fn new() -> Settings {
         Settings {
             default_ttl: Millis(30_000),
@@ -225,7 +225,7 @@ impl Settings {
         }
     }
 
-    /// What there is to warn of, though it is allowed.
+    /// A warning about settings that are allowed but harmful together.
     pub fn warning(&self) -> Option<&'static str> {
         let unbounded = self.grace_period.0 > 0 && self.max_ttl.0 == 0;
         unbounded.then_some(
@@ -234,10 +234,10 @@ impl Settings {
         )
     }
 
-    /// Sets what the arguments of `loadmodule` say: names and values in turn.
+    /// Reads the arguments of `loadmodule`: names, each followed by its value.
     ///
     /// # Errors
-    /// A line that names the argument and what it may be.
+    /// A text that names the argument and what it may be.
     pub fn read_arguments(&mut self, arguments: &[&[u8]]) -> Result<(), String> {
         for pair in arguments.chunks(2) {
             match pair {
@@ -279,7 +279,7 @@ impl Settings {
     /// Sets the channel prefix.
     ///
     /// # Errors
-    /// A line that says how long it may be.
+    /// A text that says how long it may be.
     pub fn set_channel_prefix(&mut self, prefix: &[u8]) -> Result<(), String> {
         if prefix.is_empty() || prefix.len() > MAX_PREFIX {
             return Err(format!(

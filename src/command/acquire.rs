@@ -17,7 +17,7 @@ impl Command for Acquire {
         min_args: 3,
         fixed_args: false,
         access: Access::Update,
-        summary: c"Takes a lock, or reenters it where the owner holds it",
+        summary: c"Takes a lock, or reenters it if the owner holds it",
         complexity: c"O(1)",
         arguments: &[OWNER, TTL, WAIT, SESSION, HOLDS, TOKEN],
     };
@@ -53,7 +53,7 @@ impl Command for Acquire {
             (0, Some(wait)) if store.may_wait() => {
                 match store.wait(owner, request, session, wait) {
                     Ok(()) => return Ok(Reply::Later),
-                    // The server would not have it after all.
+                    // The server refused to block the client after all.
                     Err(Error::NotNow) => store.count(|counters| &mut counters.busy),
                     Err(error) => return Err(error),
                 }

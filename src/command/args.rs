@@ -6,12 +6,12 @@ use crate::session::{Claim, MIN_TTL};
 use crate::settings::Settings;
 use std::rc::Rc;
 
-/// What a command takes after the owner. Where it is not set, the command does not have it.
+/// What a command accepts after the owner. What is not set, the command does not have.
 #[derive(Default)]
 pub struct Accepts {
     /// `[ttl]`, directly after the owner.
     pub ttl: bool,
-    /// `[HOLDS n]`, with the least that n may be.
+    /// `[HOLDS n]`, with the minimum of n.
     pub holds: Option<u32>,
     /// `[TOKEN token]`.
     pub token: bool,
@@ -29,7 +29,7 @@ pub struct Options {
     pub holds: Option<u32>,
     /// The token of `TOKEN token`.
     pub token: Option<Token>,
-    /// The timeout of `WAIT timeout`; 0 is no limit.
+    /// The timeout of `WAIT timeout`; 0 means no limit.
     pub wait: Option<Millis>,
     session: Option<()>,
     linger: Option<Millis>,
@@ -38,17 +38,17 @@ pub struct Options {
 /// What `SESSION` asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Binding {
-    /// The lease that every renewal begins anew.
+    /// The lease that every renewal sets.
     pub ttl: Millis,
-    /// How long the lock stays its owner's when the connection has closed.
+    /// How long the owner keeps the lock after the connection has closed.
     pub linger: Millis,
 }
 
 impl Options {
-    /// The lease asked for, or the one that is the default.
+    /// The lease asked for, or the default.
     ///
     /// # Errors
-    /// Where it is longer than `lock.max-ttl` allows.
+    /// If it is longer than `lock.max-ttl` allows.
     pub fn ttl(&self, settings: &Settings) -> Result<Millis, Error> {
         match self.ttl {
             Some(ttl) => bounded("ttl", 1, ttl, settings),
@@ -56,11 +56,11 @@ impl Options {
         }
     }
 
-    /// What the call asks for with `SESSION`, where it does.
+    /// What the call asks for with `SESSION`, if anything.
     ///
     /// # Errors
-    /// Where the lease is too short for a session or `LINGER` longer than `lock.max-ttl` allows;
-    /// and for `LINGER` without `SESSION`.
+    /// If the lease is too short for a session, `LINGER` is longer than `lock.max-ttl` allows, or
+    /// there is a `LINGER` without `SESSION`.
     pub fn session(&self, settings: &Settings) -> Result<Option<Binding>, Error> {
         let linger = self.linger.unwrap_or(Millis(0));
         match (self.session, self.linger) {
@@ -74,10 +74,10 @@ impl Options {
     }
 }
 
-/// A lease that a session can have.
+/// Checks that a session can have this lease.
 ///
 /// # Errors
-/// Where it is shorter than [`MIN_TTL`].
+/// If it is shorter than [`MIN_TTL`].
 pub fn session_ttl(ttl: Millis) -> Result<Millis, Error> {
     if ttl >= MIN_TTL {
         return Ok(ttl);
@@ -116,10 +116,10 @@ impl Binding {
     }
 }
 
-/// Reads `name key owner …`: the owner, and what follows it.
+/// Parses `name key owner …`: the owner, and what follows it.
 ///
 /// # Errors
-/// A line that names the argument and what it may be.
+/// A text that names the argument and its range.
 pub fn parse<'a>(
     command: &'static str,
     args: &[&'a [u8]],
@@ -172,10 +172,10 @@ pub fn parse<'a>(
     Ok((owner, options))
 }
 
-/// Reads `name [COUNT n]`.
+/// Parses `name [COUNT n]`.
 ///
 /// # Errors
-/// A line that names the argument and what it may be.
+/// A text that names the argument and its range.
 pub fn count(args: &[&[u8]]) -> Result<Option<usize>, Error> {
     let mut rest = args.iter().skip(1);
     let mut count = None;
@@ -193,10 +193,10 @@ pub fn count(args: &[&[u8]]) -> Result<Option<usize>, Error> {
     Ok(count)
 }
 
-/// The most that may be asked for at once: no more lines than waiters.
+/// The maximum of `COUNT`: there are no more queues than waiters.
 const MAX_COUNT: i64 = crate::settings::MAX_WAITERS;
 
-/// An owner may be any bytes but the name of the field that a lock has besides its owner's.
+/// An owner may be any bytes except the name of the other field of a lock.
 fn check_owner(owner: &[u8]) -> Result<(), Error> {
     if owner.is_empty() || owner.len() > MAX_OWNER {
         Err(Error::Owner("must be 1 to 1024 bytes long"))

@@ -5,7 +5,7 @@ use super::spec::{OWNER, TOKEN};
 use super::{Access, Command, Error, Reply, Spec, Store};
 use crate::lock;
 
-/// Fails where the owner does not hold the lock: a guard for the writes that follow in a script.
+/// Fails unless the owner holds the lock: a guard for the writes that follow in a script.
 pub struct Assert;
 
 impl Command for Assert {

@@ -1,57 +1,57 @@
-//! What is replied as an error.
+//! Error replies.
 
 use crate::escape::Escaped;
 use crate::lock;
 use std::fmt;
 
-/// An error reply: one line, which starts with a code of its own.
+/// An error reply: one line that starts with a code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
     /// The lock refuses it.
     Lock(lock::Error),
     /// Too few or too many arguments.
     Arity(&'static str),
-    /// A number that is none, or out of range.
+    /// A value that is not a number, or is out of range.
     Number {
-        /// What it is called.
+        /// The argument's name.
         name: &'static str,
-        /// The least it may be.
+        /// The minimum.
         min: i64,
-        /// The most it may be.
+        /// The maximum.
         max: i64,
         /// A remark on the range, such as the setting that it comes from.
         remark: &'static str,
         /// What was sent.
         given: Vec<u8>,
     },
-    /// An owner's name that cannot be one, and why.
+    /// An owner's id that is not allowed, and why.
     Owner(&'static str),
     /// An option that the command does not have.
     UnknownOption {
         /// What was sent.
         given: Vec<u8>,
-        /// What would do.
+        /// What is expected instead.
         known: String,
     },
-    /// An option that stands last and lacks its value.
+    /// An option without its value.
     NoValue(&'static str),
-    /// An option that was given before.
+    /// An option that was given twice.
     Twice(&'static str),
     /// `LINGER` without `SESSION`.
     LingerAlone,
-    /// The caller has no connection of its own, as scripts and functions have none.
+    /// The caller has no connection of its own: it is a script or function.
     NoConnection,
     /// `READONLY`: the server is a replica, writable or not.
     OnReplica,
     /// The server does not let this client wait.
     NotNow,
-    /// As many wait as may.
+    /// As many calls wait as `lock.max-waiters` allows.
     TooManyWaiters(i64),
-    /// The wait would close a circle of owners that wait for one another.
+    /// The wait would close a cycle of owners that wait for one another.
     Deadlock {
         /// How many owners.
         owners: usize,
-        /// It would be none if each owner had a connection of its own.
+        /// Whether it is a cycle only because owners share a connection.
         shares_connection: bool,
         /// The lock that was asked for.
         lock: Vec<u8>,
@@ -90,14 +90,14 @@ impl fmt::Display for Error {
             Error::Twice(option) => write!(f, "ERR {option} may be given only once"),
             Error::LingerAlone => f.write_str("ERR LINGER needs SESSION"),
             Error::NoConnection => f.write_str(
-                "ERR SESSION needs a connection of its own, which a script or function has not",
+                "ERR SESSION needs a connection of its own, which a script or function does not have",
             ),
             Error::OnReplica => {
                 f.write_str("READONLY this server is a replica: only its master grants locks")
             }
-            Error::NotNow => f.write_str("ERR this client may not wait"),
+            Error::NotNow => f.write_str("ERR this client cannot be blocked"),
             Error::TooManyWaiters(most) => {
-                write!(f, "TOOMANYWAITERS {most} wait already (lock.max-waiters)")
+                write!(f, "TOOMANYWAITERS {most} calls are waiting already (lock.max-waiters)")
             }
             Error::Deadlock {
                 owners,
@@ -110,7 +110,7 @@ impl fmt::Display for Error {
                 };
                 write!(
                     f,
-                    "DEADLOCK to wait for {} would close a circle of {owners} owners{how}",
+                    "DEADLOCK waiting for {} would close a cycle of {owners} owners{how}",
                     Escaped(lock)
                 )
             }

@@ -2,7 +2,7 @@
 
 use super::{Access, Command, Error, LockInfo, Reply, Spec, Store};
 
-/// Tells who holds a lock.
+/// Shows who holds a lock.
 pub struct Info;
 
 impl Command for Info {
@@ -13,7 +13,7 @@ impl Command for Info {
         min_args: 2,
         fixed_args: true,
         access: Access::Read,
-        summary: c"Tells who holds a lock, how often, with which token and for how long",
+        summary: c"Shows who holds a lock, how often, with which token and for how long",
         complexity: c"O(1)",
         arguments: &[],
     };

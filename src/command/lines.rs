@@ -4,10 +4,10 @@ use super::args::count;
 use super::spec::COUNT;
 use super::{Access, Command, Error, LockInfo, Reply, Spec, Store};
 
-/// Lists the locks that are waited for, the longest line first.
+/// Lists the locks that are waited for, the longest wait queue first.
 pub struct Lines;
 
-/// How many are listed where the call does not say.
+/// The default of `COUNT`.
 const MOST: usize = 10;
 
 impl Command for Lines {
@@ -18,7 +18,7 @@ impl Command for Lines {
         min_args: 1,
         fixed_args: false,
         access: Access::NoKey,
-        summary: c"Lists the locks that are waited for, the longest line first",
+        summary: c"Lists the locks that are waited for, the longest wait queue first",
         complexity:
             c"O(N log(N)) with N being the number of locks of the database that are waited for",
         arguments: &[COUNT],

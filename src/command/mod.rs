@@ -1,5 +1,5 @@
 //! The commands: each one parses its arguments, applies a rule of [`crate::lock`] to what is
-//! stored, and says what to reply. They know no server, only a [`Store`].
+//! stored, and returns the reply. They know no server, only a [`Store`].
 
 mod acquire;
 mod args;
@@ -18,7 +18,7 @@ pub use error::Error;
 pub use spec::{Access, Argument, Kind, Spec};
 pub use store::{Counters, Holder, Line, LineOf, LockInfo, Reply, Store};
 
-/// A command: how it is described, and what it does.
+/// A command: its description, and what it does.
 pub trait Command {
     /// Its name, flags, arguments and documentation.
     const SPEC: Spec;
@@ -26,7 +26,7 @@ pub trait Command {
     /// Runs it on the key that is its first argument. `args` starts with the command's name.
     ///
     /// # Errors
-    /// What is replied as an error. Then nothing was changed.
+    /// The error reply. Nothing was changed then.
     fn run(args: &[&[u8]], store: &mut impl Store) -> Result<Reply, Error>;
 }
 

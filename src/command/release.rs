@@ -5,7 +5,7 @@ use super::spec::{HOLDS, OWNER, TOKEN};
 use super::{Access, Command, Error, Reply, Spec, Store};
 use crate::lock;
 
-/// Gives a hold back; the last one frees the lock.
+/// Releases a hold; the last one frees the lock.
 pub struct Release;
 
 impl Command for Release {
@@ -16,7 +16,7 @@ impl Command for Release {
         min_args: 3,
         fixed_args: false,
         access: Access::Release,
-        summary: c"Gives back one hold of a lock, and frees the lock with the last one",
+        summary: c"Releases one hold of a lock, and frees the lock with the last one",
         complexity: c"O(1)",
         arguments: &[OWNER, HOLDS, TOKEN],
     };

@@ -17,7 +17,7 @@ impl Command for Renew {
         min_args: 3,
         fixed_args: false,
         access: Access::Update,
-        summary: c"Sets the time that is left to the holder of a lock",
+        summary: c"Sets the time left of the holder's lease",
         complexity: c"O(1)",
         arguments: &[OWNER, TTL, TOKEN],
     };

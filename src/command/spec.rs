@@ -19,7 +19,7 @@ pub enum Access {
 pub struct Argument {
     /// Its name.
     pub name: &'static CStr,
-    /// The word before it, where it is an option.
+    /// The keyword before it, if it has one.
     pub token: Option<&'static CStr>,
     /// What its value is.
     pub kind: Kind,
@@ -39,21 +39,21 @@ pub enum Kind {
     Block(&'static [Argument]),
 }
 
-/// Everything that is told of a command.
+/// Everything that describes a command.
 pub struct Spec {
     /// The name, in lower case.
     pub name: &'static str,
-    /// The server's flags of it.
+    /// Its flags, as the server names them.
     pub flags: &'static CStr,
     /// The ACL categories, `lock` aside.
     pub categories: &'static CStr,
-    /// How many arguments at least, the name included.
+    /// The minimum number of arguments, with the name.
     pub min_args: u8,
-    /// Whether that is how many exactly.
+    /// Whether that is also the maximum.
     pub fixed_args: bool,
     /// What it does to its key.
     pub access: Access,
-    /// One line on what it does.
+    /// What it does, in one line.
     pub summary: &'static CStr,
     /// How its cost grows.
     pub complexity: &'static CStr,
@@ -61,7 +61,7 @@ pub struct Spec {
     pub arguments: &'static [Argument],
 }
 
-/// The owner, as most commands take it.
+/// The owner, in the form that most commands take.
 pub const OWNER: Argument = Argument {
     name: c"owner",
     token: None,

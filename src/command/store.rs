@@ -1,4 +1,4 @@
-//! What a command needs of the server, and what it gives back.
+//! What a command needs from the server, and what it returns.
 
 use super::Binding;
 use crate::grace;
@@ -10,7 +10,7 @@ pub trait Store {
     /// The time, read once a command.
     fn now(&self) -> Now;
 
-    /// The present settings.
+    /// The settings now.
     fn settings<R>(&self, read: impl FnOnce(&Settings) -> R) -> R;
 
     /// What is left of a grace period, in which no free lock is granted.
@@ -19,29 +19,29 @@ pub trait Store {
     /// The lock as this owner sees it.
     ///
     /// # Errors
-    /// [`Error::WrongType`] where the key holds something that is no lock.
+    /// [`Error::WrongType`] if the key does not hold a lock.
     fn view(&mut self, owner: &[u8]) -> Result<View, Error>;
 
-    /// Who holds the lock, whoever it is; none where it is free.
+    /// The holder of the lock, whoever it is; none if it is free.
     ///
     /// # Errors
-    /// [`Error::WrongType`] where the key holds something that is no lock.
+    /// [`Error::WrongType`] if the key does not hold a lock.
     fn holder(&mut self) -> Result<Option<Holder>, Error>;
 
-    /// Who holds the lock, to have it freed: also where its token is so far ahead of the clock that
-    /// it is no lock to all others.
+    /// The holder of the lock, for a forced release: also if its token is so far ahead of the clock
+    /// that all other commands refuse the lock.
     ///
     /// # Errors
-    /// [`Error::WrongType`] where the key holds something that is no lock.
+    /// [`Error::WrongType`] if the key does not hold a lock.
     fn holder_to_free(&mut self) -> Result<Option<Holder>, Error>;
 
     /// Works with the source of fencing tokens.
     fn tokens<R>(&mut self, work: impl FnOnce(&mut Tokens) -> R) -> R;
 
-    /// Writes the change of that owner's hold, tells replicas, the AOF and all who listen.
+    /// Writes the change of that owner's hold, propagates it, and notifies those who listen.
     fn apply(&mut self, owner: &[u8], change: &Change);
 
-    /// Takes note that a call which did not wait was answered that its owner has this hold.
+    /// Records that a call which did not wait got the reply that its owner has this hold.
     fn answered(&mut self, grant: &Grant);
 
     /// Checks that the call comes from a connection that a session can be bound to.
@@ -59,14 +59,14 @@ pub trait Store {
     /// Sets the ttl that the lock's session renews with.
     fn set_session_ttl(&mut self, ttl: Millis);
 
-    /// Whether the caller may be made to wait. Not in `MULTI`, scripts and functions.
+    /// Whether the caller can be blocked. Not in `MULTI`, scripts and functions.
     fn may_wait(&self) -> bool;
 
-    /// Puts the call at the end of the line, for so long; 0 is no limit. It is replied to later.
+    /// Puts the call at the end of the queue, for so long; 0 means no limit. It gets its reply later.
     ///
     /// # Errors
-    /// [`super::Error::TooManyWaiters`], and [`super::Error::Deadlock`] where the wait would close
-    /// a circle.
+    /// [`super::Error::TooManyWaiters`], and [`super::Error::Deadlock`] if the wait would close a
+    /// cycle.
     fn wait(
         &mut self,
         owner: &[u8],
@@ -75,10 +75,10 @@ pub trait Store {
         wait: Millis,
     ) -> Result<(), super::Error>;
 
-    /// Those who wait for this lock.
+    /// The calls that wait for this lock.
     fn line(&mut self) -> Line;
 
-    /// The locks of this database that are waited for, the longest line first: so many at most, and
+    /// The locks of this database that are waited for, the longest queue first: at most so many, and
     /// only those that the caller may read.
     fn lines(&mut self, most: usize) -> Vec<LineOf>;
 
@@ -110,11 +110,11 @@ pub enum Reply {
     Info(LockInfo),
     /// A list of such maps, each with the name of its lock.
     Lines(Vec<(Vec<u8>, LockInfo)>),
-    /// Nothing yet: the call waits.
+    /// No reply yet: the call waits.
     Later,
 }
 
-/// Those who wait for a lock.
+/// The calls that wait for a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     /// How many wait.
@@ -127,7 +127,7 @@ pub struct Line {
 pub struct LineOf {
     /// Its name.
     pub lock: Vec<u8>,
-    /// Who holds it; none where the server may give it to nobody for now.
+    /// The holder; none if the lock is free but cannot be granted for now.
     pub holder: Option<Holder>,
     /// Whether the hold is bound to a connection.
     pub session: bool,
@@ -135,7 +135,7 @@ pub struct LineOf {
     pub line: Line,
 }
 
-/// What `LOCK.INFO` tells.
+/// What `LOCK.INFO` replies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockInfo {
     /// The holder's name.
@@ -149,7 +149,7 @@ pub struct LockInfo {
 }
 
 impl LockInfo {
-    /// What is to be told of a lock now.
+    /// What to reply about a lock now.
     pub fn of(holder: Option<Holder>, session: bool, line: Line, now: Now) -> LockInfo {
         let grant = holder.as_ref().map_or(Grant::NONE, |holder| Grant {
             holds: holder.hold.holds,
@@ -165,12 +165,12 @@ impl LockInfo {
     }
 }
 
-/// How often things happened since the module was loaded.
+/// Event counts since the module was loaded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Free locks that were taken.
     pub acquired: u64,
-    /// Acquires by the holder, repeats with `HOLDS` among them.
+    /// Acquires by the holder, including repeats with `HOLDS`.
     pub reentered: u64,
     /// Acquires that found another holder.
     pub busy: u64,
@@ -180,19 +180,19 @@ pub struct Counters {
     pub renewed: u64,
     /// Locks that `LOCK.FORCERELEASE` freed.
     pub forced: u64,
-    /// Asserts by one who does not hold the lock.
+    /// Asserts by an owner that does not hold the lock.
     pub asserts_failed: u64,
-    /// Locks that passed straight to the next in line.
+    /// Locks that went straight to the first in the queue.
     pub handed_over: u64,
     /// Acquires that began to wait.
     pub waits_started: u64,
-    /// Waits whose time was up.
+    /// Waits whose timeout passed.
     pub waits_timed_out: u64,
-    /// Waits that ended because the client was gone or unblocked, or the server no master any more.
+    /// Waits that ended because the client disconnected or was unblocked, or the server was demoted.
     pub waits_cancelled: u64,
-    /// Leases that ended while someone waited for the lock.
+    /// Leases that ended while a call waited for the lock.
     pub expired_while_waited_for: u64,
-    /// Waits refused because they would have closed a circle.
+    /// Waits refused because of a deadlock.
     pub deadlocks_refused: u64,
     /// Leases that the server renewed for a session.
     pub sessions_renewed: u64,

@@ -1,4 +1,4 @@
-//! The channel on which an unlock is told.
+//! The channel on which unlock messages are published.
 
 /// The bytes of a channel name, on the stack where they fit.
 pub struct Channel {
@@ -10,8 +10,8 @@ pub struct Channel {
 impl Channel {
     const SHORT: usize = 256;
 
-    /// The channel of the lock `name`: `prefix:{name}`, and `prefix:name` where the name contains
-    /// a `{`, so that a hash tag stays the one it is. It is the name that Redisson listens on.
+    /// The channel of the lock `name`: `prefix:{name}`, or `prefix:name` if the name contains a `{`,
+    /// so that its hash tag stays. Redisson subscribes to the same name.
     pub fn of(prefix: &[u8], name: &[u8]) -> Channel {
         let parts: [&[u8]; 4] = if name.contains(&b'{') {
             [prefix, b":", name, b""]

@@ -2,7 +2,7 @@
 
 /// A whole number above 0 in the one form that the server writes: no sign, no leading zero.
 pub fn decimal(text: &[u8]) -> Option<i64> {
-    const LONGEST: usize = 18; // so many digits always fit
+    const LONGEST: usize = 18; // 18 digits always fit
     if text.is_empty() || text[0] == b'0' || text.len() > LONGEST {
         return None;
     }

@@ -1,4 +1,4 @@
-//! What a lock refuses, and the line that says so.
+//! What a lock refuses, and the error text.
 
 use std::fmt;
 
@@ -8,33 +8,33 @@ use std::fmt;
 pub enum Error {
     /// `NOTOWNER`: the owner does not hold the lock, or not with the token it named.
     NotOwner(NotOwner),
-    /// `HOLDCOUNT`: `HOLDS wanted` does not follow from the `held` holds there are.
+    /// `HOLDCOUNT`: `HOLDS wanted` does not fit the `held` holds.
     HoldCount {
         /// How often the owner holds the lock now.
         held: u32,
         /// The `n` of `HOLDS n`.
         wanted: u32,
-        /// The other count from which the call would go to `wanted`.
+        /// The other count that would fit.
         from: u32,
     },
-    /// `HOLDCOUNT`: the owner holds the lock as often as can be.
+    /// `HOLDCOUNT`: the hold count is at its maximum.
     MostHolds,
-    /// `WRONGTYPE`: the key holds something that is no lock.
+    /// `WRONGTYPE`: the key does not hold a lock.
     WrongType,
     /// `ERR`: the clock is so far ahead that no token is left to issue.
     TokensSpent,
 }
 
-/// Why an owner does not count as the holder.
+/// Why an owner is not the holder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotOwner {
     /// Nobody holds the lock: it was released, or its lease ran out.
     Free,
     /// Someone else holds it.
     Theirs,
-    /// It holds it in the data, but did not name its token, in a grace period.
+    /// There is a grace period, and it holds the lock in the data but did not name the token.
     InGrace,
-    /// The same owner holds it, but that is another hold than the one with the token named.
+    /// The same owner holds it, in another hold than the one with the given token.
     OtherToken,
 }
 
@@ -57,7 +57,7 @@ impl fmt::Display for Error {
             ),
             Error::MostHolds => write!(
                 f,
-                "HOLDCOUNT the owner has {} holds, the most there can be",
+                "HOLDCOUNT the owner has {} holds, the maximum",
                 super::MAX_HOLDS
             ),
             Error::WrongType => {

@@ -5,14 +5,14 @@ use super::error::Error;
 use super::time::{Now, Start};
 use super::token::Token;
 
-/// The field that stores the fence. No owner may be called so.
+/// The field that stores the fence. It is not allowed as an owner.
 ///
-/// Redisson's read/write locks look at the field of this name: with a value that is not theirs
-/// they see a lock that is held. Without the field they break into it.
+/// Redisson's read/write locks read the field of this name: with an unknown value they see a lock
+/// that is held. Without the field they break into the lock.
 pub const MODE_FIELD: &[u8] = b"mode";
 
-/// What the value starts with. It also keeps the value from being a number: Redisson's read unlock
-/// counts down from every field that Lua reads as one, and a token would take it years.
+/// The prefix of the value. It keeps the value from being a number: Redisson's read unlock counts
+/// down from every field that Lua can read as a number, and from a token that would take years.
 const PREFIX: &[u8] = b"fenced:";
 
 /// The fencing token of a hold, and when the hold began.
@@ -24,7 +24,7 @@ pub struct Fence {
     pub start: Start,
 }
 
-/// So many microseconds from the clock a token still tells the time at which its hold began.
+/// Up to so many microseconds from the clock a token also stands for the start of its hold.
 const CLOSE: i64 = 1000;
 
 impl Fence {
@@ -32,7 +32,7 @@ impl Fence {
     pub fn new(token: Token, now: Now) -> Fence {
         let start = match token.get().abs_diff(now.0) <= CLOSE as u64 {
             true => token.get(),
-            // The range of a token, so that what is stored can be read.
+            // The range of a token, so that the stored value can be read.
             false => now.0.clamp(1, Token::MAX),
         };
         Fence {
@@ -44,8 +44,8 @@ impl Fence {
     /// Reads the value of the field.
     ///
     /// # Errors
-    /// [`Error::WrongType`] where it is no `fenced:<token>` or `fenced:<token>:<start>`, or a
-    /// number is out of range.
+    /// [`Error::WrongType`] if it is not `fenced:<token>` or `fenced:<token>:<start>`, or a number
+    /// is out of range.
     pub fn parse(value: &[u8]) -> Result<Fence, Error> {
         let numbers = value.strip_prefix(PREFIX).ok_or(Error::WrongType)?;
         let mut numbers = numbers.split(|byte| *byte == b':').map(parse_number);
@@ -85,7 +85,7 @@ pub struct Text {
 }
 
 impl Text {
-    /// The prefix, two numbers of 16 digits, and what is between them.
+    /// The prefix, two numbers of 16 digits, and the colon between them.
     const LONGEST: usize = PREFIX.len() + 2 * Text::DIGITS + 1;
     const DIGITS: usize = 16;
 

@@ -1,4 +1,4 @@
-//! How long leases and holds may last, whoever asks for more.
+//! How long leases and holds may last.
 
 use super::time::{Deadline, Millis, Now, Start};
 use super::MAX_TTL;
@@ -13,17 +13,17 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// No bounds but what can be stored.
+    /// No bounds except the range of what is stored.
     pub const NONE: Limits = Limits {
         lease: MAX_TTL,
         hold: None,
     };
 
-    /// The deadline of a lease of `ttl` from now, of a hold that began at `start`: not after the
-    /// end of the hold, where one is set.
+    /// The deadline of a lease of `ttl` from now, for a hold that began at `start`: not after the
+    /// end of the hold, if that is bounded.
     ///
-    /// `stands` is the deadline that the hold has. It is never taken away by the end of the hold,
-    /// which may have been set after it.
+    /// `stands` is the present deadline. The bound, which may have been set later, never moves it
+    /// back.
     pub fn deadline(
         &self,
         ttl: Millis,

@@ -2,7 +2,7 @@
 //!
 //! A lock is a hash under the lock's name with a TTL: one field named after its owner that counts
 //! the holds, as Redisson's `RLock` writes it, and one with its [`Fence`]. The rules take what
-//! was read of it (a [`View`]) and say what is to be written (a [`Change`]) and answered.
+//! was read of it (a [`View`]) and return what to write (a [`Change`]) and what to reply.
 
 mod channel;
 mod decimal;
@@ -26,10 +26,10 @@ pub use time::{Deadline, Millis, Now, Start};
 pub use token::{Token, Tokens};
 pub use view::{parse_holds, Fields, Hold, View};
 
-/// The most holds that one owner can have: what Redisson's counter can hold.
+/// The maximum hold count: what Redisson's counter can hold.
 pub const MAX_HOLDS: u32 = i32::MAX as u32;
 
-/// The longest lease, 2^53-1 ms: some 285,000 years, and still exact in JavaScript and Lua.
+/// The longest lease, 2^53-1 ms: about 285,000 years, and still exact in JavaScript and Lua.
 pub const MAX_TTL: Millis = Millis((1 << 53) - 1);
 
 /// The longest name of an owner, in bytes.

@@ -1,4 +1,4 @@
-//! The rules: what each command makes of a lock.
+//! The rules: what each command does to a lock.
 
 use super::error::{Error, NotOwner};
 use super::fence::Fence;
@@ -11,18 +11,18 @@ use super::MAX_HOLDS;
 /// What is to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// A free lock is taken. Where `lapsed`, an old lease has to be deleted first.
+    /// A free lock is taken. If `lapsed`, an old lease has to be deleted first.
     Take {
-        /// An expired lease of someone is still stored.
+        /// An expired lease is still stored.
         lapsed: bool,
-        /// How often it is held: once, but where several waits of one owner end together.
+        /// The hold count: 1, unless several waits of one owner end together.
         holds: u32,
         /// The token of the new hold, and when it began.
         fence: Fence,
         /// When its lease ends.
         deadline: Deadline,
     },
-    /// The owner's hold stays, with some of its parts new.
+    /// The owner's hold stays, and parts of it change.
     Update(Update),
     /// The lock becomes free, as its owner wants.
     Free,
@@ -30,32 +30,32 @@ pub enum Change {
     Force,
 }
 
-/// The parts of a hold that change; none of them where the lock stays as it is.
+/// The parts of a hold that change; none if the lock stays as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Update {
     /// The new count.
     pub holds: Option<u32>,
-    /// The token that a hold made by Redisson is given: it begins then.
+    /// The token that a hold made by Redisson gets: the hold starts then.
     pub fence: Option<Fence>,
     /// The new end of the lease.
     pub deadline: Option<Deadline>,
-    /// Whether it ends earlier now. Who sleeps until the end it was told has to look again.
+    /// Whether it ends earlier now. Clients that sleep until the old end have to ask again.
     pub shortened: bool,
 }
 
 /// The answer to `LOCK.ACQUIRE` and `LOCK.RENEW`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grant {
-    /// How often this owner holds the lock now; 0 where it does not.
+    /// How often this owner holds the lock now; 0 if it does not.
     pub holds: u32,
     /// The token of this owner's hold, and when it began.
     pub fence: Option<Fence>,
-    /// Until the lease ends, whoever holds it: rounded down for the holder, and up for others.
+    /// The time until the lease ends, whoever holds it: rounded down for the holder, up for others.
     pub ttl: Millis,
 }
 
 impl Grant {
-    /// Nothing held, by anybody.
+    /// Nobody holds the lock.
     pub const NONE: Grant = Grant {
         holds: 0,
         fence: None,
@@ -71,9 +71,9 @@ impl Grant {
 /// What `LOCK.ACQUIRE` asks for.
 #[derive(Debug, Clone, Copy)]
 pub struct Acquire {
-    /// How long the lease is to last from now.
+    /// How long the lease should last from now.
     pub ttl: Millis,
-    /// The count that this call makes it, at least 1.
+    /// The hold count after this call, at least 1.
     pub holds: Option<u32>,
     /// Only the hold with this token may be reentered.
     pub token: Option<Token>,
@@ -82,7 +82,7 @@ pub struct Acquire {
 /// What `LOCK.RELEASE` asks for.
 #[derive(Debug, Clone, Copy)]
 pub struct Release {
-    /// The count that this call leaves.
+    /// The hold count after this call.
     pub holds: Option<u32>,
     /// Only the hold with this token may be released.
     pub token: Option<Token>,
@@ -91,11 +91,11 @@ pub struct Release {
 /// Takes the lock, or reenters it.
 ///
 /// A reentry never shortens the lease. With `holds`, a repeat of a call that was applied already
-/// counts nothing and is answered as the first was.
+/// does not count again and gets the same reply.
 ///
 /// # Errors
-/// [`Error::NotOwner`] where a token is named and the owner has no hold with it;
-/// [`Error::HoldCount`] where `holds` does not follow from the count now.
+/// [`Error::NotOwner`] if a token is given and the owner has no hold with it;
+/// [`Error::HoldCount`] if `holds` does not fit the count.
 pub fn acquire(
     view: &View,
     request: &Acquire,
@@ -154,16 +154,15 @@ pub fn acquire(
 pub enum Left {
     /// So many holds.
     Holds(u32),
-    /// None, and it was not this call that gave the last one back: it was given back before, or
-    /// lost.
+    /// None, and this call did not release the last one: it was released before, or lost.
     NoneBefore,
 }
 
-/// Gives back one hold, or all but `holds` of them, and says how many are left.
+/// Releases one hold, or all but `holds` of them, and returns how many are left.
 ///
 /// # Errors
-/// [`Error::NotOwner`] where the owner has no such hold, unless the call only asks that none be
-/// left; [`Error::HoldCount`] where `holds` does not follow from the count now.
+/// [`Error::NotOwner`] if the owner has no such hold, unless the call only asks that none be left;
+/// [`Error::HoldCount`] if `holds` does not fit the count.
 pub fn release(view: &View, request: &Release) -> Result<(Change, Left), Error> {
     let unchanged = Change::Update(Update::default());
     let hold = match (check_hold(view, request.token), request.holds) {
@@ -196,7 +195,7 @@ pub fn release(view: &View, request: &Release) -> Result<(Change, Left), Error> 
 /// Sets the time left to `ttl`.
 ///
 /// # Errors
-/// [`Error::NotOwner`] where the owner has no such hold.
+/// [`Error::NotOwner`] if the owner has no such hold.
 pub fn renew(
     view: &View,
     ttl: Millis,
@@ -214,18 +213,18 @@ pub fn renew(
     Ok(updated(hold, update, now))
 }
 
-/// The time left becomes `ttl`, or less where the hold has to end before.
+/// The time left becomes `ttl`, or less if the hold has to end before.
 pub fn set_ttl(hold: &Hold, ttl: Millis, now: Now, limits: &Limits) -> Update {
     moved(hold, latest(hold, ttl, now, limits))
 }
 
-/// The time left becomes `ttl`, or less where the hold has to end before, unless more is left.
+/// The time left becomes `ttl`, or less if the hold has to end before, unless more is left.
 pub fn extend(hold: &Hold, ttl: Millis, now: Now, limits: &Limits) -> Update {
     moved(hold, latest(hold, ttl, now, limits).max(hold.deadline))
 }
 
 fn latest(hold: &Hold, ttl: Millis, now: Now, limits: &Limits) -> Deadline {
-    // A hold without a fence is given one by the calls that change its lease, and begins then.
+    // A hold without a fence gets one by the calls that change its lease, and starts then.
     let start = hold.fence.map_or(Start(now.0), |fence| fence.start);
     limits.deadline(ttl, start, Some(hold.deadline), now)
 }
@@ -241,12 +240,12 @@ fn moved(hold: &Hold, deadline: Deadline) -> Update {
 /// Checks that the owner holds the lock.
 ///
 /// # Errors
-/// [`Error::NotOwner`] where it has no such hold.
+/// [`Error::NotOwner`] if it has no such hold.
 pub fn assert(view: &View, token: Option<Token>) -> Result<(), Error> {
     check_hold(view, token).map(|_| ())
 }
 
-/// The owner's hold, which must be the one with the token where one is named.
+/// The owner's hold, which must be the one with the token, if one is given.
 fn check_hold(view: &View, token: Option<Token>) -> Result<Hold, Error> {
     match view {
         View::Mine(hold) if token.is_none() || token == hold.token() => Ok(*hold),
@@ -256,7 +255,7 @@ fn check_hold(view: &View, token: Option<Token>) -> Result<Hold, Error> {
     }
 }
 
-/// The owner's hold if it has one; with a token it must have that very hold.
+/// The owner's hold, if it has one; with a token it must be that hold.
 fn check_token(view: &View, token: Option<Token>) -> Result<Option<Hold>, Error> {
     match token {
         Some(_) => check_hold(view, token).map(Some),
@@ -278,7 +277,7 @@ fn counted_up(held: u32, wanted: Option<u32>) -> Result<u32, Error> {
     }
 }
 
-/// The hold with its fence, which one that Redisson made is given now: the second is what is new.
+/// The hold with its fence, and the fence again if it is new: a hold that Redisson made gets one now.
 fn fenced(hold: Hold, now: Now, tokens: &mut Tokens) -> Result<(Hold, Option<Fence>), Error> {
     if hold.fence.is_some() {
         return Ok((hold, None));
@@ -287,7 +286,7 @@ fn fenced(hold: Hold, now: Now, tokens: &mut Tokens) -> Result<(Hold, Option<Fen
     Ok((Hold { fence, ..hold }, fence))
 }
 
-/// The change and the answer for a hold that stays.
+/// The change and the reply for a hold that stays.
 fn updated(hold: Hold, update: Update, now: Now) -> (Change, Grant) {
     let grant = Grant {
         holds: update.holds.unwrap_or(hold.holds),

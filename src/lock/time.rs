@@ -1,20 +1,20 @@
-//! Moments and spans of the wall clock, which leases and fencing tokens are made of.
+//! Points in time and durations of the wall clock, for leases and fencing tokens.
 //!
-//! The clock is read in microseconds, and leases end at whole milliseconds. Who holds a lock counts
-//! from before the call: so a deadline is rounded up, and the time left that a holder is told is
-//! rounded down. Who waits for the end is told a time that is rounded up, so as not to wake early.
+//! The clock is read in microseconds, and leases end at whole milliseconds. A holder counts from
+//! before the call: so a deadline is rounded up, and the time left in the holder's reply is rounded
+//! down. For those who wait for the end it is rounded up, so that they do not wake early.
 
-/// A span in whole milliseconds.
+/// A duration in whole milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Millis(pub i64);
 
-/// A moment: milliseconds since the Unix epoch, as the server stores an expiry.
+/// A point in time: milliseconds since the Unix epoch, as the server stores an expiry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(pub i64);
 
 impl Deadline {
-    /// Whether a lease with this deadline is over. It is at the deadline itself; the server keeps
-    /// the key for one millisecond more.
+    /// Whether a lease with this deadline is over. It is over at the deadline itself; the server
+    /// keeps the key for one millisecond more.
     pub fn has_passed(self, now: Now) -> bool {
         now.millis() >= self.0
     }
@@ -35,13 +35,13 @@ impl Deadline {
 pub struct Start(pub i64);
 
 impl Start {
-    /// The deadline of what lasts so long from then on.
+    /// The deadline of what lasts so long from that start.
     pub fn plus(self, span: Millis) -> Deadline {
         Deadline(round_up(self.0) + span.0)
     }
 }
 
-/// The present moment: microseconds since the Unix epoch. One reading serves a whole command.
+/// The current time: microseconds since the Unix epoch. A command reads it once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Now(pub i64);
 
@@ -51,13 +51,13 @@ impl Now {
         self.0.div_euclid(1000)
     }
 
-    /// The deadline of a lease that starts now: it lasts `ttl` or up to a millisecond more.
+    /// The deadline of a lease that starts now: `ttl` from now, or up to a millisecond more.
     pub fn plus(self, ttl: Millis) -> Deadline {
         Deadline(round_up(self.0) + ttl.0)
     }
 }
 
-/// The next whole millisecond at or after a moment in microseconds.
+/// The first whole millisecond at or after a time in microseconds.
 fn round_up(micros: i64) -> i64 {
     micros.div_euclid(1000) + i64::from(micros.rem_euclid(1000) > 0)
 }

@@ -1,6 +1,6 @@
 //! Fencing tokens: numbers that only grow, one for each hold.
 //!
-//! A store that remembers the largest token it has seen can refuse a writer whose lease lapsed while
+//! A store that remembers the largest token it has seen can refuse a writer whose lease ended while
 //! it was paused. The idea is from Martin Kleppmann, "How to do distributed locking" (2016).
 
 use super::error::Error;
@@ -15,7 +15,7 @@ impl Token {
     /// The largest token: 2^53-2, so that JavaScript and Lua read every token exactly.
     pub const MAX: i64 = (1 << 53) - 2;
 
-    /// The token with this number, where it is in range.
+    /// The token with this number, if it is in range.
     pub fn new(number: i64) -> Option<Token> {
         (1..=Token::MAX).contains(&number).then_some(Token(number))
     }
@@ -35,12 +35,12 @@ pub struct Tokens {
 /// A day, in microseconds.
 const DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
-/// How far ahead of the clock a token may be that is learned. Whoever may write to one lock can write any
-/// token there: learned, the largest would leave none for all other locks.
+/// How far ahead of the clock a token may be to be learned. Whoever may write to one lock can write any
+/// token there: if the largest were learned, no token would be left for all other locks.
 const LEARNED: i64 = DAY;
 
-/// How far ahead of the clock a token may be at all. It is more than what is learned, so that a
-/// replica whose clock is behind its master's still sees the master's locks.
+/// How far ahead of the clock a token may be at all. This bound is larger, so that a replica whose
+/// clock is behind its master's still sees the master's locks.
 const CREDIBLE: i64 = 2 * DAY;
 
 impl Tokens {
@@ -52,8 +52,8 @@ impl Tokens {
     /// Learns a token that was read from a lock: another server may have issued it.
     ///
     /// # Errors
-    /// [`Error::WrongType`] where it is so far ahead of the clock that nobody can have issued it:
-    /// what carries it is no lock.
+    /// [`Error::WrongType`] if it is so far ahead of the clock that no server can have issued it: a
+    /// hash with such a token is not a lock.
     pub fn learn(&mut self, token: Token, now: Now) -> Result<(), Error> {
         let ahead = token.0.saturating_sub(now.0);
         if token.0 <= self.last {
@@ -68,11 +68,11 @@ impl Tokens {
         }
     }
 
-    /// A new token: the time in microseconds, or one more than the last where the clock is behind
-    /// it. So tokens grow over restarts and promotions too, as long as the clocks roughly agree.
+    /// A new token: the time in microseconds, or one more than the last if the clock is behind it.
+    /// So tokens grow over restarts and promotions too, as long as the clocks roughly agree.
     ///
     /// # Errors
-    /// [`Error::TokensSpent`] where the clock is so far ahead that no token is left.
+    /// [`Error::TokensSpent`] if the clock is so far ahead that no token is left.
     pub fn issue(&mut self, now: Now) -> Result<Fence, Error> {
         let token = Token::new((self.last + 1).max(now.0)).ok_or(Error::TokensSpent)?;
         self.last = token.0;

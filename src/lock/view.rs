@@ -12,14 +12,14 @@ use super::MAX_HOLDS;
 pub struct Hold {
     /// How often the owner holds it, from 1 to [`MAX_HOLDS`].
     pub holds: u32,
-    /// Its fencing token, and when it began; none where Redisson made the hold.
+    /// Its fencing token, and when it began; none if Redisson made the hold.
     pub fence: Option<Fence>,
     /// When its lease ends.
     pub deadline: Deadline,
 }
 
 impl Hold {
-    /// Its fencing token; none where Redisson made the hold.
+    /// Its fencing token; none if Redisson made the hold.
     pub fn token(&self) -> Option<Token> {
         self.fence.map(|fence| fence.token)
     }
@@ -28,7 +28,7 @@ impl Hold {
 /// A lock as one owner sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum View {
-    /// Nobody holds it. A lease that ran out may still be stored.
+    /// Nobody holds it. A lease that is over may still be stored.
     Free {
         /// What is stored has to be deleted before the lock is taken.
         lapsed: bool,
@@ -39,7 +39,7 @@ pub enum View {
     Theirs(Deadline),
 }
 
-/// What was read of a hash with one owner in mind, before it is known to be a lock.
+/// What was read of a hash for one owner, before it is known to be a lock.
 #[derive(Debug, Clone, Copy)]
 pub struct Fields<'a> {
     /// How many fields there are.
@@ -53,16 +53,16 @@ pub struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    /// The hash as a lock, seen by the owner that it was read for. The token is learned.
+    /// The hash as a lock, as the owner that it was read for sees it. Learns the token.
     ///
-    /// Someone else's hold count is not looked at: that would take a scan of the hash.
+    /// Another owner's hold count is not read: that would take a scan of the hash.
     ///
     /// # Errors
-    /// [`Error::WrongType`] where the hash is not one that a lock is stored in.
+    /// [`Error::WrongType`] if the hash does not have the layout of a lock.
     pub fn as_lock(&self, now: Now, tokens: &mut Tokens) -> Result<View, Error> {
         let deadline = self.deadline.ok_or(Error::WrongType)?;
         let fence = self.mode.map(Fence::parse).transpose()?;
-        // One field for the holder, and one for the fence if there is one: nothing else.
+        // A field for the holder, perhaps one for the fence, and nothing else.
         if self.count != 1 + usize::from(fence.is_some()) {
             return Err(Error::WrongType);
         }
@@ -85,7 +85,7 @@ impl Fields<'_> {
 /// Reads a hold count as it is stored.
 ///
 /// # Errors
-/// [`Error::WrongType`] where it is no decimal from 1 to [`MAX_HOLDS`].
+/// [`Error::WrongType`] if it is not a decimal from 1 to [`MAX_HOLDS`].
 pub fn parse_holds(value: &[u8]) -> Result<u32, Error> {
     decimal(value)
         .and_then(|n| u32::try_from(n).ok())

@@ -1,5 +1,5 @@
-//! A table whose keys are numbers that nobody outside can choose: of waiters, of clients, of places
-//! in memory. Unlike a tree it takes and frees no memory whenever someone comes and goes.
+//! A table whose keys are numbers that no client can choose: of waiters, clients, addresses. Unlike
+//! a tree it does not allocate and free memory for each entry.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
@@ -12,7 +12,7 @@ pub const fn by_number<K, V>() -> ByNumber<K, V> {
     HashMap::with_hasher(BuildHasherDefault::new())
 }
 
-/// Spreads numbers that follow one another over the table, as Knuth's multiplicative hashing does.
+/// Spreads consecutive numbers over the table (Knuth's multiplicative hashing).
 #[derive(Default)]
 pub struct Spread(u64);
 
@@ -40,7 +40,7 @@ impl Hasher for Spread {
 
     fn write_u64(&mut self, number: u64) {
         let product = (self.0 ^ number).wrapping_mul(GOLDEN);
-        // The table looks at both ends of it.
+        // The table uses both the high and the low bits.
         self.0 = product ^ (product >> 32);
     }
 
@@ -49,10 +49,10 @@ impl Hasher for Spread {
     }
 }
 
-/// So much is kept for those who come next when the last one has gone.
+/// The capacity that is kept for later entries when the last one is removed.
 const KEPT: usize = 64;
 
-/// Takes a value out. The memory of a large table goes when the last one does.
+/// Removes a value. A large table is freed with its last entry.
 pub fn take<K: Eq + Hash, V>(table: &mut ByNumber<K, V>, key: &K) -> Option<V> {
     let value = table.remove(key);
     if table.is_empty() && table.capacity() > 2 * KEPT {

@@ -1,19 +1,20 @@
-//! The deadlock search: finds circles of waits that cannot end.
+//! The deadlock search: finds cycles of waits that cannot end.
 //!
-//! From a wait an edge leads to its lock. From a lock edges lead to what may keep it from being
-//! released: the waits of its owner, and the wait on the connection that it is bound to, which can
-//! send no release meanwhile. Only a new wait and a new holder add edges, so a search starts there:
-//! depth first, each lock and each owner once (Coffman, Elphick and Shoshani, "System Deadlocks",
-//! 1971).
+//! An edge leads from a wait to its lock. Edges lead from a lock to what may keep it from being
+//! released: the waits of its owner, and the wait on the connection that it is bound to, since that
+//! connection cannot send a release meanwhile. Only a new wait and a new holder add edges, so a
+//! search starts there: depth first, each lock and each owner once (Coffman, Elphick and Shoshani,
+//! "System Deadlocks", 1971).
 
 mod budget;
 mod circle;
+mod marks;
 
 pub use budget::Budget;
 pub use circle::{Bound, Circle, Refused, Step};
 
 use super::{Lines, Place, WaiterId};
-use std::collections::HashMap;
+use marks::{Mark, Marks};
 use std::rc::Rc;
 
 /// Who holds a lock.
@@ -30,28 +31,32 @@ pub struct Holding {
 pub enum Next {
     /// It has to know who holds this lock: [`Search::held`].
     Ask(Place),
-    /// A circle. Before the search goes on, what is refused has to leave its queue.
+    /// A cycle. What is refused has to leave its queue before the search goes on.
     Found(Circle),
-    /// There are no more circles, or the budget is spent.
+    /// There are no more cycles, or the budget is spent.
     Done,
 }
 
-/// A search. It asks who holds a lock, and goes on with the answer: so nothing is borrowed while
-/// the server is asked.
+/// A search. It asks who holds a lock, and goes on with the answer, so that nothing is borrowed
+/// while the server is asked.
 #[derive(Debug)]
 pub struct Search {
     goal: Goal,
     /// The wait that is followed next.
     edge: Option<Edge>,
     path: Vec<Frame>,
-    locks: HashMap<Place, Known>,
-    owners: HashMap<Rc<[u8]>, Mark>,
-    /// It came upon its own path: a circle without the goal. What it has done with since then may lead
-    /// to the goal after all, by way of the path.
+    locks: Marks<Place>,
+    owners: Marks<Rc<[u8]>>,
+    /// Who holds each of the locks; none where one is free.
+    held: Vec<Option<Holding>>,
+    /// It met its own path: a cycle without the goal. Nodes that were finished since then may still
+    /// lead to the goal, by way of the path.
     met_path: bool,
+    /// Some waits were refused.
+    has_refused: bool,
 }
 
-/// What a circle has to be closed by.
+/// What has to close a cycle.
 #[derive(Debug)]
 enum Goal {
     /// A wait that is about to begin on this connection.
@@ -60,51 +65,62 @@ enum Goal {
     Lock { place: Place, holding: Holding },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mark {
-    /// Not looked at yet.
-    New,
-    /// On the path.
-    Path,
-    /// Nothing leads from there to the goal.
-    Done,
-}
-
-/// A lock that was asked for.
-#[derive(Debug)]
-struct Known {
-    /// Who holds it; none where it is free.
-    holding: Option<Holding>,
-    mark: Mark,
-}
-
-/// A wait, as the search comes to it.
+/// A wait on the path.
 #[derive(Debug)]
 struct Edge {
     owner: Rc<[u8]>,
     place: Place,
-    /// None for the one that is about to begin. Of several waits of the owner for the lock, the oldest.
+    /// None for the wait that is about to begin. Of several waits of the owner for the lock, the oldest.
     id: Option<WaiterId>,
-    /// It is the wait on this connection, which the lock before it is bound to; else it is one of
-    /// that lock's owner.
+    /// Set if it is the wait on the connection that the lock before it is bound to. Otherwise it is
+    /// a wait of that lock's owner.
     by_client: Option<u64>,
 }
 
 /// A lock of the path.
 #[derive(Debug)]
 struct Frame {
-    /// The wait that led to it; none for the goal.
-    edge: Option<Edge>,
-    place: Place,
+    /// The lock's number, and the wait that led to it; none for the goal.
+    edge: Option<(usize, Edge)>,
     holder: Rc<[u8]>,
-    /// Whether the waits of its holder are followed from here.
-    has_owner: bool,
-    /// The waits that are still to be followed.
-    left: Vec<Edge>,
+    /// The holder's number, where its waits are followed from here.
+    owner: Option<usize>,
+    /// The waits that are followed next.
+    next: std::vec::IntoIter<Edge>,
+    /// More of the holder's waits are to be fetched: those for locks after this one.
+    has_more: bool,
+    after: Option<Place>,
+}
+
+/// So many waits of an owner are fetched at once.
+const FETCHED: usize = 16;
+
+impl Frame {
+    fn edge(&self) -> Option<&Edge> {
+        self.edge.as_ref().map(|(_, edge)| edge)
+    }
+
+    /// The next wait that leads on from here.
+    fn next_edge(&mut self, lines: &Lines) -> Option<Edge> {
+        if self.next.as_slice().is_empty() && self.has_more {
+            let waits = lines.waits_of(&self.holder, self.after.as_ref());
+            let edges = waits.take(FETCHED).map(|(place, id)| Edge {
+                owner: self.holder.clone(),
+                place: place.clone(),
+                id: Some(id),
+                by_client: None,
+            });
+            let edges: Vec<Edge> = edges.collect();
+            self.has_more = edges.len() == FETCHED;
+            self.after = edges.last().map(|last| last.place.clone());
+            self.next = edges.into_iter();
+        }
+        self.next.next()
+    }
 }
 
 impl Search {
-    /// Looks for a circle that is closed by a wait which is about to begin on this connection.
+    /// Searches for a cycle that a wait on this connection, which is about to begin, would close.
     pub fn of_wait(owner: Rc<[u8]>, client: u64, place: Place) -> Search {
         let edge = Edge {
             owner: owner.clone(),
@@ -118,10 +134,10 @@ impl Search {
         }
     }
 
-    /// Looks for all circles that are closed by a new holder of this lock.
-    pub fn of_holder(place: Place, holding: Holding, lines: &Lines, budget: &mut Budget) -> Search {
+    /// Searches for all cycles that a new holder of this lock has closed.
+    pub fn of_holder(place: Place, holding: Holding, lines: &Lines) -> Search {
         let mut search = Search::to(Goal::Lock { place, holding });
-        search.start(lines, budget);
+        search.start(lines);
         search
     }
 
@@ -130,55 +146,61 @@ impl Search {
             goal,
             edge: None,
             path: Vec::new(),
-            locks: HashMap::new(),
-            owners: HashMap::new(),
+            locks: Marks::default(),
+            owners: Marks::default(),
+            held: Vec::new(),
             met_path: false,
+            has_refused: false,
         }
     }
 
-    fn start(&mut self, lines: &Lines, budget: &mut Budget) {
-        if let Goal::Lock { place, holding } = &self.goal {
-            let (place, holding) = (place.clone(), holding.clone());
-            self.open(None, place, holding, lines, budget);
+    fn start(&mut self, lines: &Lines) {
+        if let Goal::Lock { holding, .. } = &self.goal {
+            self.open(None, holding.clone(), lines);
         }
     }
 
-    /// Who holds the lock that the search asked for; none where it is free.
+    /// The holder of the lock that the search asked for; none if it is free.
     pub fn held(&mut self, holding: Option<Holding>) {
         if let Some(edge) = &self.edge {
-            let mark = Mark::New;
-            self.locks
-                .insert(edge.place.clone(), Known { holding, mark });
+            if self.locks.find_or_add(&edge.place) == self.held.len() {
+                self.held.push(holding);
+            }
         }
     }
 
-    /// Goes on.
+    /// Continues the search.
     pub fn next(&mut self, lines: &Lines, budget: &mut Budget) -> Next {
-        while !budget.is_spent() {
-            let Some(edge) = self.edge.take().or_else(|| self.next_edge(lines)) else {
-                break;
+        loop {
+            let edge = match self.edge.take() {
+                Some(edge) => edge,
+                None => match self.next_edge(lines) {
+                    Some(edge) if budget.follow(1) => edge,
+                    _ => return Next::Done,
+                },
             };
             if let Some(next) = self.follow(edge, lines, budget) {
                 return next;
             }
         }
-        Next::Done
     }
 
-    /// The next wait that leads on from the path, which gets shorter where there is none.
+    /// The next wait that continues the path, which becomes shorter if there is none.
     fn next_edge(&mut self, lines: &Lines) -> Option<Edge> {
         loop {
-            let Some(mut edge) = self.path.last_mut()?.left.pop() else {
-                self.close(Mark::Done);
-                continue;
-            };
-            edge.id = edge.id.filter(|id| lines.get(*id).is_some());
-            if edge.id.is_none() && edge.by_client.is_none() {
-                // It was refused, but its owner may have others for the lock.
-                edge.id = lines.oldest_of(&edge.owner, &edge.place);
-            }
-            if edge.id.is_some() {
-                return Some(edge);
+            let has_refused = self.has_refused;
+            match self.path.last_mut()?.next_edge(lines) {
+                None => self.close(Mark::Done),
+                Some(edge) if !has_refused => return Some(edge),
+                Some(mut edge) => {
+                    edge.id = edge.id.filter(|id| lines.get(*id).is_some());
+                    if edge.id.is_none() && edge.by_client.is_none() {
+                        edge.id = lines.oldest_of(&edge.owner, &edge.place);
+                    }
+                    if edge.id.is_some() {
+                        return Some(edge);
+                    }
+                }
             }
         }
     }
@@ -186,12 +208,12 @@ impl Search {
     fn follow(&mut self, edge: Edge, lines: &Lines, budget: &mut Budget) -> Option<Next> {
         if let Goal::Lock { place, holding } = &self.goal {
             if edge.place == *place {
-                // Who waits for what it holds is granted it as a reentry.
+                // A wait for a lock that its owner holds is granted as a reentry.
                 let closes = edge.owner != holding.owner;
                 return closes.then(|| Next::Found(self.break_circle(edge, lines, budget)));
             }
         }
-        let Some(known) = self.locks.get(&edge.place) else {
+        let Some(lock) = self.locks.find(&edge.place) else {
             if !budget.look_up(&edge.place) {
                 return Some(Next::Done);
             }
@@ -199,7 +221,7 @@ impl Search {
             self.edge = Some(edge);
             return Some(ask);
         };
-        let (holding, mark) = (known.holding.clone()?, known.mark);
+        let holding = self.held[lock].as_ref()?;
         if holding.owner == edge.owner {
             return None; // as above
         }
@@ -214,10 +236,10 @@ impl Search {
                 return Some(Next::Found(Circle { steps, refused }));
             }
         }
-        match mark {
+        match self.locks.mark(lock) {
             Mark::New => {
-                let place = edge.place.clone();
-                self.open(Some(edge), place, holding, lines, budget);
+                let holding = holding.clone();
+                self.open(Some((lock, edge)), holding, lines);
             }
             Mark::Path => self.met_path = true,
             Mark::Done => (),
@@ -226,71 +248,51 @@ impl Search {
     }
 
     /// Puts a lock at the end of the path.
-    fn open(
-        &mut self,
-        edge: Option<Edge>,
-        place: Place,
-        holding: Holding,
-        lines: &Lines,
-        budget: &mut Budget,
-    ) {
+    fn open(&mut self, edge: Option<(usize, Edge)>, holding: Holding, lines: &Lines) {
         let Holding { owner, client } = holding;
-        let to = |owner: &Rc<[u8]>, place: &Place, id, by_client| Edge {
-            owner: owner.clone(),
-            place: place.clone(),
-            id: Some(id),
-            by_client,
-        };
-        let mut left: Vec<Edge> = Vec::new();
-        let has_owner = !self.owners.contains_key(&owner);
-        if has_owner {
-            self.owners.insert(owner.clone(), Mark::Path);
-            for (place, id) in lines.waits_of(&owner) {
-                left.push(to(&owner, place, id, None));
-                budget.look_at(1);
-                if budget.is_spent() {
-                    break;
-                }
-            }
-        } else {
-            self.met_path |= self.owners.get(&owner) == Some(&Mark::Path);
+        let number = self.owners.find_or_add(&owner);
+        let mark = self.owners.mark(number);
+        if mark == Mark::New {
+            self.owners.set(number, Mark::Path);
+        }
+        self.met_path |= mark == Mark::Path;
+        if let Some((lock, _)) = &edge {
+            self.locks.set(*lock, Mark::Path);
         }
         let wait = client.and_then(|client| lines.wait_on(client));
-        if let Some((id, wait)) = wait.filter(|(_, wait)| wait.owner != owner) {
-            left.push(to(&wait.owner, &wait.place, id, client));
-            budget.look_at(1);
-        }
-        if let Some(known) = self.locks.get_mut(&place) {
-            known.mark = Mark::Path;
-        }
+        let wait = wait.filter(|(_, wait)| wait.owner != owner);
+        let next = wait.map(|(id, wait)| Edge {
+            owner: wait.owner.clone(),
+            place: wait.place.clone(),
+            id: Some(id),
+            by_client: client,
+        });
         self.path.push(Frame {
             edge,
-            place,
             holder: owner,
-            has_owner,
-            left,
+            owner: (mark == Mark::New).then_some(number),
+            next: Vec::from_iter(next).into_iter(),
+            has_more: mark == Mark::New,
+            after: None,
         });
     }
 
     /// Takes the last lock from the path.
     fn close(&mut self, mark: Mark) {
         let Some(frame) = self.path.pop() else { return };
-        if let Some(known) = self.locks.get_mut(&frame.place) {
-            known.mark = mark;
+        if let Some((lock, _)) = frame.edge {
+            self.locks.set(lock, mark);
         }
-        match mark {
-            _ if !frame.has_owner => (),
-            Mark::New => drop(self.owners.remove(&frame.holder)),
-            _ => drop(self.owners.insert(frame.holder, mark)),
+        if let Some(owner) = frame.owner {
+            self.owners.set(owner, mark);
         }
     }
 
-    /// The circle of the path and the wait that closes it. `bound` is the hold of the last lock, as
-    /// in a [`Step`].
+    /// The cycle of the path and the wait that closes it. `bound` is the hold of the last lock, as in
+    /// a [`Step`].
     fn steps(&self, last: &Edge, bound: Option<Bound>) -> Vec<Step> {
         let led = self.path.iter().filter(|frame| frame.edge.is_some());
-        let edges = led.clone().filter_map(|frame| frame.edge.as_ref());
-        let edges: Vec<&Edge> = edges.chain([last]).collect();
+        let edges: Vec<&Edge> = led.clone().filter_map(Frame::edge).chain([last]).collect();
         let bounds = led.zip(&edges[1..]).map(|(frame, next)| {
             let owner = frame.holder.clone();
             next.by_client.map(|client| Bound { owner, client })
@@ -304,10 +306,10 @@ impl Search {
         edges.iter().zip(bounds.chain([bound])).map(step).collect()
     }
 
-    /// A circle through the lock that has a new holder, whose youngest wait is to be refused. The
-    /// search goes on from where that began.
+    /// A cycle through the lock that has a new holder. Its youngest wait has to be refused; the search
+    /// goes on from where that wait begins.
     fn break_circle(&mut self, last: Edge, lines: &Lines, budget: &mut Budget) -> Circle {
-        let led = self.path.iter().filter_map(|frame| frame.edge.as_ref());
+        let led = self.path.iter().filter_map(Frame::edge);
         let edges: Vec<&Edge> = led.chain([&last]).collect();
         let youngest = edges.iter().enumerate().max_by_key(|(_, edge)| edge.id);
         let (at, youngest) = youngest.map_or((0, &last), |(at, edge)| (at, *edge));
@@ -323,23 +325,22 @@ impl Search {
             _ => None,
         };
         let steps = self.steps(&last, bound);
-        budget.look_at(steps.len());
+        self.has_refused = true;
+        budget.follow(steps.len());
         match self.met_path {
-            true => self.start_anew(lines, budget),
+            true => self.start_anew(lines),
             false => (at + 1..self.path.len()).for_each(|_| self.close(Mark::New)),
         }
         Circle { steps, refused }
     }
 
-    /// Forgets all but who holds which lock.
-    fn start_anew(&mut self, lines: &Lines, budget: &mut Budget) {
+    /// Forgets everything except who holds which lock.
+    fn start_anew(&mut self, lines: &Lines) {
         self.path.clear();
+        self.locks.clear();
         self.owners.clear();
-        for known in self.locks.values_mut() {
-            known.mark = Mark::New;
-        }
         self.met_path = false;
-        self.start(lines, budget);
+        self.start(lines);
     }
 }
 

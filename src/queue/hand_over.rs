@@ -1,16 +1,16 @@
-//! What becomes of a free lock when those who are first in line get it.
+//! Grants a free lock to the first in its queue.
 
 use super::{Waiter, WaiterId};
 use crate::lock::{acquire, Error, Grant, Hold, Limits, Now, Tokens, View};
 
-/// What a wait is answered.
+/// The reply to a wait.
 pub type Outcome = (WaiterId, Result<Grant, Error>);
 
 /// Grants a lock to one owner's waits, each in order as if it were called now: with `HOLDS 1` the
-/// second is a repeat. Gives what the owner holds in the end, and what each wait is answered: a
-/// refusal where there is no token left, or where the count does not fit any more.
+/// second is a repeat. Returns what the owner holds in the end, and the reply to each wait: a refusal
+/// if no token is left, or if the count does not fit any more.
 ///
-/// `view` is the lock as that owner sees it: free, or its own already.
+/// `view` is the lock as that owner sees it: free, or already its own.
 pub fn hand_over(
     waits: &[(WaiterId, Waiter)],
     mut view: View,

@@ -1,10 +1,11 @@
-//! The lines: one for each lock that is waited for, first in, first out.
+//! The wait queues: one for each lock that is waited for, first in, first out.
 
 use super::{by_number, take, ByNumber, Tick};
 use crate::lock::{Acquire, Deadline};
 use crate::session::Claim;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::rc::Rc;
 
 /// A lock: the number of its database, and its name.
@@ -16,30 +17,30 @@ pub struct Place {
     pub name: Rc<[u8]>,
 }
 
-/// A waiter's number. Who came later has the larger one.
+/// A waiter's number. A later waiter has a larger one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WaiterId(pub u64);
 
 /// One call that waits.
 #[derive(Debug, Clone)]
 pub struct Waiter {
-    /// Who wants the lock.
+    /// The owner that wants the lock.
     pub owner: Rc<[u8]>,
     /// The lock.
     pub place: Place,
-    /// The connection that is blocked meanwhile: the server's number of its client.
+    /// The connection that is blocked: the server's id of its client.
     pub client: u64,
     /// What it asked for.
     pub request: Acquire,
-    /// The connection that the hold shall be bound to.
+    /// The connection to bind the hold to.
     pub session: Option<Claim>,
     /// When it began to wait.
     pub since: Tick,
-    /// When it gives up, if it does.
+    /// When its timeout passes, if it has one.
     pub until: Option<Tick>,
 }
 
-/// Those who wait for one lock.
+/// The waiters of one lock.
 #[derive(Debug, Default)]
 struct Line {
     waiters: BTreeSet<WaiterId>,
@@ -47,12 +48,12 @@ struct Line {
     lease: Option<Deadline>,
 }
 
-/// Every line of a server. Nothing here costs more the longer a line is, but for a logarithm.
+/// All queues of a server. No operation costs more than the logarithm of a queue's length.
 #[derive(Debug, Default)]
 pub struct Lines {
     last: u64,
     waiters: ByNumber<WaiterId, Waiter>,
-    /// By database, then by name: so a lock is looked up without making a [`Place`].
+    /// By database, then by name, so that a lookup does not make a [`Place`].
     lines: BTreeMap<i32, BTreeMap<Rc<[u8]>, Line>>,
     timeouts: BTreeSet<(Tick, WaiterId)>,
     leases: BTreeSet<(Deadline, Place)>,
@@ -62,7 +63,7 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// No lines.
+    /// No queues.
     pub const fn new() -> Lines {
         Lines {
             last: 0,
@@ -80,12 +81,12 @@ impl Lines {
         self.waiters.is_empty()
     }
 
-    /// How many wait, in all lines together.
+    /// How many calls wait, in all queues together.
     pub fn waiters(&self) -> usize {
         self.waiters.len()
     }
 
-    /// How many lines there are.
+    /// How many queues there are.
     pub fn lines(&self) -> usize {
         self.lines.values().map(BTreeMap::len).sum()
     }
@@ -95,12 +96,12 @@ impl Lines {
         self.line(db, name).is_some()
     }
 
-    /// Puts a waiter at the end of its line.
+    /// Puts a waiter at the end of its queue.
     pub fn join(&mut self, mut waiter: Waiter) -> WaiterId {
         self.last += 1;
         let id = WaiterId(self.last);
         // All waits of an owner share its name, and all for a lock share that.
-        if let Some((owner, ..)) = self.groups_of(&waiter.owner).next() {
+        if let Some(((owner, _), _)) = self.groups_of(&waiter.owner, None).next() {
             waiter.owner = owner.clone();
         }
         let lines = self.lines.entry(waiter.place.db).or_default();
@@ -117,7 +118,7 @@ impl Lines {
         id
     }
 
-    /// Takes a waiter out of its line.
+    /// Removes a waiter from its queue.
     pub fn leave(&mut self, id: WaiterId) -> Option<Waiter> {
         let waiter = take(&mut self.waiters, &id)?;
         if let Some(until) = waiter.until {
@@ -146,16 +147,15 @@ impl Lines {
         Some(waiter)
     }
 
-    /// Takes out of the line whoever is first, with every other wait of the same owner in it, in
-    /// the order in which they came.
+    /// Removes the first waiter from the queue, with all other waits of the same owner in it, in the
+    /// order in which they came.
     pub fn take_first(&mut self, db: i32, name: &[u8]) -> Vec<(WaiterId, Waiter)> {
         let first = self.in_line(db, name).next();
         let first = first.map(|(_, waiter)| (waiter.owner.clone(), waiter.place.clone()));
         first.map_or_else(Vec::new, |(owner, place)| self.take_of(&owner, &place))
     }
 
-    /// Takes out of a line all waits of an owner, in the order in which they came.
-    pub fn take_of(&mut self, owner: &Rc<[u8]>, place: &Place) -> Vec<(WaiterId, Waiter)> {
+    fn take_of(&mut self, owner: &Rc<[u8]>, place: &Place) -> Vec<(WaiterId, Waiter)> {
         let group = (owner.clone(), place.clone());
         let ids = self.by_owner.remove(&group).unwrap_or_default();
         ids.into_iter()
@@ -163,7 +163,22 @@ impl Lines {
             .collect()
     }
 
-    /// Takes everyone out of the line, in order.
+    /// Takes out of a line the youngest waits of an owner, so many at most.
+    pub fn take_youngest_of(
+        &mut self,
+        owner: &Rc<[u8]>,
+        place: &Place,
+        most: usize,
+    ) -> Vec<(WaiterId, Waiter)> {
+        let group = self.by_owner.get(&(owner.clone(), place.clone()));
+        let ids = group.into_iter().flat_map(|ids| ids.iter().rev());
+        let ids: Vec<_> = ids.take(most).copied().collect();
+        ids.into_iter()
+            .filter_map(|id| Some((id, self.leave(id)?)))
+            .collect()
+    }
+
+    /// Removes all waiters from the queue, in order.
     pub fn take_all(&mut self, db: i32, name: &[u8]) -> Vec<(WaiterId, Waiter)> {
         let ids = self
             .line(db, name)
@@ -179,19 +194,19 @@ impl Lines {
         self.waiters.get(&id)
     }
 
-    /// Takes out one of those whose time is up.
+    /// Removes one of those whose timeout has passed.
     pub fn take_late(&mut self, now: Tick) -> Option<(WaiterId, Waiter)> {
         let (until, id) = *self.timeouts.first()?;
         (until <= now).then_some(())?;
         Some((id, self.leave(id)?))
     }
 
-    /// When the next one gives up.
+    /// When the next timeout passes.
     pub fn next_timeout(&self) -> Option<Tick> {
         self.timeouts.first().map(|(until, _)| *until)
     }
 
-    /// Takes note of when the lease that a line waits for ends.
+    /// Records when the lease that a queue waits for ends.
     pub fn set_lease(&mut self, place: &Place, lease: Option<Deadline>) {
         let lines = self.lines.get_mut(&place.db);
         let Some(line) = lines.and_then(|lines| lines.get_mut(&place.name)) else {
@@ -205,15 +220,15 @@ impl Lines {
             .extend(lease.map(|lease| (lease, place.clone())));
     }
 
-    /// Takes a lease out of those that end next: its lock is being looked at. What is known of its
-    /// end stays.
+    /// Removes a lease from those that end next, since its lock is being checked. Its known end
+    /// stays.
     pub fn forget_lease(&mut self, place: &Place) {
         if let Some(lease) = self.lease(place) {
             self.leases.remove(&(lease, place.clone()));
         }
     }
 
-    /// When the lease that a line waits for ends, as far as is known.
+    /// When the lease that a queue waits for ends, as far as is known.
     pub fn lease(&self, place: &Place) -> Option<Deadline> {
         self.line(place.db, &place.name)?.lease
     }
@@ -240,8 +255,8 @@ impl Lines {
         }
     }
 
-    /// The locks of a database that are waited for: the longest line first, and of two that are
-    /// equally long the one in which someone has waited longer.
+    /// The locks of a database that are waited for: the longest queue first, and of two that are
+    /// equally long the one in which a call has waited longer.
     pub fn longest(&self, db: i32) -> Vec<Place> {
         let mut longest: Vec<_> = self.lines.get(&db).into_iter().flatten().collect();
         longest.sort_by_key(|(_, line)| (Reverse(line.waiters.len()), line.waiters.first()));
@@ -257,7 +272,7 @@ impl Lines {
         self.line(db, name).map_or(0, |line| line.waiters.len())
     }
 
-    /// Those who wait for this lock, in order.
+    /// The waiters of this lock, in order.
     pub fn in_line(&self, db: i32, name: &[u8]) -> impl Iterator<Item = (WaiterId, &Waiter)> {
         let ids = self
             .line(db, name)
@@ -266,26 +281,37 @@ impl Lines {
         ids.filter_map(|id| Some((*id, self.waiters.get(id)?)))
     }
 
-    /// The locks that an owner waits for, and the oldest of its waits for each.
-    pub fn waits_of(&self, owner: &Rc<[u8]>) -> impl Iterator<Item = (&Place, WaiterId)> {
-        self.groups_of(owner)
-            .filter_map(|(.., place, ids)| Some((place, *ids.first()?)))
+    /// The locks that an owner waits for, and the oldest of its waits for each. Those after a lock, where
+    /// one is named, in an order that does not change.
+    pub fn waits_of(
+        &self,
+        owner: &Rc<[u8]>,
+        after: Option<&Place>,
+    ) -> impl Iterator<Item = (&Place, WaiterId)> {
+        let groups = self.groups_of(owner, after);
+        groups.filter_map(|((_, place), ids)| Some((place, *ids.first()?)))
     }
 
     fn groups_of(
         &self,
         owner: &Rc<[u8]>,
-    ) -> impl Iterator<Item = (&Rc<[u8]>, &Place, &BTreeSet<WaiterId>)> {
-        // No name comes before the empty one.
-        let first = Place {
-            db: i32::MIN,
-            name: Rc::default(),
+        after: Option<&Place>,
+    ) -> impl Iterator<Item = (&(Rc<[u8]>, Place), &BTreeSet<WaiterId>)> {
+        let first = || Place {
+            db: i32::MIN, // no database has this number
+            name: owner.clone(),
         };
-        let groups = self.by_owner.range((owner.clone(), first)..);
+        let after = (owner.clone(), after.cloned().unwrap_or_else(first));
         let of = owner.clone();
-        groups
-            .map(|((owner, place), ids)| (owner, place, ids))
-            .take_while(move |(owner, ..)| **owner == of)
+        self.by_owner
+            .range((Bound::Excluded(after), Bound::Unbounded))
+            .take_while(move |((owner, _), _)| *owner == of)
+    }
+
+    /// How many waits an owner has for this lock.
+    pub fn count_of(&self, owner: &Rc<[u8]>, place: &Place) -> usize {
+        let group = self.by_owner.get(&(owner.clone(), place.clone()));
+        group.map_or(0, BTreeSet::len)
     }
 
     /// The oldest wait of an owner for this lock.

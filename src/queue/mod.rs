@@ -1,4 +1,4 @@
-//! Who waits: lines, deadlines, and the search for deadlocks. Pure, as the rules of a lock are: no
+//! Who waits: wait queues, deadlines, and the deadlock search. Pure, like the rules of a lock: no
 //! server, no clock of its own.
 
 mod by_number;
@@ -19,6 +19,6 @@ pub use slot::slot_of;
 pub use times::Times;
 pub use turned::{turned, Turned};
 
-/// A moment of a clock that never steps: milliseconds since some start. Waits are measured by it.
+/// A point in time of the monotonic clock, in milliseconds. Waits are measured by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tick(pub i64);

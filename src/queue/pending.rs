@@ -1,18 +1,18 @@
-//! Grants whose clients were not told yet.
+//! Grants that were not delivered to their clients yet.
 //!
-//! A client may go away between the grant and its reply. Then what its call added to the count is
-//! undone, but not a hold that another call stands for as well: a repeat with `HOLDS`, which was
-//! answered or may still be.
+//! A client may disconnect between the grant and its reply. Then what its call added to the count is
+//! undone, but not a hold that another call shares: a repeat with `HOLDS`, whose reply was delivered
+//! or may still be.
 
 use super::{by_number, take, ByNumber, Place, WaiterId};
 use crate::lock::Token;
 
-/// One hold that was granted to waiters: it stands for all of them.
+/// One hold level that was granted to waiters: all of them share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Level {
     /// The token of the hold.
     pub token: Token,
-    /// How many holds it made.
+    /// The hold count that it made.
     pub holds: u32,
 }
 
@@ -22,12 +22,12 @@ struct Stand {
     answered: bool,
 }
 
-/// The grants that are under way.
+/// The undelivered grants.
 #[derive(Debug, Default)]
 pub struct Pending {
     grants: ByNumber<WaiterId, (Place, Level)>,
     levels: ByNumber<Level, Stand>,
-    /// What nobody stands for, until it has been undone.
+    /// Holds that no call shares any more, until they are undone.
     undo: Vec<(Place, Level)>,
 }
 
@@ -41,33 +41,33 @@ impl Pending {
         }
     }
 
-    /// Whether no grant is under way.
+    /// Whether there is no undelivered grant.
     pub fn is_empty(&self) -> bool {
         self.grants.is_empty()
     }
 
-    /// A waiter was granted the lock, which made it so many holds.
+    /// Records that a waiter was granted the lock, with this hold count.
     pub fn granted(&mut self, id: WaiterId, place: Place, token: Token, holds: u32) {
         let level = Level { token, holds };
         self.grants.insert(id, (place, level));
         self.levels.entry(level).or_default().untold += 1;
     }
 
-    /// A call that did not wait was answered that its owner has so many holds.
+    /// Records that a call which did not wait got this hold count as its reply.
     pub fn answered(&mut self, token: Token, holds: u32) {
         if let Some(stand) = self.levels.get_mut(&Level { token, holds }) {
             stand.answered = true;
         }
     }
 
-    /// The waiter was told. Gives the lock that it was granted, and the token of the hold.
+    /// Records that the reply was delivered. Returns the lock that was granted, and the token of the hold.
     pub fn told(&mut self, id: WaiterId) -> Option<(Place, Token)> {
         let (place, level, _) = self.end(id, true)?;
         Some((place, level.token))
     }
 
-    /// The waiter is gone and was not told. Where nobody else stands for the hold it was granted,
-    /// that hold is to be undone. Gives the lock that it was granted, and the token of the hold.
+    /// Records that the waiter is gone and its reply was not delivered. If no other call shares the
+    /// hold, it has to be undone. Returns the lock that was granted, and the token of the hold.
     pub fn gone(&mut self, id: WaiterId) -> Option<(Place, Token)> {
         let (place, level, stands) = self.end(id, false)?;
         if !stands {
@@ -76,22 +76,22 @@ impl Pending {
         Some((place, level.token))
     }
 
-    /// Whether a hold is to be undone.
+    /// Whether a hold has to be undone.
     pub fn has_undo(&self) -> bool {
         !self.undo.is_empty()
     }
 
-    /// One of the holds to be undone.
+    /// One of the holds to undo.
     pub fn take_undo(&mut self) -> Option<(Place, Level)> {
         self.undo.pop()
     }
 
-    /// These cannot be undone for now.
+    /// Keeps these, which cannot be undone for now.
     pub fn put_back(&mut self, undo: Vec<(Place, Level)>) {
         self.undo.extend(undo);
     }
 
-    /// Gives what it was granted, and whether that hold stands: for others, or as it was told.
+    /// Returns what was granted, and whether that hold stays: it is shared, or was delivered.
     fn end(&mut self, id: WaiterId, told: bool) -> Option<(Place, Level, bool)> {
         let (place, level) = take(&mut self.grants, &id)?;
         let stand = self.levels.get_mut(&level)?;

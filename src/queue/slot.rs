@@ -1,4 +1,4 @@
-//! Which of a cluster's 16,384 slots a key belongs to, as the cluster specification has it.
+//! The slot of a key, one of a cluster's 16,384, as in the cluster specification.
 
 /// CRC-16/XMODEM of each byte, its polynomial x^16 + x^12 + x^5 + 1.
 const TABLE: [u16; 256] = {
@@ -17,7 +17,7 @@ const TABLE: [u16; 256] = {
     table
 };
 
-/// The slot of a key: that of what stands in its first braces, if anything does.
+/// The slot of a key: that of its hash tag, if it has one.
 pub fn slot_of(key: &[u8]) -> u16 {
     let crc = hashed(key).iter().fold(0, |crc: u16, byte| {
         (crc << 8) ^ TABLE[usize::from((crc >> 8) as u8 ^ byte)]

@@ -1,34 +1,34 @@
-//! How long those waited who got the lock.
+//! How long the waits took that ended with the lock.
 
 use crate::lock::Millis;
 use hdrhistogram::Histogram;
 
-/// The times that waits took which ended with the lock, to a hundredth of each.
+/// The durations of waits that ended with the lock, exact to 1 %.
 #[derive(Debug)]
 pub struct Times(Histogram<u32>);
 
 /// Significant digits.
 const DIGITS: u8 = 2;
 
-/// The longest wait that is told apart from longer ones: some 34 years.
+/// The longest wait that is distinguished from longer ones: about 34 years.
 const LONGEST: u64 = 1 << 40;
 
 impl Times {
-    /// No waits yet. None where there is no memory for it; nothing is allocated after this.
+    /// No waits yet. None if there is no memory for it; nothing is allocated after this.
     pub fn new() -> Option<Times> {
         Histogram::new_with_bounds(1, LONGEST, DIGITS)
             .ok()
             .map(Times)
     }
 
-    /// A wait that took so long ended with the lock.
+    /// Records a wait that took so long and ended with the lock.
     pub fn record(&mut self, waited: Millis) {
         self.0
             .saturating_record(u64::try_from(waited.0).unwrap_or(0));
     }
 
-    /// The time within which that share of them got the lock, 0.5 for the half of them; 0 where
-    /// there were none.
+    /// The time within which that share of them got the lock, 0.5 for half of them; 0 if there were
+    /// none.
     pub fn within(&self, share: f64) -> Millis {
         Millis(self.0.value_at_quantile(share) as i64)
     }

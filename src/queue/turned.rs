@@ -1,22 +1,22 @@
-//! What becomes of those who wait for a lock that turned into something else.
+//! What to do with the waiters of a lock whose key now holds a foreign value.
 
 use crate::lock::{Deadline, Now};
 
-/// What is to be done.
+/// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turned {
-    /// Nothing yet: the lease that they know of is kept to.
+    /// Nothing until the lease that they know of ends.
     Keep,
-    /// To look again then: the value ends, too, and the lock is free after it.
+    /// Check again at this time: the value ends too, and the lock is free then.
     LookAt(Deadline),
-    /// To refuse them.
+    /// Refuse them.
     Refuse,
 }
 
-/// `lease` is the one that they wait for, `end` when the value is to end that stands there now.
+/// `lease` is the end of the lease that they wait for, `end` that of the foreign value.
 ///
-/// Where both end at once, as after an `HSET` into the lock, the lock is free from then on. But the
-/// server keeps a value for a millisecond more, and only locks are ours to end at the very moment.
+/// If both end at once, as after an `HSET` into the lock, the lock is free from then on. But the
+/// server keeps a value for one more millisecond, and the module ends only locks exactly in time.
 pub fn turned(lease: Option<Deadline>, end: Option<Deadline>, now: Now) -> Turned {
     if lease.is_some_and(|lease| !lease.has_passed(now)) {
         return Turned::Keep;

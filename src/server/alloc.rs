@@ -1,4 +1,4 @@
-//! The allocator: the server's own, so that what the module takes counts as the server's memory.
+//! The allocator: the server's own, so that the module's memory counts as the server's.
 
 use redis_module::raw::{RedisModule_Alloc, RedisModule_Free};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -6,8 +6,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 /// What the server's allocator aligns to at least.
 const ALIGN: usize = 16;
 
-/// Allocates by the server where one has loaded us, and by the system in test binaries. Nothing is
-/// allocated before the functions are there: the module's first act is to ask for them.
+/// Allocates by the server if one has loaded the module, and by the system in test binaries. Nothing
+/// is allocated before the server's functions are known: the module looks them up first of all.
 struct ServerAlloc;
 
 #[global_allocator]
@@ -31,7 +31,7 @@ unsafe impl GlobalAlloc for ServerAlloc {
         if block.is_null() {
             return block;
         }
-        // The block is aligned to 16, so there are at least 16 bytes before the next aligned place.
+        // The block is aligned to 16, so there are at least 16 bytes before the next aligned address.
         let offset = layout.align() - (block as usize & (layout.align() - 1));
         // SAFETY: `offset` is at most the alignment, which was added to the size.
         let aligned = unsafe { block.add(offset) };

@@ -1,5 +1,5 @@
-//! The functions that the server lends to a module. Which of them there are depends on the server;
-//! we never ask for its version.
+//! The functions that the server offers to a module. Which of them exist depends on the server; its
+//! version is never asked for.
 
 use redis_module::raw::RedisModuleCtx;
 use std::ffi::{c_int, c_void, CStr};
@@ -16,7 +16,7 @@ macro_rules! api {
     }};
 }
 
-/// The function of this name where the server has it.
+/// The function of this name, if the server has it.
 macro_rules! api_if_any {
     ($name:ident) => {{
         // SAFETY: the pointers are written once, while the module loads, and only read after that.
@@ -24,15 +24,15 @@ macro_rules! api_if_any {
     }};
 }
 
-/// Stops the call, not the server: every entry point catches panics, and loading a module into a
-/// server that lacks a function fails there.
+/// Ends the call, not the server: every entry point catches panics, and loading fails on a server
+/// that lacks a function.
 #[cold]
 #[allow(clippy::panic)]
 pub fn missing(name: &str) -> ! {
     panic!("the server has no {name}")
 }
 
-/// Whether the server is new enough: what we need came with 7.0, and Valkey has it from its start.
+/// Whether the server is new enough: Redis 7.0 brought what is needed, and every Valkey has it.
 pub fn is_supported() -> bool {
     api_if_any!(RedisModule_SetCommandInfo).is_some()
 }
@@ -42,7 +42,7 @@ pub fn has_dry_run() -> bool {
     api_if_any!(RedisModule_AddPostNotificationJob).is_some()
 }
 
-/// Whether the server is Valkey, which offers each function under a second name of its own.
+/// Whether the server is Valkey, which offers each function under a second name.
 pub fn is_valkey() -> bool {
     lookup(c"ValkeyModule_CreateCommand").is_some()
 }
@@ -57,7 +57,7 @@ pub fn lookup(name: &CStr) -> Option<*mut c_void> {
     (status == 0 && !function.is_null()).then_some(function)
 }
 
-/// Works with a database selected, and selects the one that was selected before again.
+/// Runs with a database selected, and then selects the previous one again.
 pub fn select_db<R>(ctx: *mut RedisModuleCtx, db: c_int, work: impl FnOnce() -> R) -> R {
     let (selected, select) = (api!(RedisModule_GetSelectedDb), api!(RedisModule_SelectDb));
     // SAFETY: the context is this call's.

@@ -23,7 +23,7 @@ use crate::settings::Settings;
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
 use std::ffi::c_int;
 
-/// More arguments than any command takes. They are read into an array of this size.
+/// More arguments than any command takes: the size of the array that they are read into.
 const MOST_ARGS: usize = 16;
 
 /// What the server calls for the command `C`.
@@ -66,7 +66,7 @@ fn run<C: Command>(
         name: (argv.len() > 1).then(|| str_at(1)),
         owner: (argv.len() > 2).then(|| (args[2], str_at(2))),
         lock: None,
-        writes: C::SPEC.access != Access::Read,
+        writes: matches!(C::SPEC.access, Access::Update | Access::Release),
         words: STATE
             .with(|state| state.words)
             .unwrap_or_else(|| api::missing("loaded module")),
@@ -77,8 +77,8 @@ fn run<C: Command>(
     }
     circles::begin();
     super::grace::look(ctx);
-    // A hold that nobody was told of is none, whether or not the timer has rung: commands that have
-    // come in are run before it.
+    // A grant that could not be delivered is undone first: this command may be run before the timer
+    // that would do it.
     if call.writes && STATE.with(|state| state.waiting.pending.has_undo()) {
         serve::undo(ctx);
     }
@@ -89,9 +89,9 @@ fn run<C: Command>(
 
 struct Call<'a> {
     ctx: *mut RedisModuleCtx,
-    /// The first argument: the name of the lock, where the command works on one.
+    /// The first argument: the name of the lock, if the command takes one.
     name: Option<Str<'a>>,
-    /// The owner, where the command takes one: its bytes, and the argument that has them.
+    /// The owner, if the command takes one: its bytes, and the argument.
     owner: Option<(&'a [u8], Str<'a>)>,
     lock: Option<Lock<'a>>,
     writes: bool,
@@ -107,7 +107,7 @@ impl<'a> Call<'a> {
             .get_or_insert_with(|| Lock::open(ctx, name, writes, words))
     }
 
-    /// The owner as a string of the server's: the argument itself where it is that.
+    /// The owner as a server string: the argument itself, if it is that.
     fn string(&self, owner: &[u8]) -> AnyStr<'a> {
         match self.owner {
             Some((bytes, argument)) if std::ptr::eq(bytes, owner) => AnyStr::Lent(argument),
@@ -133,7 +133,7 @@ impl Store for Call<'_> {
         let (now, writes, owner) = (self.now, self.writes, self.string(owner));
         let lock = self.lock();
         let view = lock.view(owner.lend(), now)?;
-        // Nobody overtakes the line: it is served before anyone looks at a lock that is free.
+        // Nobody overtakes the queue: it is served before a command sees a free lock.
         if writes && matches!(view, View::Free { .. }) && serve::settle(lock) {
             return lock.view(owner.lend(), now);
         }
@@ -149,7 +149,7 @@ impl Store for Call<'_> {
         let now = self.now;
         let lock = self.lock();
         let holder = lock.holder_to_free(now)?;
-        // A session's lease that ran out while its connection was open is its holder's still.
+        // A session whose lease ran out while its connection was open still holds the lock.
         if holder.is_none() && sessions::keep(lock) {
             return lock.holder_to_free(now);
         }
@@ -249,7 +249,7 @@ impl Store for Call<'_> {
     }
 }
 
-/// How many of a line are shown.
+/// How many waiters of a queue are shown.
 const SHOWN: usize = 10;
 
 fn has_session(db: i32, name: &[u8]) -> bool {

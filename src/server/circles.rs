@@ -1,27 +1,27 @@
-//! Refuses waits that would never end: see [`crate::queue::Search`].
+//! Refuses waits that would never end. See [`crate::queue::Search`].
 
 use super::clock;
 use super::log;
 use super::open::{read_lock, Lock};
 use super::state::STATE;
 use super::tell::{answer, Answer};
+use super::timer;
 use crate::command::Error;
-use crate::queue::{Budget, Circle, Holding, Next, Place, Refused, Search};
+use crate::queue::{Budget, Circle, Holding, Next, Place, Refused, Search, Waiter, WaiterId};
 use redis_module::raw::RedisModuleCtx;
 use std::rc::Rc;
 
-/// So many circles are logged in one command.
+/// How many cycles one command logs.
 const LOGGED: usize = 10;
 
-/// What one command may still do about circles. It shares that with all hand-overs that it brings
-/// about.
+/// What one command, with all hand-overs that it causes, may still do about cycles.
 pub struct Effort {
     budget: Budget,
     logged: usize,
 }
 
 impl Effort {
-    /// All that a command may do.
+    /// What a command starts with.
     pub const fn full() -> Effort {
         Effort {
             budget: Budget::full(),
@@ -30,12 +30,12 @@ impl Effort {
     }
 }
 
-/// A command begins, or what the timer does.
+/// Begins a command, or the work of the timer.
 pub fn begin() {
     STATE.with(|state| state.effort = Effort::full());
 }
 
-/// Refuses a wait that would close a circle.
+/// Refuses a wait that would close a cycle.
 pub fn refuse_circle(
     ctx: *mut RedisModuleCtx,
     owner: &Rc<[u8]>,
@@ -53,7 +53,7 @@ pub fn refuse_circle(
     }
 }
 
-/// Someone else's command may have given this open lock another holder: see [`refuse_circles`].
+/// A foreign command may have given this open lock another holder: see [`refuse_circles`].
 pub fn refuse_circles_of(lock: &Lock, place: &Place) {
     if is_waited_for(place) {
         if let Some(holding) = holding(lock) {
@@ -62,41 +62,54 @@ pub fn refuse_circles_of(lock: &Lock, place: &Place) {
     }
 }
 
-/// This lock is held so from now on. Refuses as many waits as it takes until it is part of no circle.
+/// This lock has a new holder. Refuses waits until the lock is not part of a cycle any more.
 pub fn refuse_circles(ctx: *mut RedisModuleCtx, place: &Place, holding: Holding) {
     if !is_waited_for(place) {
         return;
     }
-    let mut search = STATE.with(|state| {
-        let budget = &mut state.effort.budget;
-        Search::of_holder(place.clone(), holding, &state.waiting.lines, budget)
-    });
+    let mut search =
+        STATE.with(|state| Search::of_holder(place.clone(), holding, &state.waiting.lines));
+    let mut has_refused = false;
     while let Some(circle) = next_circle(ctx, &mut search) {
-        let refused = STATE.with(|state| {
-            let lines = &mut state.waiting.lines;
-            match &circle.refused {
-                Refused::Group(owner, place) => lines.take_of(owner, place),
-                Refused::One(id) => lines
-                    .leave(*id)
-                    .map(|wait| (*id, wait))
-                    .into_iter()
-                    .collect(),
-                Refused::New => Vec::new(),
-            }
-        });
+        let refused = take(&circle.refused);
         let Some((_, first)) = refused.first() else {
-            return;
+            break;
         };
+        has_refused = true;
         log_circle(ctx, &circle);
         let text = deadlock(&circle, &first.place.name).to_string();
-        for (id, _) in &refused {
-            answer(ctx, *id, Answer::Error(text.clone()));
-        }
         STATE.with(|state| state.counters.deadlocks_refused += refused.len() as u64);
+        for (id, _) in refused {
+            answer(ctx, id, Answer::Error(text.clone()));
+        }
+    }
+    // There may be more. Other clients are served before.
+    if has_refused && STATE.with(|state| state.effort.budget.is_spent()) {
+        STATE.with(|state| state.waiting.touched.insert(place.clone()));
+        timer::set(ctx);
     }
 }
 
-/// Only what someone waits for can be part of a circle.
+/// Takes those who are refused out of their queue.
+fn take(refused: &Refused) -> Vec<(WaiterId, Waiter)> {
+    STATE.with(|state| {
+        let (lines, budget) = (&mut state.waiting.lines, &mut state.effort.budget);
+        match refused {
+            Refused::Group(owner, place) => {
+                let most = budget.refuse(lines.count_of(owner, place));
+                lines.take_youngest_of(owner, place, most)
+            }
+            Refused::One(id) => {
+                budget.refuse(1);
+                let wait = lines.leave(*id);
+                wait.map(|wait| (*id, wait)).into_iter().collect()
+            }
+            Refused::New => Vec::new(),
+        }
+    })
+}
+
+/// Only a lock that is waited for can be part of a cycle.
 fn is_waited_for(place: &Place) -> bool {
     STATE.with(|state| state.waiting.lines.is_waited_for(place.db, &place.name))
 }
@@ -115,13 +128,13 @@ fn next_circle(ctx: *mut RedisModuleCtx, search: &mut Search) -> Option<Circle> 
     }
 }
 
-/// Who holds an open lock, and the connection that the hold is bound to.
+/// The holder of an open lock, and the connection that the hold is bound to.
 fn holding(lock: &Lock) -> Option<Holding> {
     let holder = lock.holder(clock::now()).ok().flatten()?;
     let (db, name) = (lock.db(), lock.name.bytes());
     let client = STATE.with(|state| {
         let session = state.sessions.get(db, name)?;
-        // It may be that of an earlier hold, whose loss was not noticed yet.
+        // The session may be that of an earlier hold whose loss was not noticed yet.
         let is_its = Some(session.fence.token) == holder.hold.token();
         Some(session.bound().filter(|_| is_its)?.client)
     });
@@ -131,7 +144,7 @@ fn holding(lock: &Lock) -> Option<Holding> {
     })
 }
 
-/// Logs a circle: owners are names that not every user may see, so the error says only how many.
+/// Logs a cycle. Not every user may see owners, so the error only says how many there are.
 fn log_circle(ctx: *mut RedisModuleCtx, circle: &Circle) {
     let logged = STATE.with(|state| {
         state.effort.logged += 1;
@@ -139,7 +152,7 @@ fn log_circle(ctx: *mut RedisModuleCtx, circle: &Circle) {
     });
     let more = match logged {
         ..LOGGED => "",
-        LOGGED => "; more that are refused with it are only counted",
+        LOGGED => "; further deadlocks of this command are only counted",
         _ => return,
     };
     log::warning(ctx, &format!("deadlock refused: {circle}{more}"));

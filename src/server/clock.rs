@@ -9,7 +9,7 @@ pub fn now() -> Now {
     Now(seconds * 1_000_000 + nanos / 1000)
 }
 
-/// A clock that never steps, by which waits end.
+/// The monotonic clock, by which waits end.
 pub fn tick() -> Tick {
     let (seconds, nanos) = read(libc::CLOCK_MONOTONIC);
     Tick(seconds * 1000 + nanos / 1_000_000)

@@ -9,12 +9,12 @@ use super::user;
 use redis_module::raw::{self, RedisModuleCtx};
 use std::ptr::null_mut;
 
-/// Closes a client soon: in the next iteration of the event loop, so that it gets the reply of a call of its own by
-/// which it lost its lock.
+/// Closes a client in the next iteration of the event loop, so that it still gets the reply to its own call, if that
+/// took the lock away.
 ///
-/// Not here: this may be inside a command, a script or a transaction of that very client. And not by
-/// `RM_DeauthenticateAndCloseClient`, which makes it the default user at once: what is left of its script, or a
-/// command of its that a pause has postponed, would run with that user's rights.
+/// Not here: this may be inside a command, a script or a transaction of the same client. And not by
+/// `RM_DeauthenticateAndCloseClient`, which makes it the default user at once: the rest of its script, or a command
+/// that a pause has postponed, would run with that user's rights.
 pub fn close_soon(ctx: *mut RedisModuleCtx, client: u64) {
     if is_connected(client) {
         STATE.with(|state| state.waiting.closing.insert(client));
@@ -22,9 +22,9 @@ pub fn close_soon(ctx: *mut RedisModuleCtx, client: u64) {
     }
 }
 
-/// Closes those that are to be closed. Only from a timer.
+/// Closes the clients that were requested. Only from a timer.
 pub fn close_all(ctx: *mut RedisModuleCtx) {
-    // The server calls back for each, and that may make more.
+    // The server calls back for each, which may request more.
     while let Some(client) = STATE.with(|state| state.waiting.closing.pop_first()) {
         let call = api!(RedisModule_Call);
         let (command, kill, id) = (c"CLIENT".as_ptr(), c"KILL".as_ptr(), c"ID".as_ptr());
@@ -45,20 +45,20 @@ pub fn close_all(ctx: *mut RedisModuleCtx) {
     }
 }
 
-/// Whether the server has marked a client that is still there as one to be closed: it sends it nothing more.
-/// `user` is who the client was when it began to wait.
+/// Whether the server has marked a client to be closed: it sends nothing more to it. `user` is the client's user when
+/// it began to wait.
 ///
-/// No callback reports that mark. `CLIENT LIST` shows it, but takes a twentieth of a hand-over's time, so it is
-/// asked only where there is reason to.
+/// No callback reports that mark. `CLIENT LIST` shows it, but takes a twentieth of a hand-over's time, so it is called
+/// only if there is a reason to.
 pub fn is_closing(ctx: *mut RedisModuleCtx, client: u64, user: Option<&[u8]>) -> bool {
     // A client whose user is deleted becomes the default user, which cannot be deleted, before it is closed.
     let user_is_gone = || user != Some(b"default") && !user::is_still(ctx, client, user);
-    // One that also gets messages may have been sent too many.
+    // A client that also gets messages may have exceeded its output buffer.
     let may_be = gets_messages(client) || user_is_gone();
     may_be && flags(ctx, client).is_some_and(|flags| flags.contains('A'))
 }
 
-/// Whether a client is sent what it did not ask for in this call: messages, or invalidations of keys.
+/// Whether a client also gets push data: messages, or invalidations of keys.
 fn gets_messages(client: u64) -> bool {
     // SAFETY: plain data, for which zero means nothing.
     let mut info: raw::RedisModuleClientInfo = unsafe { std::mem::zeroed() };
@@ -77,7 +77,7 @@ pub fn is_connected(client: u64) -> bool {
     unsafe { find(null_mut(), client) == raw::REDISMODULE_OK as i32 }
 }
 
-/// The flags that `CLIENT LIST` shows. None where the client is gone, or `CLIENT` has another name.
+/// The flags that `CLIENT LIST` shows. None if the client is gone, or `CLIENT` is renamed.
 fn flags(ctx: *mut RedisModuleCtx, client: u64) -> Option<String> {
     let call = api!(RedisModule_Call);
     let (command, list, id) = (c"CLIENT".as_ptr(), c"LIST".as_ptr(), c"ID".as_ptr());

@@ -14,8 +14,8 @@ const OK: c_int = raw::REDISMODULE_OK as c_int;
 const ERR: c_int = raw::REDISMODULE_ERR as c_int;
 const FLAGS: u32 = raw::REDISMODULE_CONFIG_DEFAULT;
 
-/// Registers every setting, with the values that the module's arguments gave as its defaults, and
-/// reads what the configuration file says. False where that does not fit.
+/// Registers every setting, with the values of the module's arguments as the defaults, and loads the
+/// configuration file's values. False if one is not valid.
 pub fn register(ctx: *mut RedisModuleCtx) -> bool {
     let settings = STATE.with(|state| state.settings.clone());
     let mut done = OK;
@@ -136,8 +136,8 @@ extern "C" fn apply(
         if let Some(warning) = STATE.with(|state| state.settings.warning()) {
             log::warning(ctx, warning);
         }
-        // The grace period may end earlier or later than before. Its end is for the timer to note:
-        // the server may still take all this back.
+        // The grace period may end earlier or later than before. The timer records its end: the server
+        // may still roll this CONFIG SET back.
         timer::set(ctx);
         Ok(())
     };
@@ -171,7 +171,7 @@ extern "C" fn get_prefix(_name: *const c_char, _data: *mut c_void) -> *mut Redis
     let read = || {
         STATE.with(|state| {
             let text = OwnedStr::new(&state.settings.channel_prefix);
-            // The server only looks at it: it is freed with the next one.
+            // The server only reads it: it is freed with the next one.
             let shown = text.lend().raw();
             state.prefix_shown = Some(text);
             shown

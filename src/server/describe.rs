@@ -1,4 +1,4 @@
-//! Registers commands and what is told of them.
+//! Registers commands and their descriptions.
 
 use super::call::entry;
 use super::log;
@@ -10,7 +10,7 @@ use std::ptr::null;
 
 const OK: c_int = raw::REDISMODULE_OK as c_int;
 
-/// Registers the command `C`. False, and a line in the log, where the server refuses it.
+/// Registers the command `C`. False, and a line in the log, if the server refuses it.
 pub fn register<C: Command>(ctx: *mut RedisModuleCtx) -> bool {
     let spec = &C::SPEC;
     let Ok(name) = CString::new(spec.name) else {
@@ -42,7 +42,7 @@ pub fn register<C: Command>(ctx: *mut RedisModuleCtx) -> bool {
         return false;
     }
     if let Some(set) = api_if_any!(RedisModule_SetCommandACLCategories) {
-        // Categories of a module's own are newer than the others.
+        // ACL categories of modules are newer than the server's own.
         let own = api_if_any!(RedisModule_AddACLCategory).map_or("", |_| "lock ");
         let all = CString::new(format!("{own}{}", spec.categories.to_string_lossy()));
         let all = all.unwrap_or_default();
@@ -55,8 +55,8 @@ pub fn register<C: Command>(ctx: *mut RedisModuleCtx) -> bool {
     describe(command, spec)
 }
 
-/// Adds the ACL category `lock`, where modules may. It outlasts the module, and is found again where
-/// the module is loaded once more.
+/// Adds the ACL category `lock`, if the server allows that. It outlives the module, and is found
+/// again when the module is loaded again.
 pub fn add_category(ctx: *mut RedisModuleCtx) -> bool {
     let Some(add) = api_if_any!(RedisModule_AddACLCategory) else {
         return true;
@@ -113,7 +113,7 @@ fn describe(command: *mut raw::RedisModuleCommand, spec: &Spec) -> bool {
     unsafe { set_info(command, &info) == OK }
 }
 
-/// The server takes one of `INSERT`, `UPDATE` and `DELETE`: the one that says most.
+/// The server takes only one of `INSERT`, `UPDATE` and `DELETE`.
 fn key_flags(access: Access) -> u64 {
     let (kind, change) = match access {
         Access::NoKey | Access::Read => (raw::REDISMODULE_CMD_KEY_RO, 0),

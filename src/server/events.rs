@@ -1,6 +1,5 @@
-//! What others do to locks that someone waits for or that are bound to a connection. It is only noted here: the
-//! server calls while it walks its own tables, and a write would reach replicas before the command that
-//! caused it.
+//! What others do to locks that are waited for or bound to a connection. It is only recorded here: the server calls
+//! back while it walks its own tables, and a write would reach replicas before the command that caused it.
 
 use super::grace;
 use super::guard::only_notes;
@@ -19,8 +18,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 const OK: c_int = raw::REDISMODULE_OK as c_int;
 
-/// The events by which a lock becomes free, or is another's. What overwrites it with a value of
-/// another type frees nobody before its lease would have ended.
+/// The events by which a lock becomes free or gets another holder. A value of another type wakes
+/// nobody before the lease would have ended.
 pub const FREES: c_int = (raw::REDISMODULE_NOTIFY_GENERIC
     | raw::REDISMODULE_NOTIFY_EXPIRED
     | raw::REDISMODULE_NOTIFY_EVICTED) as c_int;
@@ -28,8 +27,8 @@ pub const FREES: c_int = (raw::REDISMODULE_NOTIFY_GENERIC
 /// The events of every change.
 pub const CHANGES: c_int = raw::REDISMODULE_NOTIFY_ALL as c_int;
 
-/// Has the server tell of these changes of keys from now on. It costs every such write of the server
-/// a little, so it begins with the first wait or session; it cannot be ended on the older servers.
+/// Subscribes to these changes of keys. That costs every such write of the server a little, so it is
+/// done at the first wait or session. Older servers cannot unsubscribe.
 pub fn watch_keys(ctx: *mut RedisModuleCtx, classes: c_int) {
     let watched = STATE.with(|state| {
         let watched = &mut state.waiting.watched;
@@ -47,7 +46,7 @@ pub fn watch_keys(ctx: *mut RedisModuleCtx, classes: c_int) {
     unsafe { subscribe(ctx, new, Some(key_event)) };
 }
 
-/// What the server tells of from the start.
+/// The server events that are subscribed to from the start.
 const SERVER_EVENTS: [u64; 7] = [
     raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED,
     raw::REDISMODULE_EVENT_FLUSHDB,
@@ -58,8 +57,7 @@ const SERVER_EVENTS: [u64; 7] = [
     raw::REDISMODULE_EVENT_CONFIG,
 ];
 
-/// Has the server tell of what changes many keys at once, of connections that close, and of time
-/// that passes.
+/// Subscribes to changes of many keys at once, to connections that close, and to the server's cron.
 pub fn watch_server(ctx: *mut RedisModuleCtx) -> bool {
     let subscribe = api!(RedisModule_SubscribeToServerEvent);
     let mut events = SERVER_EVENTS
@@ -138,7 +136,7 @@ extern "C" fn server_event(
                 STATE.with(|state| state.master = master);
                 serve::answer_all(
                     ctx,
-                    "UNBLOCKED force unblock from waiting in line, the server's role has changed",
+                    "UNBLOCKED the wait was ended since the server's role has changed",
                 );
                 sessions::lose_all(ctx);
                 if master {
@@ -170,7 +168,7 @@ extern "C" fn server_event(
     });
 }
 
-/// Every lock of a database, or of all, that someone waits for or that has a session.
+/// Every lock of one database, or of all, that is waited for or has a session.
 fn places(db: Option<i32>) -> Vec<Place> {
     STATE.with(|state| {
         let mut places = state.waiting.lines.places(db);

@@ -1,8 +1,8 @@
-//! What the module remembers, guarded by the server's own lock.
+//! The module's state, guarded by the server's global lock.
 
 use std::cell::RefCell;
 
-/// A value that is only touched while the server runs one of our callbacks.
+/// A value that is only used while the server runs one of the module's callbacks.
 pub struct Gil<T>(RefCell<T>);
 
 // SAFETY: the server calls a module only while its global lock is held, mostly on its main thread,
@@ -15,12 +15,12 @@ impl<T> Gil<T> {
         Gil(RefCell::new(value))
     }
 
-    /// Works with the value. Nothing that may call back into the module belongs inside.
+    /// Runs with the value. Nothing inside may call back into the module.
     pub fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
         work(&mut self.0.borrow_mut())
     }
 
-    /// The same, where nobody is at it already: a crash report may come at any moment.
+    /// The same, unless the value is in use: a crash report may be written at any moment.
     pub fn try_with<R>(&self, work: impl FnOnce(&T) -> R) -> Option<R> {
         self.0.try_borrow().ok().map(|value| work(&value))
     }

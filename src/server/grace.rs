@@ -8,7 +8,7 @@ use crate::grace::{held_back, Left};
 use crate::lock::Millis;
 use redis_module::raw::RedisModuleCtx;
 
-/// It begins, if one is configured: this server was promoted, or has just started.
+/// Begins it, if one is configured: this server was promoted, or has just started.
 pub fn begin(ctx: *mut RedisModuleCtx) {
     let (tick, span) = (clock::tick(), cut_off(ctx));
     STATE.with(|state| {
@@ -18,9 +18,9 @@ pub fn begin(ctx: *mut RedisModuleCtx) {
     note_end();
 }
 
-/// Looks whether this server has stood still for so long that it may have been replaced. To be
-/// called before anything is granted: what has come in meanwhile is run before the server looks for
-/// its replicas.
+/// Checks whether this server was at a standstill for so long that it may have been replaced. Has to
+/// be called before anything is granted: commands that came in meanwhile are run before the server
+/// checks its replicas.
 pub fn look(ctx: *mut RedisModuleCtx) {
     if STATE.with(|state| state.settings.grace_period.0 == 0) {
         return;
@@ -36,21 +36,21 @@ pub fn look(ctx: *mut RedisModuleCtx) {
     });
     if span.0 > 0 {
         let text = format!(
-            "stood still for {} ms, and may have been replaced: grants no free lock for {} ms",
+            "the event loop did not run for {} ms, so this server may have been replaced: it grants no free lock for {} ms",
             still.0, span.0
         );
         log::warning(ctx, &text);
     }
 }
 
-/// The event loop turns.
+/// Records that the event loop runs.
 pub fn turn(ctx: *mut RedisModuleCtx) {
     look(ctx);
     let tick = clock::tick();
     STATE.with(|state| state.grace.turns(tick));
 }
 
-/// For how long a master with this server's settings may still grant when it is cut off.
+/// For how long a master with this server's settings may still grant after it was cut off.
 fn cut_off(ctx: *mut RedisModuleCtx) -> Millis {
     let number = |name| config(ctx, name).and_then(|value| value.parse().ok());
     let cluster = STATE.with(|state| state.cluster);
@@ -60,7 +60,7 @@ fn cut_off(ctx: *mut RedisModuleCtx) -> Millis {
     held_back(timeout, replicas, lag)
 }
 
-/// The server's own defaults, should `CONFIG` have another name.
+/// The server's defaults, in case `CONFIG` is renamed.
 const DEFAULT_TIMEOUT: i64 = 15_000;
 const DEFAULT_LAG: i64 = 10;
 
@@ -72,7 +72,7 @@ pub fn left() -> Option<Left> {
     })
 }
 
-/// Takes note that it is over, where it is: those who wait are to be served.
+/// Records that it is over, if it is: the queues have to be served then.
 pub fn note_end() {
     let tick = clock::tick();
     STATE.with(|state| {

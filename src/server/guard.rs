@@ -1,17 +1,16 @@
-//! The border to C: no panic crosses it, and no key is opened where the server walks its own tables.
+//! The boundary to C: no panic crosses it, and no key is opened while the server walks its own tables.
 
 use super::log;
 use redis_module::raw::RedisModuleCtx;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// Whether a callback runs that may only take note of what has happened.
+/// Whether a callback is running that may only record what has happened.
 static ONLY_NOTES: AtomicBool = AtomicBool::new(false);
 
-/// Runs an entry point. A panic is logged, and none is returned.
+/// Runs an entry point. If it panics, that is logged and `None` returned.
 pub fn guard<R>(ctx: *mut RedisModuleCtx, what: &str, work: impl FnOnce() -> R) -> Option<R> {
-    // What a panic leaves half done is no memory that safe code could misuse; the next command
-    // reads the key anew.
+    // A panic leaves no memory that safe code could misuse; the next command reads the key again.
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => Some(result),
         Err(panic) => {
@@ -27,20 +26,20 @@ pub fn guard<R>(ctx: *mut RedisModuleCtx, what: &str, work: impl FnOnce() -> R) 
 }
 
 /// Runs an entry point that the server may call while it walks its own tables: an event, the end of a
-/// client. Such a callback only takes note; a timer, or the end of the event loop's iteration, acts on it.
+/// client. Such a callback only records; a timer, or the end of the event loop iteration, acts on it.
 ///
-/// The server's expiry cycle, slot clean-up and flush remember where they are. To open a key, even to
-/// read it, deletes the key if it has expired, and so may free what they remember.
+/// The server's expiry cycle, slot clean-up and flush keep pointers into their tables. Opening a key,
+/// even to read it, deletes the key if it has expired, and so may free what these point to.
 pub fn only_notes<R>(ctx: *mut RedisModuleCtx, what: &str, work: impl FnOnce() -> R) -> Option<R> {
-    // It may be called in the middle of another one.
+    // It may be called inside another one.
     let before = ONLY_NOTES.swap(true, Relaxed);
     let result = guard(ctx, what, work);
     ONLY_NOTES.store(before, Relaxed);
     result
 }
 
-/// Stops what is about to open a key in a callback that may only take note. It is checked in release builds
-/// too: it costs a load, and a caught panic is better than a server that reads freed memory.
+/// Refuses to open a key in a callback that may only record. It is checked in release builds too: it costs
+/// one load, and a caught panic is better than a server that reads freed memory.
 pub fn check_may_open_key() {
     if ONLY_NOTES.load(Relaxed) {
         opened_in_callback();
@@ -50,7 +49,7 @@ pub fn check_may_open_key() {
 #[cold]
 #[allow(clippy::panic)]
 fn opened_in_callback() -> ! {
-    panic!("a key was to be opened in a callback that may only take note")
+    panic!("a callback that may only record tried to open a key")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What `INFO` and `CONFIG` tell of the server.
+//! What `INFO` and `CONFIG` say about the server.
 
 use redis_module::raw::{self, RedisModuleCtx};
 use std::ffi::{CStr, CString};
@@ -24,7 +24,7 @@ pub fn info(section: &str, field: &str) -> Option<String> {
     value
 }
 
-/// A setting. None where the server has no such one, or `CONFIG` another name.
+/// A setting. None if the server does not have it, or `CONFIG` is renamed.
 pub fn config(ctx: *mut RedisModuleCtx, name: &str) -> Option<String> {
     let name = CString::new(name).ok()?;
     let (command, get) = (c"CONFIG".as_ptr(), c"GET".as_ptr());

@@ -7,7 +7,7 @@ use redis_module::raw::RedisModuleInfoCtx;
 use std::ffi::{c_int, CStr};
 use std::ptr::null_mut;
 
-/// What the server calls for `INFO`. It allocates nothing, for it is also called while the server
+/// The server calls this for `INFO`. It allocates nothing, since the server also calls it while it
 /// writes a crash report.
 pub extern "C" fn report(ctx: *mut RedisModuleInfoCtx, _crashed: c_int) {
     guard(null_mut(), "INFO", || {

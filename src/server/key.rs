@@ -12,10 +12,10 @@ const READ: c_int = raw::REDISMODULE_READ as c_int;
 const WRITE: c_int = raw::REDISMODULE_WRITE as c_int;
 const NONE: c_int = raw::REDISMODULE_HASH_NONE as c_int;
 
-/// As the value of a field: the field goes.
+/// As the value of a field: deletes the field.
 const DELETE: *mut RedisModuleString = std::ptr::without_provenance_mut(1);
 
-/// An open key, closed at the end. Where it was opened to read and is absent, there is none inside.
+/// An open key, closed when dropped. It is null if it was opened to read and is absent.
 pub struct Key {
     raw: *mut raw::RedisModuleKey,
 }
@@ -32,7 +32,7 @@ pub enum Kind {
 }
 
 impl Key {
-    /// Opens the key, to write as well or only to read. A key past its expiry is absent.
+    /// Opens the key, to read or also to write. A key past its expiry is absent.
     pub fn open(ctx: *mut raw::RedisModuleCtx, name: Str, write: bool) -> Key {
         check_may_open_key();
         let open = api!(RedisModule_OpenKey);
@@ -73,8 +73,8 @@ impl Key {
         (one, two)
     }
 
-    /// Sets fields of the hash, which is created where the key is absent. A field that is `None`
-    /// stays as it is. Then the field `gone` is taken out.
+    /// Sets fields of the hash, which is created if the key is absent. A field that is `None` stays
+    /// as it is. Then deletes the field `gone`.
     pub fn set(&self, first: Option<(Str, Str)>, second: Option<(Str, Str)>, gone: Option<Str>) {
         let set = api!(RedisModule_HashSet);
         let end: *mut RedisModuleString = null_mut();
@@ -86,7 +86,7 @@ impl Key {
         let Some((field, value)) = pairs.next() else {
             return;
         };
-        // What follows the null is not looked at.
+        // Arguments after the null are not read.
         let (field2, value2) = pairs.next().unwrap_or((end, end));
         let (field3, value3) = pairs.next().unwrap_or((end, end));
         let key = self.raw;
@@ -104,7 +104,7 @@ impl Key {
     /// When the key expires.
     pub fn deadline(&self) -> Option<Deadline> {
         if matches!(self.kind(), Kind::Empty) {
-            return None; // servers follow the null of a key, or 8.2 of a value, that is not there
+            return None; // servers dereference the null of an absent key, and 8.2 that of an absent value
         }
         let expiry = api!(RedisModule_GetAbsExpire);
         // SAFETY: the key is open.
@@ -119,7 +119,7 @@ impl Key {
         unsafe { expire(self.raw, deadline.0) };
     }
 
-    /// The holder, whatever its name. Looks at each field, of which there are two at most.
+    /// The holder, whatever its id. Reads each field, of which there are two at most.
     pub fn holder(&self) -> Result<Holder, Error> {
         if self.fields() > 2 {
             return Err(Error::WrongType);

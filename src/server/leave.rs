@@ -1,4 +1,4 @@
-//! Clients that the server lets go before they were told.
+//! Clients that the server unblocks before their reply was delivered.
 
 use super::clock;
 use super::closing::close_soon;
@@ -15,8 +15,8 @@ use std::ffi::c_int;
 
 const OK: c_int = raw::REDISMODULE_OK as c_int;
 
-/// `CLIENT UNBLOCK … TIMEOUT` of one who waits: answered as one whose time is up, or as it was to be
-/// answered in this turn anyhow.
+/// `CLIENT UNBLOCK … TIMEOUT` of a waiter: it gets the reply of a timeout, or the reply that it was
+/// about to get in this iteration of the event loop.
 pub extern "C" fn time_out(
     ctx: *mut RedisModuleCtx,
     _argv: *mut *mut RedisModuleString,
@@ -28,7 +28,7 @@ pub extern "C" fn time_out(
         let handle = unsafe { handle(ctx) };
         match let_go(handle) {
             Some((_, Left::Line(lease))) => {
-                // As far as is known: no key is opened here.
+                // The lease as far as it is known: no key is opened here.
                 let left = lease.map(|end| end.wait(clock::now()));
                 send(ctx, &Reply::Grant(busy(left.unwrap_or(Millis(0)))));
             }
@@ -39,7 +39,7 @@ pub extern "C" fn time_out(
     OK
 }
 
-/// The client is gone, or `CLIENT UNBLOCK … ERROR` let it go. What it was granted is taken back.
+/// The client is gone, or `CLIENT UNBLOCK … ERROR` unblocked it. What it was granted is undone.
 pub extern "C" fn disconnect(ctx: *mut RedisModuleCtx, handle: *mut RedisModuleBlockedClient) {
     only_notes(ctx, "a disconnect", || {
         let id = match let_go(handle) {
@@ -47,9 +47,9 @@ pub extern "C" fn disconnect(ctx: *mut RedisModuleCtx, handle: *mut RedisModuleB
             Some((id, Left::Answered)) => return take_back(ctx, id),
             Some((_, Left::Line(_))) | None => return,
         };
-        // The server was just about to reply to it; with `io-threads-do-reads` commands are run even then,
-        // and CLIENT UNBLOCK … TIMEOUT sends nothing. Nobody can say whether the client is still there, and
-        // whether it has a reply: so its connection is closed.
+        // The server was about to reply to it. With `io-threads-do-reads` it still runs commands then, and
+        // CLIENT UNBLOCK … TIMEOUT sends nothing. It is unknown whether the client is still there and has a
+        // reply, so its connection is closed.
         let client = STATE.with(|state| Some(state.waiting.clients.get(&id)?.id));
         if let Some(client) = client {
             close_soon(ctx, client);
@@ -57,17 +57,17 @@ pub extern "C" fn disconnect(ctx: *mut RedisModuleCtx, handle: *mut RedisModuleB
     });
 }
 
-/// Where the server lets a client go from.
+/// Where a client was when the server unblocked it.
 enum Left {
-    /// The line, where this lease is waited for.
+    /// In the queue, where it waited for the end of this lease.
     Line(Option<Deadline>),
-    /// From among those to be told at the end of this turn.
+    /// Among those that get their reply at the end of this iteration of the event loop.
     Answered,
-    /// From among those that the server was asked to tell.
+    /// Among those that the server was asked to unblock.
     Told,
 }
 
-/// Takes note that the server has let a client go.
+/// Records that the server has unblocked a client.
 fn let_go(handle: *mut RedisModuleBlockedClient) -> Option<(WaiterId, Left)> {
     let id = id_of(handle)?;
     let left = STATE.with(|state| {
@@ -85,7 +85,7 @@ fn let_go(handle: *mut RedisModuleBlockedClient) -> Option<(WaiterId, Left)> {
         }
     });
     if !matches!(left, Left::Told) {
-        // The server keeps its handle until it is told that we are done with it.
+        // The server keeps the handle until the module says that it is done with it.
         unblock_client(handle, id);
     }
     Some((id, left))

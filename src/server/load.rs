@@ -1,4 +1,4 @@
-//! What happens when the module is loaded and unloaded.
+//! Loading and unloading the module.
 
 use super::state::{Words, STATE};
 use super::string::Str;
@@ -20,14 +20,14 @@ const ERR: c_int = raw::REDISMODULE_ERR as c_int;
 /// The version that `MODULE LIST` shows: major, minor and patch, two digits each.
 const VERSION: c_int = 100;
 
-/// Valkey moves slots only where every module says that it can bear it (1<<5, which means nothing
-/// elsewhere). We keep nothing about keys that a move could make untrue.
+/// Valkey moves slots only if every module says that it can handle it (1<<5, which means nothing
+/// elsewhere). The module keeps nothing about keys that a move could make wrong.
 const HANDLE_ATOMIC_SLOT_MIGRATION: c_int = 1 << 5;
 
-/// What the server calls when it loads the module, with the arguments of `loadmodule`.
+/// The server calls this when it loads the module, with the arguments of `loadmodule`.
 ///
 /// # Safety
-/// Only for the server, which gives a context and `argc` strings that live as long as the call.
+/// Only for the server, which passes a context and `argc` strings that live as long as the call.
 #[no_mangle]
 #[allow(non_snake_case)]
 pub unsafe extern "C" fn RedisModule_OnLoad(
@@ -35,7 +35,7 @@ pub unsafe extern "C" fn RedisModule_OnLoad(
     argv: *mut *mut RedisModuleString,
     argc: c_int,
 ) -> c_int {
-    // First of all, and without allocating: from here on the server's functions are there.
+    // First of all, and without allocating: from here on the server's functions are known.
     let (name, version) = (c"lock".as_ptr(), raw::REDISMODULE_APIVER_1 as c_int);
     // SAFETY: the context is the one that the server gave.
     if unsafe { raw::Export_RedisModule_Init(ctx, name, VERSION, version) } != OK {
@@ -80,7 +80,7 @@ fn start(ctx: *mut RedisModuleCtx, arguments: &[&[u8]]) -> bool {
     // SAFETY: the context is this call's.
     let flags = unsafe { flags(ctx) };
     STATE.with(|state| {
-        // Tokens stay as they are, should the library have stayed in memory since an unload.
+        // Tokens are kept, in case the library has stayed in memory since an unload.
         state.counters = Counters::new();
         state.settings = settings;
         state.times = Times::new();
@@ -104,7 +104,7 @@ fn start(ctx: *mut RedisModuleCtx, arguments: &[&[u8]]) -> bool {
     if !registered {
         return false;
     }
-    // After all that may fail: servers up to 7.0 would go on to call a module that was not loaded.
+    // After everything that may fail: servers up to 7.0 would go on calling a module that was not loaded.
     if !events::watch_server(ctx) {
         return false;
     }
@@ -122,7 +122,7 @@ fn start(ctx: *mut RedisModuleCtx, arguments: &[&[u8]]) -> bool {
     true
 }
 
-/// Whether the server loads the module while it starts, and not later by command: nobody has
+/// Whether the server loads the module at its start, and not later by command: no client has
 /// connected yet.
 fn is_starting() -> bool {
     let clients = health::info("clients", "connected_clients");
@@ -130,8 +130,8 @@ fn is_starting() -> bool {
 }
 
 fn set_options(ctx: *mut RedisModuleCtx) {
-    // We signal a key ourselves, and only where it changed: a busy acquire breaks nobody's WATCH.
-    // Nothing that we keep is touched by an asynchronous loading of the data set.
+    // The module signals a key itself, and only if it changed: a busy acquire breaks nobody's WATCH.
+    // An asynchronous loading of the data set affects nothing that the module keeps.
     let mut options = raw::REDISMODULE_OPTION_NO_IMPLICIT_SIGNAL_MODIFIED as c_int
         | raw::REDISMODULE_OPTIONS_HANDLE_REPL_ASYNC_LOAD as c_int;
     if api::is_valkey() {
@@ -142,7 +142,7 @@ fn set_options(ctx: *mut RedisModuleCtx) {
     unsafe { set(ctx, options) };
 }
 
-/// What the server calls before it unloads the module. Locks stay in the data.
+/// The server calls this before it unloads the module. Locks stay in the data.
 #[no_mangle]
 #[allow(non_snake_case)]
 pub extern "C" fn RedisModule_OnUnload(ctx: *mut RedisModuleCtx) -> c_int {

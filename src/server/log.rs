@@ -10,9 +10,9 @@ pub fn warning(ctx: *mut RedisModuleCtx, text: &str) {
 
 fn write(ctx: *mut RedisModuleCtx, level: &CStr, text: &str) {
     let Some(log) = api_if_any!(RedisModule_Log) else {
-        return; // no server has loaded us: a unit test
+        return; // no server has loaded the module: a unit test
     };
-    // A NUL cannot be told to C, and text is escaped before it comes here.
+    // C strings cannot contain a NUL, and text is escaped before it comes here.
     let Ok(text) = CString::new(text.replace('\0', "\\x00")) else {
         return;
     };

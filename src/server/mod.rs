@@ -1,4 +1,4 @@
-//! The only folder that knows the server's module API, and the only one with `unsafe`. It holds no
+//! The only directory that knows the server's module API, and the only one with `unsafe`. It holds no
 //! rule: it reads what is stored, writes and propagates what [`crate::lock`] decided, and replies.
 #![allow(unsafe_code)]
 

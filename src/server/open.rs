@@ -66,21 +66,21 @@ impl<'a> Lock<'a> {
         STATE.with(|state| fields.as_lock(now, &mut state.tokens))
     }
 
-    /// Who holds the lock, whoever it is; none where it is free.
+    /// The holder of the lock, whoever it is; none if it is free.
     pub fn holder(&self, now: Now) -> Result<Option<Holder>, Error> {
         let (stored, learned) = self.stored(now)?;
         learned?;
         Ok(stored.filter(|holder| !holder.hold.deadline.has_passed(now)))
     }
 
-    /// Who holds the lock, also where its token is so far ahead of the clock that it is no lock to
-    /// all others.
+    /// The holder of the lock, also if its token is so far ahead of the clock that all other commands
+    /// refuse the lock.
     pub fn holder_to_free(&self, now: Now) -> Result<Option<Holder>, Error> {
         let (stored, _) = self.stored(now)?;
         Ok(stored.filter(|holder| !holder.hold.deadline.has_passed(now)))
     }
 
-    /// The holder that is stored, whether its lease is over or not, and whether its token can be one.
+    /// The stored holder, whether or not its lease is over and its token is valid.
     fn stored(&self, now: Now) -> Result<(Option<Holder>, Result<(), Error>), Error> {
         match self.key.kind() {
             Kind::Empty => return Ok((None, Ok(()))),
@@ -94,17 +94,17 @@ impl<'a> Lock<'a> {
     }
 }
 
-/// Works with a lock of any database, open to be written.
+/// Runs with a lock of any database, open to be written.
 pub fn with_lock<R>(ctx: *mut RedisModuleCtx, place: &Place, work: impl FnOnce(&Lock) -> R) -> R {
     open_lock(ctx, place, true, work)
 }
 
-/// Works with a lock of any database, open to be read.
+/// Runs with a lock of any database, open to be read.
 pub fn read_lock<R>(ctx: *mut RedisModuleCtx, place: &Place, work: impl FnOnce(&Lock) -> R) -> R {
     open_lock(ctx, place, false, work)
 }
 
-/// Opens a lock of any database, and selects the one that was selected again.
+/// Opens a lock of any database, and then selects the previous database again.
 fn open_lock<R>(
     ctx: *mut RedisModuleCtx,
     place: &Place,

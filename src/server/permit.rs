@@ -1,7 +1,7 @@
-//! Whether the server would take a write now that no client has sent.
+//! Whether the server would accept a write now that no client has sent.
 //!
-//! The server checks a client's write when it dispatches the command, and nothing where a timer writes: such a
-//! write would stop a server whose clients are paused, or make a replica diverge.
+//! The server checks a client's write when it dispatches the command, and checks nothing when a timer writes. Such a
+//! write would crash a server whose clients are paused, or make a replica diverge.
 
 use super::api::{has_dry_run, last_error, select_db};
 use super::state::STATE;
@@ -10,7 +10,7 @@ use crate::queue::Place;
 use redis_module::raw::{self, RedisModuleCtx};
 
 /// Whether this server writes at all now: it is a master, has its data, and is not paused.
-/// What else a server may refuse writes for is checked for each key, by [`may_write_to`].
+/// Other reasons to refuse writes are checked for each key, by [`may_write_to`].
 pub fn may_write(ctx: *mut RedisModuleCtx) -> bool {
     let flags = api!(RedisModule_GetContextFlags);
     // SAFETY: the context is this call's.
@@ -30,18 +30,18 @@ pub fn may_write(ctx: *mut RedisModuleCtx) -> bool {
 pub enum Permit {
     /// It may.
     Given,
-    /// Not now: too few replicas, a disk that fails, a cluster that is down.
+    /// Not now: too few replicas, a failing disk, a cluster that is down.
     NotNow,
-    /// Not here: its slot is another node's, or on the move and the key is absent here.
+    /// Not here: its slot belongs to another node, or is moving and the key is absent here.
     Elsewhere,
 }
 
-/// Whether this server would take a write to this key from a client.
+/// Whether this server would accept a write to this key from a client.
 ///
-/// The server is asked by a call that it checks as it checks a script's (`S`) and then does not run (`D`).
-/// Redis 7.0 knows no such dry run: there the call is run, and fails since its time is no number, before
-/// it looks at the key. So the check changes nothing and raises no event, whatever the key holds.
-/// (On 7.0 it counts as a failed call in `INFO commandstats`.)
+/// The server is asked by a call that it checks like a script's (`S`) and does not run (`D`). Redis 7.0 has no dry
+/// run: there the call is run, and fails before it reads the key, since its time is not a number. So the check
+/// changes nothing and raises no event, whatever the key holds. (On 7.0 it counts as a failed call in `INFO
+/// commandstats`.)
 pub fn may_write_to(ctx: *mut RedisModuleCtx, place: &Place) -> Permit {
     let call = api!(RedisModule_Call);
     let name = OwnedStr::new(&place.name);
@@ -55,9 +55,9 @@ pub fn may_write_to(ctx: *mut RedisModuleCtx, place: &Place) -> Permit {
         (reply, last_error::get())
     });
     let is_refused = match has_dry_run() {
-        // Some servers reply where they refuse, some where they would have called.
+        // Some servers return a reply if they refuse, some if they would have run the call.
         true => error != 0,
-        // Where it was called, it has failed by itself.
+        // If it was run, it has failed by itself.
         false => reply.is_null(),
     };
     if !reply.is_null() {
@@ -72,8 +72,8 @@ pub fn may_write_to(ctx: *mut RedisModuleCtx, place: &Place) -> Permit {
     }
 }
 
-/// Whether this server is a master, as it last said. A command asks for this on its hot path, where the
-/// context's flags cost too much.
+/// Whether this server is a master, by its last role event. A command asks for this on its hot path, where the
+/// context's flags would cost too much.
 pub fn is_master() -> bool {
     STATE.with(|state| state.master)
 }

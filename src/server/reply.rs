@@ -87,7 +87,7 @@ fn array(ctx: *mut RedisModuleCtx, len: i64) {
     unsafe { array(ctx, len as _) };
 }
 
-/// A map where the client knows maps (RESP3), else a flat list.
+/// A map if the client knows maps (RESP3), else a flat list.
 fn map(ctx: *mut RedisModuleCtx, pairs: i64) {
     let map = api!(RedisModule_ReplyWithMap);
     // SAFETY: the context is this call's.

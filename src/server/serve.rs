@@ -1,4 +1,4 @@
-//! Serves the lines: whoever is first gets the lock as soon as it is free.
+//! Serves the queues: the first waiter gets the lock as soon as it is free.
 
 use super::circles;
 use super::clock;
@@ -17,8 +17,8 @@ use crate::queue::{hand_over, turned, Holding, Place, Tick, Turned, Waiter, Wait
 use redis_module::raw::RedisModuleCtx;
 use std::rc::Rc;
 
-/// Gives a lock that is being freed to the first in line: it still holds what is `from`'s, or is
-/// deleted already. False where it went to nobody.
+/// Hands a lock that is being freed over to the first in its queue: it still has the fields of `from`,
+/// or is already deleted. False if nobody got it.
 pub fn pass_on(lock: &Lock, from: Option<Str>) -> bool {
     // In a grace period nobody gets it yet.
     if nobody_waits() || grace::left().is_some() {
@@ -30,7 +30,7 @@ pub fn pass_on(lock: &Lock, from: Option<Str>) -> bool {
             return false;
         };
         let Some((_, first)) = waits.first() else {
-            continue; // none of them may have it any more
+            continue; // none of them has the right to it any more
         };
         let (owner, place) = (&first.owner, &first.place);
         let free = View::Free { lapsed: false };
@@ -38,7 +38,7 @@ pub fn pass_on(lock: &Lock, from: Option<Str>) -> bool {
             STATE.with(|state| state.counters.handed_over += 1);
             let holding = Holding {
                 owner: owner.clone(),
-                client: None, // bound when the client is told, which does not wait then
+                client: None, // bound when the reply is delivered, and the client does not wait then
             };
             circles::refuse_circles(lock.ctx, place, holding);
             timer::set(lock.ctx);
@@ -47,8 +47,8 @@ pub fn pass_on(lock: &Lock, from: Option<Str>) -> bool {
     }
 }
 
-/// Takes all waits of the owner who is first out of the line: those whose users may still acquire the lock. The
-/// others are refused. None where nobody waits.
+/// Removes all waits of the owner that is first in the queue, and returns those whose users may still acquire the
+/// lock. The others are refused. None if nobody waits.
 fn take_first(ctx: *mut RedisModuleCtx, db: i32, name: &[u8]) -> Option<Vec<(WaiterId, Waiter)>> {
     let mut waits = STATE.with(|state| state.waiting.lines.take_first(db, name));
     if waits.is_empty() {
@@ -73,7 +73,7 @@ fn may_have(ctx: *mut RedisModuleCtx, id: WaiterId, waiter: &Waiter) -> bool {
         Some((client.id, client.user.clone()))
     });
     let Some((client, Some(user))) = client else {
-        return true; // it is gone, and what it is granted will be taken back; or it has no user
+        return true; // it is gone, and what it is granted will be undone; or it has no user
     };
     user::is_still(ctx, client, Some(&user))
         && user::may_acquire(&user, &waiter.place, &waiter.owner)
@@ -85,7 +85,7 @@ pub fn is_waited_for(lock: &Lock) -> bool {
     STATE.with(|state| state.waiting.lines.is_waited_for(db, name))
 }
 
-/// Grants an owner's waits, which have left the line. False where none got the lock.
+/// Grants an owner's waits, which have left the queue. False if none got the lock.
 fn grant(
     lock: &Lock,
     from: Option<Str>,
@@ -131,8 +131,7 @@ fn grant(
     hold.is_some()
 }
 
-/// Looks at a lock that may have become free while someone waits for it. True where that changed
-/// it.
+/// Checks a lock that may have become free while someone waits for it. True if that changed it.
 pub fn settle(lock: &Lock) -> bool {
     if sessions::keep(lock) {
         return true;
@@ -153,7 +152,7 @@ pub fn settle(lock: &Lock) -> bool {
     match lock.view(owner_name.lend(), now) {
         Ok(View::Theirs(deadline)) => {
             STATE.with(|state| state.waiting.lines.set_lease(&place, Some(deadline)));
-            // By others' commands it may be another's now.
+            // Foreign commands may have given it another holder.
             circles::refuse_circles_of(lock, &place);
             false
         }
@@ -161,17 +160,17 @@ pub fn settle(lock: &Lock) -> bool {
             if lapsed {
                 lock.expire();
             }
-            // The server may have been faster to delete it.
+            // The server may have deleted it already.
             let lease = STATE.with(|state| state.waiting.lines.lease(&place));
             if lease.is_some_and(|end| end.has_passed(now)) {
                 STATE.with(|state| state.counters.expired_while_waited_for += 1);
             }
-            // In a grace period it may be kept for them, but it is nobody's yet.
+            // In a grace period nobody gets it yet.
             grace::left().is_none() && pass_on(lock, None)
         }
-        // The data may be old, and what it asks for is a new hold.
+        // The data may be incomplete, and the wait asks for a new hold.
         Ok(View::Mine(_)) if grace::left().is_some() => false,
-        // It took the lock elsewhere, by Redisson's script: its waits are reentries.
+        // It has taken the lock otherwise, by Redisson's script: its waits are reentries.
         Ok(view @ View::Mine(_)) => {
             let waits = take_first(lock.ctx, db, name).unwrap_or_default();
             let granted = !waits.is_empty() && grant(lock, None, &owner, &place, &waits, view, now);
@@ -197,8 +196,8 @@ pub fn settle(lock: &Lock) -> bool {
     }
 }
 
-/// What the timer is for: locks that others changed, leases that ended, grants that nobody was
-/// told of, and waits whose time is up.
+/// The work of the timer: locks that others changed, leases that ended, grants that could not be
+/// delivered, and waits whose timeout has passed.
 pub fn work(ctx: *mut RedisModuleCtx) {
     let tick = clock::tick();
     circles::begin();
@@ -223,7 +222,7 @@ pub fn work(ctx: *mut RedisModuleCtx) {
     }
 }
 
-/// Whether something may have to be written. Only then the server is asked whether it may be.
+/// Whether something may have to be written. Only then the server is asked whether it accepts writes.
 fn writes_are_due(tick: Tick) -> bool {
     let now = clock::now();
     STATE.with(|state| {
@@ -246,7 +245,7 @@ fn look_at_due(ctx: *mut RedisModuleCtx) {
             if !end.has_passed(now) {
                 break;
             }
-            // Looked at below, where it is set anew if the lock is still held.
+            // Checked below, where it is set again if the lock is still held.
             due.push(place.clone());
             waiting.lines.forget_lease(&place);
         }
@@ -270,13 +269,13 @@ fn look_at_due(ctx: *mut RedisModuleCtx) {
     }
 }
 
-/// Undoes holds that were granted to clients who went away before they were told.
+/// Undoes holds that were granted to clients that disconnected before the reply was delivered.
 pub fn undo(ctx: *mut RedisModuleCtx) {
     let mut later = Vec::new();
     while let Some((place, level)) = STATE.with(|state| state.waiting.pending.take_undo()) {
         match permit::may_write_to(ctx, &place) {
             Permit::Given => with_lock(ctx, &place, |lock| undo_one(lock, level.token)),
-            // The lock is there where its slot is, and lapses there.
+            // The lock moves with its slot, and its lease ends there.
             Permit::Elsewhere => (),
             Permit::NotNow => later.push((place, level)),
         }
@@ -311,7 +310,7 @@ pub fn time_left(ctx: *mut RedisModuleCtx, place: &Place) -> Millis {
     read_lock(ctx, place, left).unwrap_or(Millis(0))
 }
 
-/// Answers everyone who waits, with the same error.
+/// Replies the same error to all waiters.
 pub fn answer_all(ctx: *mut RedisModuleCtx, text: &str) {
     for id in STATE.with(|state| state.waiting.lines.everyone()) {
         let left = STATE.with(|state| state.waiting.lines.leave(id));

@@ -1,5 +1,5 @@
-//! Keeps the holds that are bound to connections: renews them, frees them when the connection closes,
-//! and closes the connection when the lock is lost.
+//! Sessions: renews their leases, frees their locks when the connection closes, and closes the
+//! connection when the lock is lost.
 
 use super::circles;
 use super::clock;
@@ -24,13 +24,13 @@ use crate::settings::SessionLoss;
 use redis_module::raw::{self, RedisModuleCtx};
 use std::rc::Rc;
 
-/// Renewals that are due within so many ms are made together.
+/// Renewals that are due within so many ms are done together.
 const SLACK: i64 = 50;
 
-/// So many renewals at once; clients are served before the next ones.
+/// How many renewals are done at once; clients are served before the next ones.
 const BATCH: usize = 100;
 
-/// Checks that a session can be bound to where the call came from.
+/// Checks that the call came from a connection that a session can be bound to.
 pub fn check_connection(ctx: *mut RedisModuleCtx) -> Result<(), Error> {
     let flags = api!(RedisModule_GetContextFlags);
     // SAFETY: the context is this call's.
@@ -40,7 +40,7 @@ pub fn check_connection(ctx: *mut RedisModuleCtx) -> Result<(), Error> {
     if called || flags & raw::REDISMODULE_CTX_FLAGS_LUA != 0 {
         return Err(Error::NoConnection);
     }
-    // What other modules call may have a client of its own, which the server finds by no number.
+    // A call by another module may have a client of its own that the server does not find by its id.
     match is_connected(client_id(ctx)) {
         true => Ok(()),
         false => Err(Error::NoConnection),
@@ -57,7 +57,7 @@ pub fn bind(ctx: *mut RedisModuleCtx, place: &Place, owner: &[u8], grant: &Grant
     timer::set(ctx);
 }
 
-/// Will bind a hold to the connection of a client once it is told of its grant.
+/// Prepares to bind a hold to a client's connection when its grant is delivered.
 pub fn ask(ctx: *mut RedisModuleCtx, place: &Place, owner: &Rc<[u8]>, grant: &Grant, claim: Claim) {
     let Some(fence) = grant.fence else { return };
     events::watch_keys(ctx, events::CHANGES);
@@ -79,7 +79,7 @@ pub fn closed(ctx: *mut RedisModuleCtx, client: u64) {
     }
 }
 
-/// Takes note of a change that is about to be written.
+/// Records a change that is about to be written.
 pub fn follow(lock: &Lock, change: &Change) {
     if STATE.with(|state| state.sessions.is_empty()) {
         return;
@@ -99,8 +99,8 @@ pub fn follow(lock: &Lock, change: &Change) {
     let lost = STATE.with(|state| {
         let sessions = &mut state.sessions;
         match change {
-            // The connection has closed, but its owner is there and is told that it holds the lock:
-            // it goes on as one without a session.
+            // The connection has closed, but its owner calls on another one and gets the reply that it holds
+            // the lock: the hold goes on without a session.
             Change::Update(_) if ended => {
                 sessions.end(db, name);
                 None
@@ -126,14 +126,14 @@ pub fn follow(lock: &Lock, change: &Change) {
     }
 }
 
-/// When a deadline will have passed, by the clock that never steps.
+/// When a deadline will have passed, by the monotonic clock.
 fn tick_of(deadline: Deadline) -> Tick {
     let wait = deadline.wait(clock::now());
     Tick(clock::tick().0.saturating_add(wait.0))
 }
 
-/// Looks at a lock that has a session, if it has one. True where its lease had run out and was
-/// written again.
+/// Checks the session of a lock, if it has one. True if its lease had run out and was written
+/// again.
 pub fn keep(lock: &Lock) -> bool {
     if STATE.with(|state| state.sessions.is_empty()) {
         return false;
@@ -151,7 +151,7 @@ pub fn keep(lock: &Lock) -> bool {
             false
         }
         (Found::Lapsed, _) if grace::left().is_some_and(|grace| grace.complete) => false,
-        // The old master may have granted it meanwhile.
+        // The old master may have granted the lock meanwhile.
         (Found::Lapsed, _) if grace::left().is_some() => {
             lose(lock.ctx, &place);
             false
@@ -168,7 +168,7 @@ pub fn keep(lock: &Lock) -> bool {
             }
             false
         }
-        // Its connection has closed, or its client was not told yet: nobody goes on with it.
+        // Its connection has closed, or its grant was not delivered yet: nobody relies on it.
         (Found::Lapsed, _) => {
             STATE.with(|state| {
                 state.counters.sessions_ended += u64::from(ended);
@@ -188,14 +188,14 @@ fn found(lock: &Lock, session: &Session) -> Found {
     compare(session, lock.view(owner.lend(), clock::now()))
 }
 
-/// The lease that a session may have whose lease is over; none where its hold may last no longer.
+/// The lease that a session gets after its lease is over; none if its hold may not last any longer.
 fn lease_again(session: &Session, claim: &Claim, now: Now) -> Option<Deadline> {
     let limits = STATE.with(|state| state.settings.limits());
     let deadline = limits.deadline(claim.ttl, session.fence.start, None, now);
     (!deadline.has_passed(now)).then_some(deadline)
 }
 
-/// Writes a lease again that ran out while its connection was open: same token, same count.
+/// Writes again a lease that ran out while its connection was open: same token, same count.
 fn restore(lock: &Lock, session: &Session, deadline: Deadline) {
     let change = Change::Take {
         lapsed: !matches!(lock.key.kind(), Kind::Empty),
@@ -207,7 +207,7 @@ fn restore(lock: &Lock, session: &Session, deadline: Deadline) {
     let place = lock.place();
     begin_anew(&place, deadline);
     STATE.with(|state| state.counters.sessions_renewed += 1);
-    // Those who began to wait meanwhile saw a lock that nobody held.
+    // Calls that began to wait meanwhile saw a free lock.
     let holding = Holding {
         owner: session.owner.clone(),
         client: session.bound().map(|claim| claim.client),
@@ -215,7 +215,7 @@ fn restore(lock: &Lock, session: &Session, deadline: Deadline) {
     circles::refuse_circles(lock.ctx, &place, holding);
 }
 
-/// A lease begins anew: takes note of it, also where someone waits for its end.
+/// Records that a lease was renewed, also for those who wait for its end.
 fn begin_anew(place: &Place, deadline: Deadline) {
     let tick = clock::tick();
     STATE.with(|state| {
@@ -224,13 +224,13 @@ fn begin_anew(place: &Place, deadline: Deadline) {
     });
 }
 
-/// Frees what belonged to connections that have closed. To be called where this server may write.
+/// Frees the locks of connections that have closed. Only while this server may write.
 pub fn end_closed(ctx: *mut RedisModuleCtx, tick: Tick) {
     let ended = STATE.with(|state| state.sessions.ended());
     each(ctx, tick, ended, end);
 }
 
-/// Renews the leases that are due. To be called where this server may write.
+/// Renews the leases that are due. Only while this server may write.
 pub fn renew_due(ctx: *mut RedisModuleCtx, tick: Tick) {
     let due = STATE.with(
         |state| match state.grace.left(tick, state.settings.grace_period) {
@@ -245,7 +245,7 @@ fn each(ctx: *mut RedisModuleCtx, tick: Tick, places: Vec<Place>, step: fn(&Lock
     let cluster = STATE.with(|state| state.cluster);
     let mut known = None;
     for place in places {
-        // Outside a cluster the answer is the same for every key.
+        // Outside a cluster the result is the same for every key.
         let permit = match known {
             Some(permit) if !cluster => permit,
             _ => permit::may_write_to(ctx, &place),
@@ -270,9 +270,9 @@ fn retry_later(tick: Tick) {
     STATE.with(|state| state.waiting.timer.not_before = then);
 }
 
-/// Ends the sessions whose leases are over since this server refuses to renew them: it is short of
-/// replicas, say, and may have been replaced. Their holders could not know it but by the end of
-/// their connections.
+/// Ends the sessions whose leases are over because this server refuses to renew them: it is short of
+/// replicas, for example, and may have been replaced. Their holders only learn of it when they are
+/// disconnected.
 pub fn lose_overdue(ctx: *mut RedisModuleCtx, tick: Tick) {
     let now = clock::now();
     for place in STATE.with(|state| state.sessions.overdue(tick)) {
@@ -285,8 +285,8 @@ pub fn lose_overdue(ctx: *mut RedisModuleCtx, tick: Tick) {
     }
 }
 
-/// Ends the session of a lock whose slot is another node's, unless the lock is here: its slot is on
-/// its way here then.
+/// Ends the session of a lock whose slot belongs to another node, unless the lock is here: then the
+/// slot is being moved here.
 pub fn lose_elsewhere(ctx: *mut RedisModuleCtx, place: &Place) {
     let session = STATE.with(|state| state.sessions.get(place.db, &place.name).cloned());
     let Some(session) = session else { return };
@@ -296,14 +296,14 @@ pub fn lose_elsewhere(ctx: *mut RedisModuleCtx, place: &Place) {
     }
 }
 
-/// Frees a lock whose connection has closed, or leaves it to its owner for as long as it lingers.
+/// Frees a lock whose connection has closed, or begins its linger.
 fn end(lock: &Lock) {
     let place = lock.place();
     let session = STATE.with(|state| state.sessions.get(place.db, &place.name).cloned());
     let Some(session) = session else { return };
     let Some(claim) = session.bound() else { return };
     if session.is_asked() {
-        return; // another connection of the owner was granted it, and is told in this turn
+        return; // another connection of the owner was granted it, and gets its reply in this iteration
     }
     let found = found(lock, &session);
     if let Found::Lost = found {
@@ -330,7 +330,7 @@ fn end(lock: &Lock) {
     }
 }
 
-/// Whether the user who took a session's lock may still take it. Nothing is known of a user without a name.
+/// Whether the user that acquired a session's lock may still acquire it. A user without a name cannot be checked.
 fn may_renew(claim: &Claim, place: &Place, owner: &[u8]) -> bool {
     let user = claim.user.as_deref();
     user.is_none_or(|user| user::may_acquire(user, place, owner))
@@ -363,30 +363,30 @@ fn renew(lock: &Lock) {
     begin_anew(&place, update.deadline.unwrap_or(hold.deadline));
 }
 
-/// Ends the session of a lock that its holder has lost, if there is one.
+/// Ends the session of a lock that was lost, if it has one.
 pub fn lose(ctx: *mut RedisModuleCtx, place: &Place) {
     if let Some(lost) = STATE.with(|state| state.sessions.end(place.db, &place.name)) {
         tell_of_loss(ctx, place, &lost);
     }
 }
 
-/// Ends the session of a lock that has been held for as long as it may be (`lock.max-hold`). Its
-/// connection is closed whatever `lock.session-loss` says: who holds on to it may well hang.
+/// Ends the session of a lock that has reached `lock.max-hold`. Its connection is closed whatever
+/// `lock.session-loss` says: its client probably hangs.
 fn lose_for_good(ctx: *mut RedisModuleCtx, place: &Place) {
     if let Some(lost) = STATE.with(|state| state.sessions.end(place.db, &place.name)) {
-        log_loss(ctx, place, &lost, ", which it has held for lock.max-hold");
+        log_loss(ctx, place, &lost, ": lock.max-hold has passed");
         lost.clients().for_each(|client| close_soon(ctx, client));
     }
 }
 
-/// The server is no master any more, or was none: every session is over.
+/// The server is not a master any more, or never was: ends all sessions.
 pub fn lose_all(ctx: *mut RedisModuleCtx) {
     for place in STATE.with(|state| state.sessions.places(None)) {
         lose(ctx, &place);
     }
 }
 
-/// The holder learns that it has lost the lock by the end of its connection.
+/// Closes the connection, so that the holder learns that it has lost the lock.
 fn tell_of_loss(ctx: *mut RedisModuleCtx, place: &Place, lost: &Session) {
     log_loss(ctx, place, lost, "");
     if STATE.with(|state| state.settings.session_loss == SessionLoss::Close) {
@@ -394,7 +394,7 @@ fn tell_of_loss(ctx: *mut RedisModuleCtx, place: &Place, lost: &Session) {
     }
 }
 
-/// Counts and logs that a holder has lost its lock, and why where that is known.
+/// Counts and logs that a holder has lost its lock, with the reason if it is known.
 fn log_loss(ctx: *mut RedisModuleCtx, place: &Place, lost: &Session, why: &str) {
     STATE.with(|state| state.counters.sessions_lost += 1);
     let (owner, lock) = (Escaped(&lost.owner), Escaped(&place.name));

@@ -1,4 +1,4 @@
-//! In a cluster: lines whose slot goes to another node.
+//! In a cluster: queues whose slot moves to another node.
 
 use super::permit::{self, Permit};
 use super::sessions;
@@ -9,8 +9,8 @@ use crate::queue::{slot_of, Place, Tick};
 use redis_module::raw::RedisModuleCtx;
 use std::collections::BTreeMap;
 
-/// Answers those who wait for a lock whose slot is no longer here, so that a cluster client asks
-/// again, and is sent to where it is.
+/// Replies to the waiters of a lock whose slot is no longer here, so that a cluster client calls again
+/// and is redirected.
 pub fn send_on(ctx: *mut RedisModuleCtx, place: &Place) {
     let waits = STATE.with(|state| state.waiting.lines.take_all(place.db, &place.name));
     for (id, _) in waits {
@@ -20,7 +20,7 @@ pub fn send_on(ctx: *mut RedisModuleCtx, place: &Place) {
     }
 }
 
-/// Looks for slots that have moved away. Servers tell of no such event, or not all.
+/// Checks for slots that have moved away. Not all servers have an event for that.
 pub fn look(ctx: *mut RedisModuleCtx, tick: Tick) {
     let due = STATE.with(|state| {
         let waits = state.has_slots_to_look_at();
@@ -45,7 +45,7 @@ pub fn look(ctx: *mut RedisModuleCtx, tick: Tick) {
     }
     let gone = |place: &Place| permit::may_write_to(ctx, place) == Permit::Elsewhere;
     for places in slots.values() {
-        // One look a slot: where one lock is still here, the slot is.
+        // One check per slot: if one of its locks is still here, the slot is.
         if places.first().is_some_and(gone) {
             let gone = places.iter().filter(|place| gone(place));
             gone.for_each(|place| {

@@ -1,4 +1,4 @@
-//! What the module remembers between two calls.
+//! The module's state between two calls.
 
 use super::circles::Effort;
 use super::gil::Gil;
@@ -12,38 +12,38 @@ use crate::queue::Times;
 use crate::session::Sessions;
 use crate::settings::Settings;
 
-/// Everything that a server with the module has once.
+/// The state; there is one per server.
 pub struct State {
     /// The source of fencing tokens.
     pub tokens: Tokens,
-    /// How often things happened.
+    /// Event counts.
     pub counters: Counters,
     /// The present settings.
     pub settings: Settings,
     /// Whether the server runs in cluster mode, which never changes.
     pub cluster: bool,
-    /// Whether the server is a master, as it last said.
+    /// Whether the server is a master, by its last role event.
     pub master: bool,
-    /// The strings that calls need again and again, while the module is loaded.
+    /// Strings that many calls need, made once.
     pub words: Option<Words>,
     /// How long waits took, since the module was loaded.
     pub times: Option<Times>,
     /// Who waits.
     pub waiting: Waiting,
-    /// What the present command may still do about circles of waits.
+    /// What the current command may still do about cycles of waits.
     pub effort: Effort,
-    /// The turns of the server's event loop.
+    /// The iterations of the server's event loop.
     pub turn: Turn,
     /// Whether no free lock is granted for now.
     pub grace: Grace,
     /// Holds that are bound to connections.
     pub sessions: Sessions,
-    /// The text that `CONFIG GET` last showed of the channel prefix: the server borrows it.
+    /// The channel prefix as `CONFIG GET` last returned it: the server borrows it.
     pub prefix_shown: Option<OwnedStr>,
 }
 
 impl State {
-    /// Whether someone would have to learn that a slot has moved away.
+    /// Whether a waiter or session would be affected by a slot that moves away.
     pub fn has_slots_to_look_at(&self) -> bool {
         self.cluster && !(self.waiting.lines.is_empty() && self.sessions.is_empty())
     }
@@ -66,7 +66,7 @@ pub static STATE: Gil<State> = Gil::new(State {
     prefix_shown: None,
 });
 
-/// Strings of the server's that are made once, and not for each call.
+/// Server strings that are made once, and not for each call.
 #[derive(Clone, Copy)]
 pub struct Words {
     /// The field of the fence.
@@ -78,7 +78,7 @@ pub struct Words {
 }
 
 impl Words {
-    /// Makes them, to last until they are freed.
+    /// Makes them. They last until they are freed.
     pub fn new() -> Words {
         Words {
             mode_field: OwnedStr::new(MODE_FIELD).leak(),
@@ -87,7 +87,7 @@ impl Words {
         }
     }
 
-    /// Frees them, when the module goes.
+    /// Frees them, when the module is unloaded.
     pub fn free(self) {
         for word in [self.mode_field, self.zero, self.one] {
             drop(OwnedStr::of(word.raw()));

@@ -11,7 +11,7 @@ pub struct Str<'a> {
 }
 
 impl<'a> Str<'a> {
-    /// Wraps a string of the server's.
+    /// Wraps a server string.
     ///
     /// # Safety
     /// It must live, and not be changed, for `'a`.
@@ -64,12 +64,12 @@ impl OwnedStr {
         OwnedStr(unsafe { Str::new(raw) })
     }
 
-    /// The string that the server handed over, if it did.
+    /// The string that the server handed over, if it is not null.
     pub fn of_any(raw: *mut RedisModuleString) -> Option<OwnedStr> {
         (!raw.is_null()).then(|| OwnedStr::of(raw))
     }
 
-    /// Keeps it for good.
+    /// Keeps it, so that it is never freed.
     pub fn leak(self) -> Str<'static> {
         let lasting = self.0;
         std::mem::forget(self);

@@ -1,4 +1,4 @@
-//! Answers those who waited, and learns whether they were told.
+//! Delivers replies to waiters, and learns whether they arrived.
 
 use super::closing::is_closing;
 use super::guard::{guard, only_notes};
@@ -12,10 +12,10 @@ use redis_module::raw::{self, RedisModuleBlockedClient, RedisModuleCtx, RedisMod
 use std::ffi::{c_int, c_void};
 
 const OK: c_int = raw::REDISMODULE_OK as c_int;
-/// What is replied where an answer is missing.
+/// The reply if no reply was recorded.
 pub const INTERNAL: &str = "ERR internal error";
 
-/// What a waiter is answered.
+/// The reply to a waiter.
 pub enum Answer {
     /// Four integers.
     Grant(Grant),
@@ -23,12 +23,12 @@ pub enum Answer {
     Error(String),
 }
 
-/// Answers a waiter that has left its line.
+/// Records the reply to a waiter that has left its queue.
 ///
-/// It is told by the timer, at the end of this turn of the event loop, and counts as one who waits
-/// until then. So what ends its wait in this very turn finds the answer: `CLIENT UNBLOCK` comes as
-/// a timeout or a disconnect like any other. (Once `RM_UnblockClient` was called, servers up to 7.2
-/// let the client go and tell it nothing, and 7.2 itself even stops.)
+/// The reply is delivered by the timer, at the end of this iteration of the event loop. Until then
+/// the client counts as blocked, so that whatever ends its wait in this iteration finds the reply:
+/// `CLIENT UNBLOCK` arrives as a timeout or a disconnect. (Once `RM_UnblockClient` was called,
+/// servers up to 7.2 unblock the client without any reply, and 7.2 even crashes.)
 pub fn answer(ctx: *mut RedisModuleCtx, id: WaiterId, answer: Answer) {
     STATE.with(|state| {
         if let Some(client) = state.waiting.clients.get_mut(&id) {
@@ -39,8 +39,8 @@ pub fn answer(ctx: *mut RedisModuleCtx, id: WaiterId, answer: Answer) {
     timer::tell_at_end(ctx);
 }
 
-/// The commands of this iteration of the event loop are over. Has the server tell those who were answered, which it
-/// does before it sleeps; those that are to be closed are closed after that.
+/// The commands of this iteration of the event loop are done. Asks the server to deliver the replies, which it does
+/// before it sleeps. Clients that have to be closed are closed after that.
 pub fn tell_all(ctx: *mut RedisModuleCtx) {
     timer::close_next(ctx);
     for id in STATE.with(|state| std::mem::take(&mut state.waiting.to_tell)) {
@@ -51,7 +51,7 @@ pub fn tell_all(ctx: *mut RedisModuleCtx) {
     }
 }
 
-/// Tells the server that we are done with a client.
+/// Tells the server to unblock a client.
 pub fn unblock_client(handle: *mut RedisModuleBlockedClient, id: WaiterId) {
     let unblock = api!(RedisModule_UnblockClient);
     // SAFETY: the handle is of a client that was blocked and not yet unblocked; the data is a
@@ -59,7 +59,7 @@ pub fn unblock_client(handle: *mut RedisModuleBlockedClient, id: WaiterId) {
     unsafe { unblock(handle, id.0 as *mut c_void) };
 }
 
-/// Forgets a waiter that the server has done with.
+/// Forgets a waiter that the server has unblocked.
 fn forget(id: WaiterId) -> Option<Answer> {
     STATE.with(|state| {
         let waiting = &mut state.waiting;
@@ -69,7 +69,7 @@ fn forget(id: WaiterId) -> Option<Answer> {
     })
 }
 
-/// Sends a client its answer.
+/// Sends a client its reply.
 pub extern "C" fn reply(
     ctx: *mut RedisModuleCtx,
     _argv: *mut *mut RedisModuleString,
@@ -83,7 +83,7 @@ pub extern "C" fn reply(
             let client = state.waiting.clients.get(&id)?;
             Some((client.id, client.user.clone()))
         });
-        // It would hear nothing. As it was not told, `free` takes back what it was granted.
+        // It would not get the reply. `free` then undoes what it was granted.
         let closes = |client| STATE.with(|state| state.waiting.closing.contains(&client));
         if client.is_some_and(|(client, user)| {
             closes(client) || is_closing(ctx, client, user.as_deref())
@@ -95,7 +95,7 @@ pub extern "C" fn reply(
     OK
 }
 
-/// Sends the client of this context what it is to be answered.
+/// Sends the client of this context its reply.
 pub fn tell(ctx: *mut RedisModuleCtx, id: WaiterId) {
     let answer = STATE.with(|state| {
         let waiting = &mut state.waiting;
@@ -114,7 +114,7 @@ pub fn tell(ctx: *mut RedisModuleCtx, id: WaiterId) {
     }
 }
 
-/// The server is done with a client that was answered. If it was not told, it is gone.
+/// The server is done with a client. If the reply was not delivered, the client is gone.
 pub extern "C" fn free(ctx: *mut RedisModuleCtx, data: *mut c_void) {
     only_notes(ctx, "an end of a wait", || {
         let id = WaiterId(data as u64);
@@ -122,11 +122,12 @@ pub extern "C" fn free(ctx: *mut RedisModuleCtx, data: *mut c_void) {
         if forget(id).is_some() {
             STATE.with(|state| state.counters.waits_cancelled += 1);
         }
+        timer::stop_if_idle(ctx);
     });
 }
 
-/// A client is gone. What it was granted, and was not told, is taken back: not here, since this may
-/// be no time to write.
+/// A client is gone. A grant that was not delivered is undone: not here, since writing may not be
+/// allowed now.
 pub fn take_back(ctx: *mut RedisModuleCtx, id: WaiterId) {
     let undo = STATE.with(|state| {
         let client = state.waiting.clients.get(&id).map(|client| client.id);
@@ -141,7 +142,7 @@ pub fn take_back(ctx: *mut RedisModuleCtx, id: WaiterId) {
     }
 }
 
-/// The answer to one who did not get the lock.
+/// The reply to a waiter that did not get the lock.
 pub fn busy(ttl: Millis) -> Grant {
     Grant {
         holds: 0,

@@ -1,5 +1,5 @@
-//! The timer of all lines, which rings when the next wait or the next lease ends; and another one,
-//! which rings at the end of a turn of the event loop in which someone was answered.
+//! The module's timers: one fires when the next wait or lease ends, another one at the end of an
+//! iteration of the event loop in which replies were recorded.
 
 use super::api::has_dry_run;
 use super::clock;
@@ -15,29 +15,29 @@ use redis_module::raw::{RedisModuleCtx, RedisModuleTimerID};
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
-/// How long writes that were refused are left alone, in ms.
+/// After how many ms writes that were refused are tried again.
 pub const RETRY: i64 = 100;
 
-/// The longest time the timer is set for, in ms. What is later is set anew then: servers reckon a
-/// timer of theirs that is set again in microseconds of 32 bits, and spin where 36 minutes and more
+/// The longest time the timer is set for, in ms. For later times it is set again then: servers compute
+/// the time of a timer that is set again in 32-bit microseconds, and spin if 36 minutes or more
 /// overflow.
 const FARTHEST: i64 = 1_000_000;
 
-/// How long it is between two looks at the slots of a cluster, in ms.
+/// The time between two checks of a cluster's slots, in ms.
 pub const SLOTS: i64 = 1000;
 
-/// The timer, and when it rings.
+/// The timer, and when it fires.
 pub struct Timer {
     set: Option<Set>,
-    /// It rings now. When it is done, it is set anew, and who was answered is told.
+    /// Its callback is running. Afterwards it is set again, and replies are delivered.
     rings: bool,
-    /// The one for the end of the turn.
+    /// The timer for the end of this iteration of the event loop.
     at_end: Option<RedisModuleTimerID>,
-    /// The one that closes connections in the next turn.
+    /// The timer that closes connections in the next iteration of the event loop.
     closes: Option<RedisModuleTimerID>,
-    /// When to look next whether slots have moved away; only in a cluster, while someone waits.
+    /// When to check next whether slots have moved away; only in a cluster, while calls wait.
     pub slots_at: Option<Tick>,
-    /// What is due has to wait until then: the server refuses writes for now.
+    /// When to try again, since the server refuses writes now.
     pub not_before: Option<Tick>,
 }
 
@@ -45,7 +45,7 @@ pub struct Timer {
 struct Set {
     id: RedisModuleTimerID,
     at: Tick,
-    /// It rings in this turn of the event loop. Any other may ring more than a millisecond late.
+    /// It fires in this iteration of the event loop. Any other may fire more than a millisecond late.
     this_turn: bool,
 }
 
@@ -62,7 +62,7 @@ impl Timer {
         }
     }
 
-    /// Whether it is set to ring in this turn of the event loop, and has not rung yet.
+    /// Whether it is set to fire in this iteration of the event loop, and has not fired yet.
     pub fn is_for_this_turn(&self) -> bool {
         self.set.is_some_and(|set| set.this_turn)
     }
@@ -75,7 +75,7 @@ pub fn set(ctx: *mut RedisModuleCtx) {
     }
 }
 
-/// Stops the timer where nothing is due any more: while one is set, the module cannot be unloaded.
+/// Stops the timer if nothing is due any more: while it is set, the module cannot be unloaded.
 pub fn stop_if_idle(ctx: *mut RedisModuleCtx) {
     let is_idle = STATE.with(|state| {
         let is_set = state.waiting.timer.set.is_some();
@@ -86,8 +86,8 @@ pub fn stop_if_idle(ctx: *mut RedisModuleCtx) {
     }
 }
 
-/// While a timer rings, the server starts a new one a millisecond late at the least: then what is due
-/// at once does not come in this turn.
+/// While a timer's callback runs, the server starts a new timer at least a millisecond late: what is
+/// due at once would not be done in this iteration.
 fn set_for_next(ctx: *mut RedisModuleCtx, may_be_at_once: bool) {
     let (now, tick) = (clock::now(), clock::tick());
     let (set, next) = STATE.with(|state| {
@@ -128,7 +128,7 @@ fn set_for_next(ctx: *mut RedisModuleCtx, may_be_at_once: bool) {
         _ => false,
     };
     if early_enough {
-        return; // it is set anew when it has rung
+        return; // it is set again after its callback
     }
     if let Some(set) = set {
         stop_one(ctx, set.id);
@@ -141,21 +141,20 @@ fn set_for_next(ctx: *mut RedisModuleCtx, may_be_at_once: bool) {
     STATE.with(|state| state.waiting.timer.set = set);
 }
 
-/// Has those who were answered told when the commands of this turn of the event loop are over.
+/// Has replies delivered when the commands of this iteration of the event loop are done.
 pub fn tell_at_end(ctx: *mut RedisModuleCtx) {
     let will_ring = STATE.with(|state| {
         let timer = &state.waiting.timer;
         timer.rings || timer.at_end.is_some()
     });
     if !will_ring && !turn::is_told() {
-        // It is looked at in this turn still, after the commands.
+        // It fires in this iteration, after the commands.
         let timer = create(ctx, 0, ring_at_end);
         STATE.with(|state| state.waiting.timer.at_end = Some(timer));
     }
 }
 
-/// Has those that are to be closed closed in the next turn of the event loop: what they were replied in this one is
-/// sent by then.
+/// Has connections closed in the next iteration of the event loop: the replies of this one are sent by then.
 pub fn close_next(ctx: *mut RedisModuleCtx) {
     let due = STATE.with(|state| {
         let waiting = &state.waiting;
@@ -167,9 +166,9 @@ pub fn close_next(ctx: *mut RedisModuleCtx) {
     }
 }
 
-/// Whether the server sleeps too long where a timer is set on its way to sleep: after it has told
-/// those who waited, it runs what they have sent meanwhile. Redis 7.0 has reckoned before how
-/// long it may sleep; 7.2, which does not, brought the dry run too.
+/// Whether the server sleeps too long if a timer is set just before it sleeps: after it has unblocked
+/// clients, it runs what they have sent meanwhile. Redis 7.0 has computed the time to sleep before
+/// that; 7.2, which has not, also brought the dry run.
 pub fn oversleeps() -> bool {
     !has_dry_run()
 }
@@ -190,8 +189,8 @@ fn stop_one(ctx: *mut RedisModuleCtx, id: RedisModuleTimerID) {
     unsafe { stop(ctx, id, null_mut()) };
 }
 
-/// Sets the timer anew where it ought to have rung: the server's timers follow the wall clock, which
-/// may have been set back.
+/// Sets the timer again if it should have fired: the server's timers follow the wall clock, which may
+/// have been set back.
 pub fn check(ctx: *mut RedisModuleCtx) {
     let tick = clock::tick();
     let late = STATE.with(|state| {
@@ -206,10 +205,10 @@ pub fn check(ctx: *mut RedisModuleCtx) {
     }
 }
 
-/// So many ms after its time a timer counts as late.
+/// After so many ms a timer counts as late.
 const LATE: i64 = 20;
 
-/// Stops the timers, when the module goes.
+/// Stops the timers, when the module is unloaded.
 pub fn stop(ctx: *mut RedisModuleCtx) {
     let (set, at_end, closes) = STATE.with(|state| {
         let timer = &mut state.waiting.timer;

@@ -1,9 +1,8 @@
-//! The turns of the server's event loop, where the server tells of them early enough.
+//! The iterations of the server's event loop, if the server reports them early enough.
 //!
-//! Redis 7.0 reckons how long it may sleep, then does much that may run commands, and only then
-//! sleeps. A timer that is set in between rings late. But it also tells when it is about to let those
-//! go who were answered: this is the end of a turn, for which no timer has to be made. 7.2, which
-//! reckons last, tells of it too late for that.
+//! Redis 7.0 computes how long it may sleep, then may run commands, and only then sleeps. A timer that
+//! is set in between fires late. But 7.0 also reports when it is about to unblock clients: that is the
+//! end of an iteration, and needs no timer. 7.2, which computes last, reports it too late for that.
 
 use super::guard::guard;
 use super::health::config;
@@ -14,20 +13,20 @@ use redis_module::raw::{self, RedisModuleCtx, RedisModuleEvent};
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
-/// What is known of the present turn.
+/// What is known of the current iteration.
 pub struct Turn {
-    /// The server tells of the end of each.
+    /// The server reports the end of each.
     is_told: bool,
-    /// It has told of the end of this one, and does not sleep yet.
+    /// It has reported the end of this one, and does not sleep yet.
     is_over: bool,
-    /// It runs commands on its way to sleep before it tells.
+    /// It runs commands before it sleeps, and before it reports.
     reads_late: bool,
     /// It will not sleep.
     is_woken: bool,
 }
 
 impl Turn {
-    /// Nothing is told.
+    /// The server reports nothing.
     pub const fn new() -> Turn {
         Turn {
             is_told: false,
@@ -38,7 +37,7 @@ impl Turn {
     }
 }
 
-/// Has the server tell of the end of its turns from now on, where that is of use.
+/// Subscribes to the end of iterations, if that is useful.
 pub fn watch(ctx: *mut RedisModuleCtx) {
     if !timer::oversleeps() {
         return;
@@ -58,18 +57,18 @@ pub fn watch(ctx: *mut RedisModuleCtx) {
     });
 }
 
-/// Whether those who were answered are told at the end of the turn without a timer.
+/// Whether replies are delivered at the end of the iteration without a timer.
 pub fn is_told() -> bool {
     if !STATE.with(|state| state.turn.is_told) {
         return false;
     }
     if STATE.with(|state| state.turn.is_over) {
-        wake(); // the next turn comes at once
+        wake(); // the next iteration begins at once
     }
     true
 }
 
-/// A timer was set: sees to it that the server does not oversleep.
+/// A timer was set: makes sure that the server does not oversleep.
 pub fn timer_was_set() {
     let late = |turn: &Turn| turn.is_told && (turn.is_over || turn.reads_late);
     if STATE.with(|state| late(&state.turn)) {
@@ -77,7 +76,7 @@ pub fn timer_was_set() {
     }
 }
 
-/// Whether the server still has to call back: the module must not go yet.
+/// Whether the server still has to call back: the module must not be unloaded yet.
 pub fn is_woken() -> bool {
     STATE.with(|state| state.turn.is_woken)
 }
@@ -103,7 +102,7 @@ extern "C" fn turn(ctx: *mut RedisModuleCtx, _: RedisModuleEvent, sub: u64, _: *
         let (has_to_tell, late) = STATE.with(|state| {
             state.turn.is_over = is_over;
             let has_to_tell = is_over && state.waiting.has_to_tell();
-            // It was set after the timers of this turn.
+            // It was set after the timers of this iteration.
             (
                 has_to_tell,
                 is_over && state.waiting.timer.is_for_this_turn(),

@@ -13,12 +13,12 @@ const OK: c_int = raw::REDISMODULE_OK as c_int;
 pub struct User(*mut RedisModuleUser);
 
 impl User {
-    /// The user of this call. None where the server does not tell.
+    /// The user of this call. None if it is unknown.
     pub fn of(ctx: *mut RedisModuleCtx) -> Option<User> {
         User::named(name(ctx)?.lend())
     }
 
-    /// The user with this name. None where there is none, or no longer.
+    /// The user with this name. None if it does not exist any more.
     pub fn named(name: Str) -> Option<User> {
         let from_name = api!(RedisModule_GetModuleUserFromUserName);
         // SAFETY: the name is a string that lives.
@@ -35,8 +35,8 @@ impl User {
         unsafe { check(self.0, key.lend().raw(), read) == OK }
     }
 
-    /// Whether the user may make this call in this database: command, keys and arguments together, since
-    /// selectors combine them.
+    /// Whether the user may make this call in this database. Command, keys and arguments are checked
+    /// together, since selectors combine them.
     fn may_call(&self, db: c_int, call: &[Str]) -> bool {
         let mut argv: Vec<_> = call.iter().map(|word| word.raw()).collect();
         let (argv, argc) = (argv.as_mut_ptr(), argv.len() as c_int);
@@ -73,7 +73,7 @@ fn check_with_db() -> Option<CheckWithDb> {
     Some(unsafe { std::mem::transmute::<*mut c_void, CheckWithDb>(function) })
 }
 
-/// Whether the user of this name may take this lock for this owner now. Whoever is gone may not.
+/// Whether the user of this name may acquire this lock for this owner now. A deleted user may not.
 pub fn may_acquire(name: &[u8], place: &Place, owner: &[u8]) -> bool {
     let [name, command, key, owner] =
         [name, b"LOCK.ACQUIRE", &place.name, owner].map(OwnedStr::new);
@@ -81,21 +81,21 @@ pub fn may_acquire(name: &[u8], place: &Place, owner: &[u8]) -> bool {
     User::named(name.lend()).is_some_and(|user| user.may_call(place.db, &call))
 }
 
-/// The name of a client's user. None where the client is gone, or has none.
+/// The name of a client's user. None if the client is gone, or has no user.
 pub fn of_client(ctx: *mut RedisModuleCtx, client: u64) -> Option<OwnedStr> {
     let of_client = api!(RedisModule_GetClientUserNameById);
     // SAFETY: the context is this call's.
     OwnedStr::of_any(unsafe { of_client(ctx, client) })
 }
 
-/// Whether a client is still the user that it was.
+/// Whether a client still has the same user.
 pub fn is_still(ctx: *mut RedisModuleCtx, client: u64, name: Option<&[u8]>) -> bool {
     of_client(ctx, client).as_ref().map(OwnedStr::bytes) == name
 }
 
-/// The name of the user of this call. The server follows a null pointer where it is asked for the name of a
-/// call that has no user (one made by another module), so a client is asked for by its number
-/// first. The client of a script has no number that the server finds, but always a user.
+/// The name of the user of this call. The server dereferences a null pointer when it is asked for the user of
+/// a call without one (made by another module), so the client is looked up by its id first. A script's client
+/// is not found by an id, but always has a user.
 fn name(ctx: *mut RedisModuleCtx) -> Option<OwnedStr> {
     let id = api!(RedisModule_GetClientId);
     // SAFETY: the context is this call's.

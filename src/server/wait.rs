@@ -1,4 +1,4 @@
-//! Makes clients wait.
+//! Blocks clients.
 
 use super::circles::refuse_circle;
 use super::events;
@@ -16,24 +16,24 @@ use std::collections::BTreeSet;
 use std::ffi::c_int;
 use std::rc::Rc;
 
-/// Everything about those who wait.
+/// Everything about waiters.
 pub struct Waiting {
-    /// The lines.
+    /// The queues.
     pub lines: Lines,
-    /// Grants that their clients were not told of yet.
+    /// Undelivered grants.
     pub pending: Pending,
-    /// The client of each that waits or is to be answered.
+    /// The client of each waiter, until its reply is delivered.
     pub clients: ByNumber<WaiterId, Client>,
-    /// By the server's handle of each.
+    /// By the server's handle.
     pub ids: ByNumber<*mut RedisModuleBlockedClient, WaiterId>,
-    /// Those who were answered, and whom the server has not been asked to tell yet. It is at the
-    /// end of this turn of its event loop.
+    /// Waiters whose reply is recorded, and that the server will be asked to unblock at the end of this
+    /// iteration of the event loop.
     pub to_tell: BTreeSet<WaiterId>,
     /// Clients that we are about to close.
     pub closing: BTreeSet<u64>,
-    /// Locks that someone else changed, and are to be looked at.
+    /// Locks that others changed and that have to be checked.
     pub touched: BTreeSet<Place>,
-    /// The classes of events by which the server tells of changes of keys.
+    /// The classes of keyspace events that are subscribed to.
     pub watched: c_int,
     /// The timer.
     pub timer: timer::Timer,
@@ -41,13 +41,13 @@ pub struct Waiting {
 
 /// A client that waits.
 pub struct Client {
-    /// The server's handle of it.
+    /// The server's handle.
     pub handle: *mut RedisModuleBlockedClient,
     /// Its id.
     pub id: u64,
     /// Its user when it began to wait.
     pub user: Option<Rc<[u8]>>,
-    /// What it is to be answered, once it has left the line.
+    /// Its reply, once it has left the queue.
     pub answer: Option<Answer>,
 }
 
@@ -67,13 +67,13 @@ impl Waiting {
         }
     }
 
-    /// Whether the end of a turn has to be acted on.
+    /// Whether there is something to do at the end of this iteration of the event loop.
     pub fn has_to_tell(&self) -> bool {
         !(self.to_tell.is_empty() && self.closing.is_empty())
     }
 }
 
-/// Whether this call may wait. In `MULTI`, in scripts, and where the caller denies it, it may not.
+/// Whether this call can be blocked. Not in `MULTI`, in scripts, or if the caller denies it.
 pub fn may_block(ctx: *mut RedisModuleCtx) -> bool {
     let flags = api!(RedisModule_GetContextFlags);
     // SAFETY: the context is this call's.
@@ -84,7 +84,7 @@ pub fn may_block(ctx: *mut RedisModuleCtx) -> bool {
     flags & denied == 0
 }
 
-/// Puts the call at the end of the line for an open lock that someone else holds.
+/// Puts the call at the end of the queue of an open lock that another owner holds.
 pub fn wait_in_line(
     ctx: *mut RedisModuleCtx,
     lock: &Lock,
@@ -117,7 +117,7 @@ pub fn wait_in_line(
         until: (wait.0 > 0).then_some(Tick(since.0 + wait.0)),
     };
     let block = api!(RedisModule_BlockClient);
-    // The server's own timeouts come up to 100 ms late, so it is given none.
+    // The server's own timeouts fire up to 100 ms late, so none is set.
     // SAFETY: callbacks for the life of the module, which stays while clients are blocked.
     let handle = unsafe { block(ctx, Some(reply), Some(time_out), Some(free), 0) };
     if handle.is_null() {
@@ -144,20 +144,20 @@ pub fn wait_in_line(
     Ok(())
 }
 
-/// The number of the client that a call came from.
+/// The id of the client that a call came from.
 pub fn client_id(ctx: *mut RedisModuleCtx) -> u64 {
     let id = api!(RedisModule_GetClientId);
     // SAFETY: the context is this call's.
     unsafe { id(ctx) }
 }
 
-/// The name of a client's user, to be kept until its rights are checked again.
+/// The name of a client's user, kept until its rights are checked again.
 pub fn user_of(ctx: *mut RedisModuleCtx, client: u64) -> Option<Rc<[u8]>> {
     let name = user::of_client(ctx, client);
     name.as_ref().map(OwnedStr::bytes).map(Rc::from)
 }
 
-/// The waiter that the server has this handle of.
+/// The waiter with this handle.
 pub fn id_of(handle: *mut RedisModuleBlockedClient) -> Option<WaiterId> {
     STATE.with(|state| state.waiting.ids.get(&handle).copied())
 }

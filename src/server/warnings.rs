@@ -1,4 +1,4 @@
-//! What the server is configured to do that locks suffer from: said in the log, or a reason not to load.
+//! Settings of the server that harm locks: logged as warnings, or a reason not to load.
 
 use super::api::last_error;
 use super::health::{config, info};
@@ -9,7 +9,7 @@ use std::ffi::CStr;
 /// Commands that the outcome of LOCK.* is propagated as.
 const PROPAGATED: [&CStr; 3] = [c"HSET", c"DEL", c"PEXPIREAT"];
 
-/// A line that says why the module cannot work on this server, where it cannot.
+/// Why the module cannot work on this server, if it cannot.
 pub fn reason_not_to_load(ctx: *mut RedisModuleCtx) -> Option<String> {
     let lacking = PROPAGATED.iter().find(|name| !is_known(ctx, name))?;
     Some(format!(
@@ -19,7 +19,7 @@ pub fn reason_not_to_load(ctx: *mut RedisModuleCtx) -> Option<String> {
     ))
 }
 
-/// Warns of what is configured while the module is loaded.
+/// Logs warnings when the module is loaded.
 pub fn at_load(ctx: *mut RedisModuleCtx) {
     of_eviction(ctx);
     of_timeout(ctx);
@@ -31,7 +31,7 @@ pub fn at_load(ctx: *mut RedisModuleCtx) {
     }
 }
 
-/// Warns of settings that `CONFIG SET` has just changed.
+/// Logs warnings about settings that `CONFIG SET` has changed.
 pub fn of_settings(ctx: *mut RedisModuleCtx, changed: &raw::RedisModuleConfigChange) {
     let count = changed.num_changes as usize;
     // SAFETY: the server gives so many names, which live for this call.
@@ -46,7 +46,7 @@ pub fn of_settings(ctx: *mut RedisModuleCtx, changed: &raw::RedisModuleConfigCha
     }
 }
 
-/// Locks have a TTL, so every policy but one may evict them.
+/// Locks have a TTL, so every policy except `noeviction` may evict them.
 fn of_eviction(ctx: *mut RedisModuleCtx) {
     let Some(policy) = info("memory", "maxmemory_policy") else {
         return;
@@ -75,7 +75,7 @@ fn of_timeout(ctx: *mut RedisModuleCtx) {
     }
 }
 
-/// Whether the server knows a command by this name, one that needs an argument: without one it is not run.
+/// Whether the server knows a command by this name. The command needs an argument, so this call does not run it.
 fn is_known(ctx: *mut RedisModuleCtx, name: &CStr) -> bool {
     let call = api!(RedisModule_Call);
     last_error::clear();

@@ -1,4 +1,4 @@
-//! Writes a change: to the key, to replicas and the AOF, and to all who watch or listen.
+//! Writes a change: to the key, to replicas and the AOF, to events and messages.
 
 use super::open::Lock;
 use super::serve;
@@ -11,12 +11,12 @@ use redis_module::raw;
 use std::ffi::{c_int, CStr};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// Whether a key event comes from a change of our own, which needs no second look.
+/// Whether a key event comes from the module's own change, which needs no check.
 pub static OURS: AtomicBool = AtomicBool::new(false);
 
 impl Lock<'_> {
-    /// Makes the change of that owner's hold. What is propagated is the outcome with absolute
-    /// times, so that replicas and AOF readers need no module.
+    /// Writes the change of that owner's hold. It is propagated as the outcome, with absolute times,
+    /// so that replicas and AOF readers do not need the module.
     pub fn apply(&self, owner: Str, change: &Change) {
         sessions::follow(self, change);
         match change {
@@ -39,7 +39,7 @@ impl Lock<'_> {
                 shortened,
             }) => {
                 self.hold(None, owner, (*holds, *fence), *deadline);
-                // Who sleeps until the end that it was told has to ask again.
+                // Clients that sleep until the old end have to ask again.
                 if *shortened {
                     self.tell();
                 }
@@ -49,7 +49,7 @@ impl Lock<'_> {
                     return;
                 }
                 self.delete(raw::REDISMODULE_NOTIFY_GENERIC, c"del");
-                // It may be kept for those who wait.
+                // It may be kept for the waiters.
                 if !serve::is_waited_for(self) {
                     self.tell();
                 }
@@ -57,10 +57,10 @@ impl Lock<'_> {
         }
     }
 
-    /// Makes the lock another's, who was first in line. It still holds what is `from`'s, or is free.
+    /// Hands the lock over to the first in its queue. It still has the fields of `from`, or is free.
     ///
-    /// To all who watch or listen, and on replicas, the old hold is deleted and the new one made;
-    /// here only the fields change, which is half the work.
+    /// Events and replicas see the old hold deleted and the new one made; here only the fields change,
+    /// which is half the work.
     pub fn hand_on(&self, from: Option<Str>, to: Str, hold: &Hold) {
         let Some(fence) = hold.fence else { return };
         let (holds, deadline) = (hold.holds, hold.deadline);
@@ -74,7 +74,7 @@ impl Lock<'_> {
         self.hold(from, to, (Some(holds), Some(fence)), Some(deadline));
     }
 
-    /// Deletes a lock whose lease is over, as the server would a little later.
+    /// Deletes a lock whose lease is over, as the server would do a little later.
     pub fn expire(&self) {
         self.delete(raw::REDISMODULE_NOTIFY_EXPIRED, c"expired");
     }
@@ -118,7 +118,7 @@ impl Lock<'_> {
         }
     }
 
-    /// Deletes the key, and says so by the keyspace event.
+    /// Deletes the key, with its keyspace event.
     fn delete(&self, class: c_int, event: &CStr) {
         self.key.delete();
         self.is_deleted(class, event);
@@ -170,7 +170,7 @@ impl Lock<'_> {
         unsafe { replicate(ctx, command, c"ss".as_ptr(), key, at.lend().raw()) };
     }
 
-    /// Wakes those who WATCH the key or track it.
+    /// Signals the change to clients that WATCH the key or track it.
     fn signal(&self) {
         let signal = api!(RedisModule_SignalModifiedKey);
         // SAFETY: the context is this call's, the name lives.
@@ -185,9 +185,8 @@ impl Lock<'_> {
         OURS.store(false, Relaxed);
     }
 
-    /// Tells those who listen to ask for the lock again, as Redisson does where it is free. In cluster mode the bus
-    /// carries the message to replicas too; otherwise they get it as a command, which the AOF
-    /// leaves out.
+    /// Publishes the message that makes clients ask for the lock again, as Redisson does when it frees a lock. In cluster
+    /// mode the bus carries it to replicas too; otherwise they get it as a command, which is not written to the AOF.
     fn tell(&self) {
         let (channel, sharded, cluster) = STATE.with(|state| {
             let settings = &state.settings;

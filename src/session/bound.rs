@@ -1,4 +1,4 @@
-//! Who is bound to which hold, and when each is to be renewed.
+//! Which hold is bound to which connection, and when each is renewed.
 
 use super::RENEWED_AFTER;
 use crate::lock::{Fence, Millis, Token};
@@ -9,29 +9,29 @@ use std::rc::Rc;
 /// What a call with `SESSION` asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
-    /// The connection: the server's number of its client. A later one has the larger number.
+    /// The connection: the server's id of its client. A younger one has a larger id.
     pub client: u64,
     /// The name of its user, whose rights are checked at each renewal.
     pub user: Option<Rc<[u8]>>,
-    /// The lease that every renewal begins anew.
+    /// The lease that every renewal sets.
     pub ttl: Millis,
-    /// How long the lock stays its owner's when the connection has closed.
+    /// How long the owner keeps the lock after the connection has closed.
     pub linger: Millis,
 }
 
-/// A hold that is bound to a connection, or is about to be.
+/// A hold that is bound to a connection, or will be.
 #[derive(Debug, Clone)]
 pub struct Session {
     /// Who holds the lock.
     pub owner: Rc<[u8]>,
-    /// Its token, and when it began: another hold of the same owner is not this one's.
+    /// Its token, and when it began: tells it from another hold of the same owner.
     pub fence: Fence,
     /// The hold count as it was last seen.
     pub holds: u32,
-    /// Someone else has changed the key since it was looked at: if it is gone, it was deleted.
+    /// Whether others have changed the key since it was checked: if it is gone now, it was deleted.
     pub changed: bool,
     bound: Option<Claim>,
-    /// Those who were granted the lock after a wait and were not told so yet.
+    /// Clients that were granted the lock after a wait, and whose reply was not delivered yet.
     asked: Vec<Claim>,
     renew_at: Option<Tick>,
     /// When the lease ends.
@@ -44,12 +44,12 @@ impl Session {
         self.bound.as_ref()
     }
 
-    /// Whether a client was granted it that is still to be told.
+    /// Whether there is an undelivered grant.
     pub fn is_asked(&self) -> bool {
         !self.asked.is_empty()
     }
 
-    /// Every client that this session stands for.
+    /// Every client of this session.
     pub fn clients(&self) -> impl Iterator<Item = u64> + '_ {
         self.bound
             .iter()
@@ -62,7 +62,7 @@ impl Session {
 #[derive(Debug, Default)]
 pub struct Sessions {
     count: usize,
-    /// By database, then by name: so a lock is looked up without making a [`Place`].
+    /// By database, then by name, so that a lookup does not make a [`Place`].
     sessions: BTreeMap<i32, BTreeMap<Rc<[u8]>, Session>>,
     by_client: BTreeMap<u64, BTreeSet<Place>>,
     due: BTreeSet<(Tick, Place)>,
@@ -100,8 +100,9 @@ impl Sessions {
         self.sessions.get_mut(&db)?.get_mut(name)
     }
 
-    /// A client is granted a hold that shall be bound to it, and will be told so. Its lease ends at
-    /// `lease_end`. Returns another hold's session that stood here: its holder has lost the lock.
+    /// Records that a client is granted a hold that will be bound to it when the reply is delivered. Its
+    /// lease ends at `lease_end`. Returns the session of another hold of this lock: its holder has lost
+    /// the lock.
     pub fn ask(
         &mut self,
         place: &Place,
@@ -132,8 +133,8 @@ impl Sessions {
         lost
     }
 
-    /// A client was told that it holds the lock: it is bound now, unless a younger one is. Of two
-    /// connections of one owner the younger one is its present one.
+    /// Records that the grant was delivered: the hold is bound to the client now, unless it is bound to a
+    /// younger one. Of two connections of one owner the younger one counts.
     pub fn told(&mut self, place: &Place, token: Token, client: u64, now: Tick) {
         let ended = self.ended.contains(place);
         let Some(session) = self.get_mut(place.db, &place.name) else {
@@ -159,7 +160,7 @@ impl Sessions {
         self.renewed(place, now);
     }
 
-    /// A client went away before it was told: what it asked for is forgotten.
+    /// Forgets a client that disconnected before the grant was delivered.
     pub fn untold(&mut self, place: &Place, token: Token, client: u64) {
         let Some(session) = self.get_mut(place.db, &place.name) else {
             return;
@@ -173,7 +174,7 @@ impl Sessions {
         }
     }
 
-    /// A call set the ttl of a lock. A session renews with it from now on.
+    /// Records that a call set the ttl of a lock. Its session renews with it from now on.
     pub fn set_ttl(&mut self, place: &Place, ttl: Millis, now: Tick) {
         let session = self.get_mut(place.db, &place.name);
         if let Some(bound) = session.and_then(|session| session.bound.as_mut()) {
@@ -182,22 +183,22 @@ impl Sessions {
         }
     }
 
-    /// The hold count of a lock has changed.
+    /// Records the new hold count of a lock.
     pub fn set_holds(&mut self, db: i32, name: &[u8], holds: u32) {
         if let Some(session) = self.get_mut(db, name) {
             session.holds = holds;
         }
     }
 
-    /// The lease of a lock is written: it ends then.
+    /// Records the new end of a lock's lease.
     pub fn set_lease(&mut self, db: i32, name: &[u8], end: Tick) {
         if let Some(session) = self.get_mut(db, name) {
             session.lease_end = end;
         }
     }
 
-    /// A lease begins anew now. The next renewal is due a third of its ttl later, or at the end of
-    /// the lease where that comes first: where the hold may not last any longer.
+    /// Records a renewal. The next one is due a third of the ttl later, or at the end of the lease if
+    /// that comes first because the hold may not last any longer.
     pub fn renewed(&mut self, place: &Place, now: Tick) {
         let Some(session) = self.get_mut(place.db, &place.name) else {
             return;
@@ -218,7 +219,7 @@ impl Sessions {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// The locks whose leases are to be renewed until then, so many at most.
+    /// The locks whose renewals are due until then, at most so many.
     pub fn due(&self, until: Tick, most: usize) -> Vec<Place> {
         let due = self.due.iter().take_while(|(at, _)| *at <= until);
         due.take(most).map(|(_, place)| place.clone()).collect()
@@ -236,7 +237,7 @@ impl Sessions {
             .collect()
     }
 
-    /// A connection has closed. Its holds are over, and nothing renews them any more.
+    /// Records that a connection has closed. Its holds are not renewed any more.
     pub fn closed(&mut self, client: u64) -> bool {
         let places = self.by_client.remove(&client).unwrap_or_default();
         for place in &places {
@@ -266,13 +267,13 @@ impl Sessions {
         !self.ended.is_empty()
     }
 
-    /// Someone else has changed the key of a lock. False where it is no session's.
+    /// Records that others have changed the key of a lock. False if it has no session.
     pub fn note_change(&mut self, db: i32, name: &[u8]) -> bool {
         let session = self.get_mut(db, name);
         session.map(|session| session.changed = true).is_some()
     }
 
-    /// The key of a lock was looked at: it is held so often, and nothing was missed.
+    /// Records that the key of a lock was checked, and its hold count.
     pub fn seen(&mut self, db: i32, name: &[u8], holds: u32) {
         if let Some(session) = self.get_mut(db, name) {
             session.changed = false;
@@ -297,7 +298,7 @@ impl Sessions {
             .collect()
     }
 
-    /// A hold with this token is written. Returns the session of another hold, which is lost.
+    /// Records that a hold with this token is written. Returns the session of another hold, which is lost.
     pub fn replace(&mut self, db: i32, name: &[u8], token: Token) -> Option<Session> {
         let other = self.get(db, name).is_some_and(|s| s.fence.token != token);
         other.then(|| self.end(db, name)).flatten()

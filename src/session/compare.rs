@@ -1,16 +1,16 @@
-//! What has become of a session's hold.
+//! Compares a session with the data.
 
 use super::Session;
 use crate::lock::{Hold, View};
 
-/// What the data says of a session's hold.
+/// What the data says about a session's hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
     /// It is there.
     Held(Hold),
     /// Its lease ran out: the server was stopped or paused, or the clock stepped.
     Lapsed,
-    /// It was deleted, or is another's, or is no lock any more.
+    /// It was deleted, or another owner holds the lock, or it is not a lock any more.
     Lost,
 }
 

@@ -1,8 +1,8 @@
 //! Sessions: holds that live as long as a connection. Pure, as the rules of a lock are.
 //!
-//! A hold that was asked for with `SESSION` is bound to a connection. It is renewed while that is
-//! open, and over when it closes. Here is who is bound to what, and when to renew; what becomes of
-//! the lock is for whoever sees the data.
+//! A hold that was acquired with `SESSION` is bound to a connection. Its lease is renewed while the
+//! connection is open, and it ends when the connection closes. This module knows which hold is bound to
+//! which connection, and when to renew; the caller reads and writes the data.
 
 mod bound;
 mod compare;
@@ -12,8 +12,8 @@ pub use compare::{compare, Found};
 
 use crate::lock::Millis;
 
-/// The shortest ttl of a session: renewals must come often enough, and not too often.
+/// The shortest ttl of a session: renewals must be neither too late nor too frequent.
 pub const MIN_TTL: Millis = Millis(1000);
 
-/// A lease is renewed when this part of its ttl has gone.
+/// A lease is renewed after this part of its ttl.
 const RENEWED_AFTER: i64 = 3;

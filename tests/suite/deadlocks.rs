@@ -1,5 +1,9 @@
 //! Deadlocks are refused and not waited out; and where nobody can be made to wait.
 
+mod bounds;
+mod connections;
+mod holders;
+
 use crate::support::{eventually, Server, Setup, Waiter};
 use std::path::PathBuf;
 use std::process::Command;
@@ -26,7 +30,7 @@ fn the_wait_that_would_close_a_circle_is_refused_and_the_others_go_on() {
         let last = owners - 1;
         let reply = client.run(&format!("LOCK.ACQUIRE lock-{last} owner-0 WAIT 0"));
         let wanted =
-            format!("DEADLOCK to wait for \"lock-{last}\" would close a circle of {owners} owners");
+            format!("DEADLOCK waiting for \"lock-{last}\" would close a cycle of {owners} owners");
         assert_eq!(reply, wanted);
         assert_eq!(client.counter("deadlocks_refused"), 1);
         let log = server.log();
@@ -61,7 +65,7 @@ fn a_hand_over_that_closes_a_circle_refuses_the_youngest_wait_of_it() {
     let reply = youngest.reply();
     assert_eq!(
         reply,
-        "DEADLOCK to wait for \"a\" would close a circle of 2 owners"
+        "DEADLOCK waiting for \"a\" would close a cycle of 2 owners"
     );
     assert!(!older.has_reply());
     client.run("LOCK.RELEASE b two");
@@ -108,7 +112,7 @@ fn one_owner_in_two_databases_is_one_owner() {
     let reply = client.run("LOCK.ACQUIRE b one WAIT 0");
     assert_eq!(
         reply,
-        "DEADLOCK to wait for \"b\" would close a circle of 2 owners"
+        "DEADLOCK waiting for \"b\" would close a cycle of 2 owners"
     );
 }
 
@@ -225,7 +229,7 @@ fn no_more_wait_than_may() {
     client.grant("LOCK.ACQUIRE orders me 600000");
     let mut first = Waiter::start(&server, "LOCK.ACQUIRE orders a WAIT 0");
     let _second = Waiter::start(&server, "LOCK.ACQUIRE orders b WAIT 0");
-    let refused = "TOOMANYWAITERS 2 wait already (lock.max-waiters)";
+    let refused = "TOOMANYWAITERS 2 calls are waiting already (lock.max-waiters)";
     assert_eq!(client.run("LOCK.ACQUIRE orders c WAIT 0"), refused);
     assert_eq!(client.grant("LOCK.ACQUIRE orders c")[0], 0);
     client.run("LOCK.RELEASE orders me");

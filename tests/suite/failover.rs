@@ -62,7 +62,8 @@ fn with_a_grace_period_a_lock_that_was_granted_after_the_cut_is_granted_to_nobod
     let [first, second] = granted_after_the_cut(Times::safe(1500), Cut::Frozen);
     assert_eq!(first[0], 1);
     assert_eq!(second[..3], [0, 0, 0]);
-    assert!((4000..=4500).contains(&second[3]), "{second:?}");
+    // 1500 + F, and what rounding may take.
+    assert!((4000..=4502).contains(&second[3]), "{second:?}");
 }
 
 /// Runs these plans at the same time.

@@ -277,7 +277,8 @@ fn random_settings_never_stop_the_server() {
 #[test]
 fn a_crash_report_of_the_server_is_written_to_its_end() {
     // The server's test of the memory may fail by itself.
-    let server = Setup::new().config("crash-memcheck-enabled no").start();
+    let setup = Setup::new().config("crash-memcheck-enabled no");
+    let server = setup.may_crash().start();
     let mut client = server.client();
     client.run("LOCK.ACQUIRE orders me");
     client.forget("DEBUG SEGFAULT");

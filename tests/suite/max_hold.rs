@@ -1,6 +1,6 @@
 //! `lock.max-hold`: how long a hold may last, whatever renews it.
 
-use crate::support::{eventually, skip, Client, Listener, Setup, Waiter};
+use crate::support::{eventually, Client, Listener, Setup, Waiter};
 
 fn setup(max_hold: i64) -> Setup {
     Setup::new().module_args(&format!("max-hold {max_hold}"))
@@ -76,9 +76,6 @@ fn replies_tell_the_time_that_is_really_left() {
 fn a_shorter_bound_takes_nothing_away_that_a_hold_has() {
     let server = setup(0).start();
     let mut client = server.client();
-    if client.run("CONFIG SET lock.max-hold 0") != "OK" {
-        return skip("the server has no settings of modules");
-    }
     client.grant("LOCK.ACQUIRE orders me 600000");
     client.grant("LOCK.ACQUIRE orders me 600000");
     let stands = client.deadline("orders");

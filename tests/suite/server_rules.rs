@@ -69,12 +69,18 @@ fn out_of_memory_a_script_can_release_and_not_acquire() {
 }
 
 #[test]
-fn a_read_only_replica_refuses_writes_and_can_be_asked() {
+fn a_replica_writable_or_not_refuses_writes_and_can_be_asked() {
     let server = Server::start();
     let mut client = server.client();
     client.run("LOCK.ACQUIRE orders me 60000");
     let replica = server.replica(Setup::new());
     assert_only_reads(&mut replica.client(), "READONLY");
+    assert_eq!(
+        replica.client().run("CONFIG SET replica-read-only no"),
+        "OK"
+    );
+    assert_only_reads(&mut replica.client(), "READONLY");
+    assert_eq!(replica.client().run("LOCK.LINES"), "[]");
     let before = client.holder("orders");
     assert_eq!(replica.client().holder("orders"), before);
     assert_eq!(client.int("LOCK.RELEASE orders me"), 0);

@@ -1,7 +1,7 @@
 //! The module's settings: by CONFIG, in the server's configuration file, and as arguments of the
 //! module.
 
-use crate::support::{Client, Listener, Server, Setup};
+use crate::support::{eventually, Client, Listener, Server, Setup};
 
 /// A server and a connection.
 fn start(setup: Setup) -> (Server, Client) {
@@ -261,6 +261,9 @@ fn config_rewrite_writes_a_file_that_brings_the_settings_back() {
     let again = again.start();
     let mut client = again.client();
     assert_eq!(SETTINGS.map(|name| get(&mut client, name)), before);
+    eventually("the grace period is over", || {
+        client.counter("grace_ms_left") == 0
+    });
     assert_eq!(default_ttl(&mut client), 4000);
 }
 

@@ -1,6 +1,6 @@
-//! What the targets of make run.
+//! What the tests rest on, and what the targets of make run.
 
-use crate::support::skip;
+use crate::support::{skip, Server};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
@@ -10,7 +10,8 @@ fn importing_the_script_that_runs_the_servers_starts_nothing() {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
     let target = TempDir::new().unwrap();
     let imported = Command::new("python3")
-        .args(["-B", "-c", "import servers; servers.find"])
+        // Were it to start, it would end at once: there is no such server.
+        .args(["-B", "-c", "import servers", "no-such-server"])
         .current_dir(scripts)
         // Where it would put what it fetches and logs,.
         .env("TARGET", target.path())
@@ -22,4 +23,12 @@ fn importing_the_script_that_runs_the_servers_starts_nothing() {
     assert!(imported.status.success(), "{imported:?}");
     assert!(imported.stdout.is_empty(), "{imported:?}");
     assert_eq!(target.path().read_dir().unwrap().count(), 0);
+}
+
+#[test]
+#[should_panic(expected = "the server told of: internal error")]
+fn a_mistake_that_the_module_tells_of_in_the_log_fails_the_test_that_started_the_server() {
+    let server = Server::start();
+    let line: [&[u8]; 3] = [b"DEBUG", b"LOG", b"internal error"];
+    assert_eq!(server.client().say(&line), "OK");
 }

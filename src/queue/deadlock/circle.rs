@@ -1,4 +1,4 @@
-//! A circle of waits.
+//! A cycle of waits.
 
 use crate::escape::Escaped;
 use crate::queue::{Place, WaiterId};
@@ -7,7 +7,7 @@ use std::fmt;
 use std::rc::Rc;
 
 /// Waits that keep each other from ending: the lock of each is not released while the next one waits,
-/// and that of the last not while the first does.
+/// and the lock of the last one not while the first one waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Circle {
     /// The waits.
@@ -16,17 +16,17 @@ pub struct Circle {
     pub refused: Refused,
 }
 
-/// One wait of a circle.
+/// One wait of a cycle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// Who waits.
     pub owner: Rc<[u8]>,
     /// For which lock.
     pub place: Place,
-    /// Its number, where it has begun. Of several waits of the owner for the lock, the oldest.
+    /// Its number, if it has begun. Of several waits of the owner for the lock, the oldest.
     pub id: Option<WaiterId>,
-    /// The hold of that lock, where the next wait is on the connection that it is bound to. None
-    /// where the next wait is the holder's own.
+    /// The hold of that lock, if the next wait is on the connection that it is bound to. None if the
+    /// next wait is the holder's own.
     pub bound: Option<Bound>,
 }
 
@@ -39,12 +39,12 @@ pub struct Bound {
     pub client: u64,
 }
 
-/// What is refused, to break a circle.
+/// What to refuse, to break a cycle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refused {
     /// The wait that is about to begin.
     New,
-    /// All waits of this owner for this lock. The oldest is the youngest wait of the circle, and each of
+    /// All waits of this owner for this lock. The oldest is the youngest wait of the cycle, and each of
     /// the others would take its place.
     Group(Rc<[u8]>, Place),
     /// This wait.
@@ -60,13 +60,13 @@ impl Circle {
         owners.len()
     }
 
-    /// Whether it closes only since owners share a connection.
+    /// Whether it is closed only because owners share a connection.
     pub fn shares_connection(&self) -> bool {
         self.steps.iter().any(|step| step.bound.is_some())
     }
 }
 
-/// So many waits of a circle are shown.
+/// How many waits of a cycle are shown.
 const SHOWN: usize = 10;
 
 impl fmt::Display for Circle {

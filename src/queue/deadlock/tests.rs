@@ -92,7 +92,7 @@ impl World {
         let Some(holding) = self.holding(lock) else {
             return Vec::new();
         };
-        let mut search = Search::of_holder(place(lock), holding, &self.lines, budget);
+        let mut search = Search::of_holder(place(lock), holding, &self.lines);
         let mut circles = Vec::new();
         while let Some(circle) = self.next_circle(&mut search, budget) {
             self.refuse(&circle.refused);
@@ -103,7 +103,9 @@ impl World {
 
     fn refuse(&mut self, refused: &Refused) {
         let gone = match refused {
-            Refused::Group(owner, place) => self.lines.take_of(owner, place).len(),
+            Refused::Group(owner, place) => {
+                self.lines.take_youngest_of(owner, place, usize::MAX).len()
+            }
             Refused::One(id) => self.lines.leave(*id).into_iter().count(),
             Refused::New => 0,
         };
@@ -231,7 +233,7 @@ fn the_youngest_wait_of_a_circle_ends_it_where_a_lock_has_a_new_holder() {
     let _older = world.wait(0, 1);
     let middle = world.wait(2, 0);
     let youngest = world.wait(1, 2);
-    let circles = world.break_circles(0, &mut Budget::new(100, 100));
+    let circles = world.break_circles(0, &mut Budget::full());
     assert_eq!(circles.len(), 1);
     assert_eq!(waits(&circles[0]), [(0, 1), (1, 2), (2, 0)]);
     assert!(world.lines.get(youngest).is_none() && world.lines.get(middle).is_some());
@@ -244,7 +246,7 @@ fn of_an_owners_waits_for_one_lock_the_oldest_counts() {
     let between = world.wait(1, 0);
     world.wait(0, 1);
     // By the last one it would be the youngest itself, but the first closes a circle too.
-    let circles = world.break_circles(0, &mut Budget::new(100, 100));
+    let circles = world.break_circles(0, &mut Budget::full());
     assert_eq!(circles.len(), 1);
     assert!(world.lines.get(between).is_none());
     assert_eq!(world.lines.waiters(), 2);
@@ -257,7 +259,7 @@ fn all_of_an_owners_waits_for_a_lock_are_refused_where_each_would_be() {
     for _ in 0..3 {
         world.wait(0, 1);
     }
-    let circles = world.break_circles(0, &mut Budget::new(100, 100));
+    let circles = world.break_circles(0, &mut Budget::full());
     assert_eq!(circles.len(), 1);
     assert_eq!(circles[0].refused, Refused::Group(owner(0), place(1)));
     assert!(world.lines.get(oldest).is_some());
@@ -267,36 +269,34 @@ fn all_of_an_owners_waits_for_a_lock_are_refused_where_each_would_be() {
 #[test]
 fn when_one_of_an_owners_waits_is_refused_the_others_still_count() {
     let mut world = World::new(4);
-    // Owner 0 waits for lock 2 twice. Lock 3 is bound to the connection of the first of these waits,
+    // Owner 0 waits for lock 3 twice. Lock 2 is bound to the connection of the first of these waits,
     // which ends the first circle; the second one is in another.
-    world.bind(3, 50);
-    world.wait(0, 3);
-    world.wait(2, 0);
-    let first = world.wait_on(50, 0, 2);
+    world.bind(2, 50);
     world.wait(0, 2);
-    let circles = world.break_circles(0, &mut Budget::new(100, 100));
-    assert_eq!(waits(&circles[0]), [(0, 3), (0, 2), (2, 0)]);
+    world.wait(3, 0);
+    let first = world.wait_on(50, 0, 3);
+    world.wait(0, 3);
+    let circles = world.break_circles(0, &mut Budget::full());
+    assert_eq!(waits(&circles[0]), [(0, 2), (0, 3), (3, 0)]);
     assert_eq!(circles[0].refused, Refused::One(first));
-    assert_eq!(waits(&circles[1]), [(0, 2), (2, 0)]);
-    assert_eq!(circles[1].refused, Refused::Group(owner(0), place(2)));
+    assert_eq!(waits(&circles[1]), [(0, 3), (3, 0)]);
+    assert_eq!(circles[1].refused, Refused::Group(owner(0), place(3)));
     assert_eq!(world.lines.waiters(), 2);
 }
 
 #[test]
 fn what_led_nowhere_but_into_the_path_is_looked_at_again_when_the_path_has_changed() {
     let mut world = World::new(3);
-    // 1 and 2 wait for one another already. Of the two ways from lock 0 back to it the one by lock 2
+    // 0 and 1 wait for one another already. Of the two ways from lock 2 back to it the one by lock 0
     // alone is found first, and ends by its first wait.
-    world.wait(1, 2);
-    world.wait(2, 1);
-    world.wait(0, 1);
-    world.wait(2, 0);
-    world.wait(0, 2);
-    let circles = world.break_circles(0, &mut Budget::new(100, 100));
+    for (who, what) in [(1, 0), (0, 1), (2, 1), (0, 2), (2, 0)] {
+        world.wait(who, what);
+    }
+    let circles = world.break_circles(2, &mut Budget::full());
     let circles: Vec<_> = circles.iter().map(waits).collect();
     assert_eq!(
         circles,
-        [vec![(0, 2), (2, 0)], vec![(0, 1), (1, 2), (2, 0)]]
+        [vec![(2, 0), (0, 2)], vec![(2, 1), (1, 0), (0, 2)]]
     );
 }
 
@@ -316,37 +316,50 @@ fn a_lock_that_many_wait_for_is_looked_up_once() {
     // So too from a new holder, whom someone waits for.
     world.asked.clear();
     world.wait(50, 0);
-    assert_eq!(world.break_circles(0, &mut Budget::new(100, 1000)), []);
+    assert_eq!(world.break_circles(0, &mut Budget::full()), []);
     world.asked.sort_unstable();
     assert_eq!(world.asked, (1..21).collect::<Vec<u8>>());
 }
 
 #[test]
-fn a_search_ends_at_its_bounds() {
-    let chain = || {
+fn a_search_ends_when_its_steps_are_spent() {
+    // The circle of a hundred has a wait and a lookup for each.
+    let found = |steps| {
         let mut world = World::new(100);
         for who in 1..100 {
             world.wait(who, who - 1);
         }
-        world
-    };
-    let found = |lookups, waits| {
-        let mut world = chain();
         let mut search = Search::of_wait(owner(0), 1, place(99));
-        let mut budget = Budget::new(lookups, waits);
-        let found = world.next_circle(&mut search, &mut budget).is_some();
-        assert!(world.asked.len() <= lookups);
-        found
+        let found = world.next_circle(&mut search, &mut Budget::new(steps));
+        (found.is_some(), world.asked.len())
     };
-    assert!(found(100, 1000));
-    assert!(!found(99, 1000));
-    assert!(found(100, 100));
-    assert!(!found(100, 50));
+    assert_eq!(found(99 + 100 * 10), (true, 100));
+    assert_eq!(found(98 + 100 * 10), (false, 99));
+    assert_eq!(found(500), (false, 45));
+    assert_eq!(found(0), (false, 0));
+}
+
+#[test]
+fn the_waits_of_a_long_circle_are_counted_again_for_each_that_is_found() {
+    // From owner 0 a chain leads to owner 49, who waits for many locks whose owners wait for lock 0.
+    let mut world = World::new(100);
+    for who in 0..49 {
+        world.wait(who, who + 1);
+    }
+    for what in 50..100 {
+        world.wait(49, what);
+        world.wait(what, 0);
+    }
+    // The first of fifty circles takes 51 waits and 50 lookups, all others a lookup and two waits
+    // each, and each of them the 51 waits once more.
+    let first = 51 + 50 * 10 + 51;
+    let circles = world.break_circles(0, &mut Budget::new(first + 4 * (10 + 2 + 51)));
+    assert_eq!(circles.len(), 5);
 }
 
 #[test]
 fn long_names_count_for_more() {
-    let mut budget = Budget::new(4, 1);
+    let mut budget = Budget::new(40);
     let long = |length| Place {
         db: 0,
         name: vec![b'x'; length].into(),
@@ -354,17 +367,41 @@ fn long_names_count_for_more() {
     assert!(budget.look_up(&long(1023)));
     assert!(budget.look_up(&long(2047)));
     assert!(!budget.look_up(&long(1024)));
-    assert!(!budget.look_up(&long(0)));
+    assert!(budget.is_spent());
 }
 
 #[test]
-fn all_searches_of_a_command_share_what_it_may_spend() {
+fn no_more_are_refused_than_there_are_steps_for() {
+    let mut budget = Budget::new(100);
+    assert_eq!(budget.refuse(2), 2);
+    assert_eq!(budget.refuse(5), 3);
+    assert!(budget.is_spent());
+    // Each circle that is found ends.
+    assert_eq!(budget.refuse(5), 1);
+}
+
+#[test]
+fn all_searches_of_a_command_share_its_steps() {
     let mut world = World::new(5);
     world.wait(0, 1);
-    world.wait(2, 0);
-    let mut budget = Budget::new(1, 100);
+    world.wait(0, 2);
+    world.wait(4, 0);
+    let mut budget = Budget::new(12);
     assert_eq!(world.break_circles(0, &mut budget), []);
     assert_eq!(world.asked, [1]);
     assert_eq!(world.break_circles(0, &mut budget), []);
     assert_eq!(world.asked, [1]);
+}
+
+#[test]
+fn an_owners_waits_are_followed_however_many_they_are() {
+    let mut world = World::new(200);
+    for what in 1..100 {
+        world.wait(0, what);
+    }
+    world.wait(99, 0);
+    let circles = world.break_circles(0, &mut Budget::full());
+    assert_eq!(circles.len(), 1);
+    assert_eq!(waits(&circles[0]), [(0, 99), (99, 0)]);
+    assert_eq!(world.asked.len(), 99);
 }

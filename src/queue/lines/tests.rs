@@ -90,7 +90,7 @@ fn the_same_owner_in_another_line_goes_on_waiting() {
     }
     assert_eq!(take_first(&mut lines, &first), ["a"]);
     let waits: Vec<&Place> = lines
-        .waits_of(&b"a".as_slice().into())
+        .waits_of(&b"a".as_slice().into(), None)
         .map(|(place, _)| place)
         .collect();
     assert_eq!(waits, [&other_name, &other_db]);

@@ -170,7 +170,7 @@ fn the_count_ends_at_2_to_the_31_less_1() {
     client.run("HSET orders me 2147483646");
     client.run("PEXPIRE orders 50000");
     assert_eq!(client.grant("LOCK.ACQUIRE orders me")[1], 2_147_483_647);
-    let refused = "HOLDCOUNT the owner has 2147483647 holds, the most there can be";
+    let refused = "HOLDCOUNT the owner has 2147483647 holds, the maximum";
     assert_eq!(client.run("LOCK.ACQUIRE orders me"), refused);
     assert_eq!(client.run("LOCK.RELEASE orders me"), "2147483646");
 }

@@ -71,7 +71,8 @@ fn a_master_that_stood_still_and_still_has_its_replica_goes_on_when_it_knows_tha
     let went_on = Instant::now();
     let busy = old.grant("LOCK.ACQUIRE orders me 1000");
     assert_eq!(busy[..3], [0; 3]);
-    assert!((1..=CUT_OFF as i64).contains(&busy[3]), "{busy:?}");
+    // F, and what rounding may take.
+    assert!((1..=CUT_OFF as i64 + 2).contains(&busy[3]), "{busy:?}");
     assert!(pair.master.log().contains("may have been replaced"));
     let mut rival = Waiter::start(&pair.master, "LOCK.ACQUIRE kept second WAIT 0");
     let grant = old.grant("LOCK.ACQUIRE orders me 1000 WAIT 0");

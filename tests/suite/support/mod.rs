@@ -39,8 +39,8 @@ pub fn send_signal(pid: u32, signal: i32) {
     assert_eq!(unsafe { libc::kill(pid as i32, signal) }, 0);
 }
 
-/// How long anything may take before a test fails.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// How long anything may take before a test fails, on a machine that has much else to do.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running server.
 pub struct Server {
@@ -111,48 +111,33 @@ impl Server {
 
     /// All that it has logged.
     pub fn log(&self) -> String {
-        let log = std::fs::read(self.dir.path().join("log")).unwrap_or_default();
-        String::from_utf8_lossy(&log).into_owned()
+        text(&self.dir().join("log"))
     }
 
     /// What it has written to its standard error: the reports of AddressSanitizer and valgrind.
     pub fn stderr(&self) -> String {
-        let text = std::fs::read(self.dir.path().join("stderr")).unwrap_or_default();
-        String::from_utf8_lossy(&text).into_owned()
+        text(&self.dir().join("stderr"))
     }
 
-    /// Fails where the server has ended, or where its log or a memory checker tells of a crash, of a
-    /// failed assertion, or of a mistake in the module.
+    /// Fails where the server has ended, or has told of something bad.
     pub fn assert_sound(&self) {
-        const BAD: [&str; 7] = [
-            "BUG REPORT",
-            "ASSERTION",
-            "internal error",
-            "crashed by signal",
-            "panicked",
-            "Sanitizer",
-            "Invalid read",
-        ];
         let gone = std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err();
-        let (log, stderr) = (self.log(), self.stderr());
-        let bad = BAD
-            .into_iter()
-            .find(|bad| log.contains(bad) || stderr.contains(bad));
-        let what = match bad {
-            _ if gone => "the server is gone".to_owned(),
-            Some(bad) => format!("the server told of: {bad}"),
-            None => return,
-        };
-        panic!("{what}, {}", self.last_words());
+        assert!(!gone, "the server is gone, {}", self.last_words());
+        if let Some(complaint) = self.complaint() {
+            panic!("{complaint}");
+        }
+    }
+
+    /// What its log or a memory checker tells of a crash, of a failed assertion, or of a mistake in
+    /// the module.
+    fn complaint(&self) -> Option<String> {
+        complaint(self.dir())
     }
 
     /// The end of its log, with the whole of a report of a crash, and its standard error.
     pub fn last_words(&self) -> String {
-        let (log, stderr) = (self.log(), self.stderr());
-        let report = log.find("BUG REPORT").unwrap_or(log.len());
-        let from = log[..report].rmatch_indices('\n').nth(30);
-        let from = from.map_or(0, |(at, _)| at);
-        format!("its log:{}\nits standard error:\n{stderr}", &log[from..])
+        self.complaint()
+            .unwrap_or_else(|| excerpt(&self.log(), &self.stderr(), "BUG REPORT"))
     }
 
     /// Ends it as an operator would, saving what it is configured to save.
@@ -196,12 +181,52 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if std::thread::panicking() && matches!(self.process.try_wait(), Ok(Some(_))) {
-            eprintln!("the server has ended, {}", self.last_words());
-        }
+        let ended = matches!(self.process.try_wait(), Ok(Some(_)));
         let _ = self.process.kill();
         let _ = self.process.wait();
+        if std::thread::panicking() {
+            if ended {
+                eprintln!("the server has ended, {}", self.last_words());
+            }
+        } else if !self.setup.may_crash {
+            if let Some(complaint) = self.complaint() {
+                panic!("{complaint}");
+            }
+        }
     }
+}
+
+/// What a server in this folder has told of a crash, of a failed assertion, or of a mistake in the
+/// module.
+fn complaint(dir: &Path) -> Option<String> {
+    const BAD: [&str; 7] = [
+        "BUG REPORT",
+        "ASSERTION",
+        "internal error",
+        "crashed by signal",
+        "panicked",
+        "Sanitizer",
+        "Invalid read",
+    ];
+    let (log, stderr) = (text(&dir.join("log")), text(&dir.join("stderr")));
+    let tells = |bad: &&str| log.contains(bad) || stderr.contains(bad);
+    let bad = BAD.into_iter().find(tells)?;
+    let excerpt = excerpt(&log, &stderr, bad);
+    Some(format!("the server told of: {bad}; {excerpt}"))
+}
+
+/// A log from some lines before a word on, or its end where it has no such word, and the standard
+/// error.
+fn excerpt(log: &str, stderr: &str, word: &str) -> String {
+    let at = log.find(word).unwrap_or(log.len());
+    let from = log[..at].rmatch_indices('\n').nth(30);
+    let from = from.map_or(0, |(at, _)| at);
+    format!("its log:{}\nits standard error:\n{stderr}", &log[from..])
+}
+
+fn text(file: &Path) -> String {
+    let text = std::fs::read(file).unwrap_or_default();
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// The server binary.

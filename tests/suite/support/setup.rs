@@ -16,6 +16,7 @@ pub struct Setup {
     module_args: String,
     pub(super) config: Vec<String>,
     env: Vec<(&'static str, String)>,
+    pub(super) may_crash: bool,
     dir: Option<Arc<TempDir>>,
 }
 
@@ -57,6 +58,13 @@ impl Setup {
         self.env("MALLOC_CONF", "junk:true")
             .env("JE_MALLOC_CONF", "junk:true")
             .env("MALLOC_PERTURB_", "165")
+    }
+
+    /// Lets the server crash: else a crash, or a mistake that the module tells of in the log, fails
+    /// the test when the server ends.
+    pub fn may_crash(mut self) -> Setup {
+        self.may_crash = true;
+        self
     }
 
     /// Uses the folder of another server, which must have ended.
@@ -114,6 +122,10 @@ impl Setup {
         }
         for line in &self.config {
             writeln!(file, "{line}").unwrap();
+        }
+        // Of a server whose data this one goes on with, or of an attempt on another port.
+        if let Some(complaint) = super::complaint(path).filter(|_| !self.may_crash) {
+            panic!("{complaint}");
         }
         let _ = std::fs::remove_file(path.join("log"));
         let mut command = Command::new(binary());

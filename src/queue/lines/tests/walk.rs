@@ -9,6 +9,7 @@ enum Event {
     Join(u8, u8, Option<i64>),
     Leave(usize),
     TakeFirst(u8),
+    TakeYoungest(u8, u8, usize),
     TakeAll(u8),
     TakeLate(i64),
     Lease(u8, Option<i64>),
@@ -20,6 +21,7 @@ fn event() -> impl Strategy<Value = Event> {
         4 => (0..3_u8, 0..3_u8, until.clone()).prop_map(|(o, p, u)| Event::Join(o, p, u)),
         2 => (0..40_usize).prop_map(Event::Leave),
         1 => (0..3_u8).prop_map(Event::TakeFirst),
+        1 => (0..3_u8, 0..3_u8, 0..4_usize).prop_map(|(o, p, n)| Event::TakeYoungest(o, p, n)),
         1 => (0..3_u8).prop_map(Event::TakeAll),
         1 => (0..20_i64).prop_map(Event::TakeLate),
         2 => (0..3_u8, until).prop_map(|(p, u)| Event::Lease(p, u)),
@@ -60,7 +62,9 @@ proptest! {
         for event in events {
             match event {
                 Event::Join(who, what, until) => {
-                    let id = lines.join(waiter(&who.to_string(), &lock(what), until));
+                    let client = joined.len() as u64;
+                    let waiter = waiter(&who.to_string(), &lock(what), until);
+                    let id = lines.join(Waiter { client, ..waiter });
                     model.waits.push((id, who, what, until));
                     joined.push(id);
                 }
@@ -73,6 +77,14 @@ proptest! {
                     let Place { db, name } = lock(what);
                     let taken = model.take(|w| w.2 == what && Some(w.1) == first);
                     prop_assert_eq!(ids(lines.take_first(db, &name)), taken);
+                }
+                Event::TakeYoungest(who, what, most) => {
+                    let group = model.waits.iter().filter(|w| (w.1, w.2) == (who, what));
+                    let youngest: Vec<WaiterId> = group.map(|w| w.0).rev().take(most).collect();
+                    let owner: Rc<[u8]> = who.to_string().as_bytes().into();
+                    let taken = lines.take_youngest_of(&owner, &lock(what), most);
+                    prop_assert_eq!(ids(taken), youngest.clone());
+                    model.take(|w| youngest.contains(&w.0));
                 }
                 Event::TakeAll(what) => {
                     let Place { db, name } = lock(what);
@@ -101,6 +113,31 @@ proptest! {
             prop_assert_eq!(lines.next_timeout(), timeout);
             let lease = model.leases.iter().map(|(what, at)| (Deadline(*at), lock(*what))).min();
             prop_assert_eq!(lines.next_lease(), lease.as_ref());
+            prop_assert_eq!(lines.by_client.len(), model.waits.len());
+            for wait in &model.waits {
+                let client = joined.iter().position(|id| *id == wait.0).unwrap() as u64;
+                prop_assert_eq!(lines.wait_on(client).map(|(id, _)| id), Some(wait.0));
+            }
+            for who in 0..3 {
+                let owner: Rc<[u8]> = who.to_string().as_bytes().into();
+                let mut groups: BTreeMap<Place, Vec<WaiterId>> = BTreeMap::new();
+                for wait in model.waits.iter().filter(|w| w.1 == who) {
+                    groups.entry(lock(wait.2)).or_default().push(wait.0);
+                }
+                let found: Vec<(Place, WaiterId)> =
+                    lines.waits_of(&owner, None).map(|(place, id)| (place.clone(), id)).collect();
+                let oldest: Vec<(Place, WaiterId)> =
+                    groups.iter().map(|(place, ids)| (place.clone(), ids[0])).collect();
+                prop_assert_eq!(&found, &oldest);
+                for (at, (place, ids)) in groups.iter().enumerate() {
+                    prop_assert_eq!(lines.oldest_of(&owner, place), Some(ids[0]));
+                    prop_assert_eq!(lines.count_of(&owner, place), ids.len());
+                    let after: Vec<WaiterId> =
+                        lines.waits_of(&owner, Some(place)).map(|(_, id)| id).collect();
+                    let ids: Vec<WaiterId> = oldest[at + 1..].iter().map(|(_, id)| *id).collect();
+                    prop_assert_eq!(after, ids);
+                }
+            }
             for what in 0..3 {
                 let Place { db, name } = lock(what);
                 let here: Vec<WaiterId> =

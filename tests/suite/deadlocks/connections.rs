@@ -1,6 +1,7 @@
 //! Connections that several owners share: one that waits can release nothing.
 
-use crate::support::{eventually, Client, Server, Waiter};
+use crate::support::{eventually, show, Client, Server, Setup, Waiter};
+use redis::Value;
 
 const SHARED: &str = "by way of a shared connection";
 
@@ -165,6 +166,26 @@ fn a_lock_counts_for_the_connection_that_it_is_bound_to_now() {
     let mut third = server.client();
     third.grant("LOCK.ACQUIRE a me 600000");
     assert!(waits(&mut third).starts_with("[0 0 0 "));
+}
+
+#[test]
+fn a_hold_that_the_connection_has_lost_is_not_bound_to_it() {
+    let server = Setup::new().module_args("session-loss ignore").start();
+    let mut client = server.client();
+    let mut raw = redis::pipe();
+    client.grant("LOCK.ACQUIRE a w1 600000 SESSION");
+    // All in one packet: that the lock was lost is noticed after it.
+    raw.cmd("DEL").arg("a");
+    raw.cmd("HSET").arg("a").arg("other").arg(1);
+    raw.cmd("PEXPIRE").arg("a").arg(600_000);
+    raw.cmd("LOCK.ACQUIRE")
+        .arg("a")
+        .arg("w2")
+        .arg("WAIT")
+        .arg(5);
+    let replies: Vec<Value> = raw.query(&mut client.raw).unwrap();
+    assert!(show(&replies[3]).starts_with("[0 0 0 "), "{replies:?}");
+    assert_eq!(client.counter("sessions_lost"), 1);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Serves the queues: the first waiter gets the lock as soon as it is free.
 
-use super::circles;
 use super::clock;
+use super::deadlocks;
 use super::grace;
 use super::open::{read_lock, with_lock, Lock};
 use super::permit::{self, Permit};
@@ -40,7 +40,7 @@ pub fn pass_on(lock: &Lock, from: Option<Str>) -> bool {
                 owner: owner.clone(),
                 client: None, // bound when the reply is delivered, and the client does not wait then
             };
-            circles::refuse_circles(lock.ctx, place, holding);
+            deadlocks::refuse_cycles(lock.ctx, place, holding);
             timer::set(lock.ctx);
             return true;
         }
@@ -54,8 +54,9 @@ fn take_first(ctx: *mut RedisModuleCtx, db: i32, name: &[u8]) -> Option<Vec<(Wai
     if waits.is_empty() {
         return None;
     }
+    let mut last = None;
     waits.retain(|(id, waiter)| {
-        let may = may_have(ctx, *id, waiter);
+        let may = may_have(ctx, *id, waiter, &mut last);
         if !may {
             STATE.with(|state| state.counters.waits_cancelled += 1);
             let text = "NOPERM the user may no longer acquire this lock";
@@ -67,7 +68,13 @@ fn take_first(ctx: *mut RedisModuleCtx, db: i32, name: &[u8]) -> Option<Vec<(Wai
 }
 
 /// Whether a client is still the user that it was when it began to wait, and that user may still acquire the lock.
-fn may_have(ctx: *mut RedisModuleCtx, id: WaiterId, waiter: &Waiter) -> bool {
+/// All these waits are for one owner and one lock: `last` is the user that was asked about last, and its right.
+fn may_have(
+    ctx: *mut RedisModuleCtx,
+    id: WaiterId,
+    waiter: &Waiter,
+    last: &mut Option<(Rc<[u8]>, bool)>,
+) -> bool {
     let client = STATE.with(|state| {
         let client = state.waiting.clients.get(&id)?;
         Some((client.id, client.user.clone()))
@@ -75,8 +82,14 @@ fn may_have(ctx: *mut RedisModuleCtx, id: WaiterId, waiter: &Waiter) -> bool {
     let Some((client, Some(user))) = client else {
         return true; // it is gone, and what it is granted will be undone; or it has no user
     };
-    user::is_still(ctx, client, Some(&user))
-        && user::may_acquire(&user, &waiter.place, &waiter.owner)
+    let may_acquire = match last {
+        Some((last, may)) if *last == user => *may,
+        _ => {
+            let may = user::may_acquire(&user, &waiter.place, &waiter.owner);
+            last.insert((user.clone(), may)).1
+        }
+    };
+    may_acquire && user::is_still(ctx, client, Some(&user))
 }
 
 /// Whether someone waits for this lock.
@@ -153,7 +166,7 @@ pub fn settle(lock: &Lock) -> bool {
         Ok(View::Theirs(deadline)) => {
             STATE.with(|state| state.waiting.lines.set_lease(&place, Some(deadline)));
             // Foreign commands may have given it another holder.
-            circles::refuse_circles_of(lock, &place);
+            deadlocks::refuse_cycles_of(lock, &place);
             false
         }
         Ok(View::Free { lapsed }) => {
@@ -174,7 +187,7 @@ pub fn settle(lock: &Lock) -> bool {
         Ok(view @ View::Mine(_)) => {
             let waits = take_first(lock.ctx, db, name).unwrap_or_default();
             let granted = !waits.is_empty() && grant(lock, None, &owner, &place, &waits, view, now);
-            circles::refuse_circles_of(lock, &place);
+            deadlocks::refuse_cycles_of(lock, &place);
             granted
         }
         Err(refusal) => {
@@ -200,7 +213,7 @@ pub fn settle(lock: &Lock) -> bool {
 /// delivered, and waits whose timeout has passed.
 pub fn work(ctx: *mut RedisModuleCtx) {
     let tick = clock::tick();
-    circles::begin();
+    deadlocks::begin();
     grace::look(ctx);
     grace::note_end();
     slots::look(ctx, tick);

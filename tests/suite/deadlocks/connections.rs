@@ -53,7 +53,7 @@ fn an_owner_reenters_what_its_own_connection_holds() {
 }
 
 #[test]
-fn two_connections_that_wait_for_what_the_other_one_holds_are_a_circle() {
+fn two_connections_that_wait_for_what_the_other_one_holds_are_a_cycle() {
     let server = Server::start();
     let mut client = server.client();
     let mut second = server.client();
@@ -75,7 +75,7 @@ fn two_connections_that_wait_for_what_the_other_one_holds_are_a_circle() {
 }
 
 #[test]
-fn owners_and_connections_close_a_circle_of_three_together() {
+fn owners_and_connections_close_a_cycle_of_three_together() {
     let server = Server::start();
     let mut client = server.client();
     client.grant("LOCK.ACQUIRE a one 600000");
@@ -99,7 +99,7 @@ fn owners_and_connections_close_a_circle_of_three_together() {
 }
 
 #[test]
-fn a_hand_over_that_closes_a_circle_by_a_connection_refuses_the_youngest_wait_of_it() {
+fn a_hand_over_that_closes_a_cycle_by_a_connection_refuses_the_youngest_wait_of_it() {
     // The wait on the shared connection is the youngest, or is not.
     for shared_last in [true, false] {
         let server = Server::start();
@@ -189,7 +189,7 @@ fn a_hold_that_the_connection_has_lost_is_not_bound_to_it() {
 }
 
 #[test]
-fn where_a_connection_closes_no_circle_nothing_is_refused() {
+fn where_a_connection_closes_no_cycle_nothing_is_refused() {
     let server = Server::start();
     let mut client = server.client();
     // The holders' connections are idle, or wait for something that is not in the way.
@@ -220,7 +220,7 @@ fn where_a_connection_closes_no_circle_nothing_is_refused() {
 }
 
 #[test]
-fn the_owner_of_a_session_that_waits_on_another_connection_is_part_of_a_circle_as_any_owner() {
+fn the_owner_of_a_session_that_waits_on_another_connection_is_part_of_a_cycle_as_any_owner() {
     let server = Server::start();
     let mut client = server.client();
     let mut session = server.client();

@@ -1,7 +1,7 @@
 //! Serves the queues: the first waiter gets the lock as soon as it is free.
 
-use super::circles;
 use super::clock;
+use super::deadlocks;
 use super::grace;
 use super::open::{read_lock, with_lock, Lock};
 use super::permit::{self, Permit};
@@ -40,7 +40,7 @@ pub fn pass_on(lock: &Lock, from: Option<Str>) -> bool {
                 owner: owner.clone(),
                 client: None, // bound when the reply is delivered, and the client does not wait then
             };
-            circles::refuse_circles(lock.ctx, place, holding);
+            deadlocks::refuse_cycles(lock.ctx, place, holding);
             timer::set(lock.ctx);
             return true;
         }
@@ -54,8 +54,9 @@ fn take_first(lock: &Lock) -> Option<Vec<(WaiterId, Waiter)>> {
     let mut waits = STATE.with(|state| state.waiting.lines.take_first(db, name));
     let (_, first) = waits.first()?;
     let owner = OwnedStr::new(&first.owner);
+    let mut last = None;
     waits.retain(|(id, _)| {
-        let may = may_have(lock, *id, owner.lend());
+        let may = may_have(lock, *id, owner.lend(), &mut last);
         if !may {
             STATE.with(|state| state.counters.waits_cancelled += 1);
             let text = "NOPERM the user may no longer acquire this lock";
@@ -67,7 +68,8 @@ fn take_first(lock: &Lock) -> Option<Vec<(WaiterId, Waiter)>> {
 }
 
 /// Whether a client is still the user that it was when it began to wait, and that user may still acquire the lock.
-fn may_have(lock: &Lock, id: WaiterId, owner: Str) -> bool {
+/// All these waits are for one owner: `last` is the user that was asked about last, and its right.
+fn may_have(lock: &Lock, id: WaiterId, owner: Str, last: &mut Option<(Rc<[u8]>, bool)>) -> bool {
     let client = STATE.with(|state| {
         let client = state.waiting.clients.get(&id)?;
         Some((client.id, client.user.clone()?))
@@ -75,9 +77,18 @@ fn may_have(lock: &Lock, id: WaiterId, owner: Str) -> bool {
     let Some((client, before)) = client else {
         return true; // it is gone, and what it is granted will be undone; or it has no user
     };
-    let now = user::of_client(lock.ctx, client).filter(|now| *now.bytes() == *before);
-    let user = now.and_then(|name| User::named(name.lend()));
-    user.is_some_and(|user| user.may_acquire(lock, owner))
+    let is_same = user::of_client(lock.ctx, client).filter(|now| *now.bytes() == *before);
+    let Some(name) = is_same else {
+        return false;
+    };
+    match last {
+        Some((last, may)) if *last == before => *may,
+        _ => {
+            let user = User::named(name.lend());
+            let may = user.is_some_and(|user| user.may_acquire(lock, owner));
+            last.insert((before, may)).1
+        }
+    }
 }
 
 /// Whether someone waits for this lock.
@@ -154,7 +165,7 @@ pub fn settle(lock: &Lock) -> bool {
         Ok(View::Theirs(deadline)) => {
             STATE.with(|state| state.waiting.lines.set_lease(&place, Some(deadline)));
             // Foreign commands may have given it another holder.
-            circles::refuse_circles_of(lock, &place);
+            deadlocks::refuse_cycles_of(lock, &place);
             false
         }
         Ok(View::Free { lapsed }) => {
@@ -175,7 +186,7 @@ pub fn settle(lock: &Lock) -> bool {
         Ok(view @ View::Mine(_)) => {
             let waits = take_first(lock).unwrap_or_default();
             let granted = !waits.is_empty() && grant(lock, None, &owner, &place, &waits, view, now);
-            circles::refuse_circles_of(lock, &place);
+            deadlocks::refuse_cycles_of(lock, &place);
             granted
         }
         Err(refusal) => {
@@ -201,7 +212,7 @@ pub fn settle(lock: &Lock) -> bool {
 /// delivered, and waits whose timeout has passed.
 pub fn work(ctx: *mut RedisModuleCtx) {
     let tick = clock::tick();
-    circles::begin();
+    deadlocks::begin();
     grace::look(ctx);
     grace::note_end();
     slots::look(ctx, tick);

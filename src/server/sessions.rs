@@ -1,9 +1,9 @@
 //! Sessions: renews their leases, frees their locks when the connection closes, and closes the
 //! connection when the lock is lost.
 
-use super::circles;
 use super::clock;
 use super::closing::{close_soon, is_connected};
+use super::deadlocks;
 use super::events;
 use super::grace;
 use super::key::Kind;
@@ -213,7 +213,7 @@ fn restore(lock: &Lock, session: &Session, deadline: Deadline) {
         owner: session.owner.clone(),
         client: session.bound().map(|claim| claim.client),
     };
-    circles::refuse_circles(lock.ctx, &place, holding);
+    deadlocks::refuse_cycles(lock.ctx, &place, holding);
 }
 
 /// Records that a lease was renewed, also for those who wait for its end.

@@ -1,6 +1,6 @@
 //! The module's state between two calls.
 
-use super::circles::Effort;
+use super::deadlocks::Effort;
 use super::gil::Gil;
 use super::string::{OwnedStr, Str};
 use super::turn::Turn;

@@ -1,6 +1,6 @@
 //! Blocks clients.
 
-use super::circles::refuse_circle;
+use super::deadlocks::refuse_cycle;
 use super::events;
 use super::leave::{disconnect, time_out};
 use super::open::Lock;
@@ -105,7 +105,7 @@ pub fn wait_in_line(
     }
     let owner: Rc<[u8]> = owner.into();
     let client = client_id(ctx);
-    refuse_circle(ctx, &owner, client, &place)?;
+    refuse_cycle(ctx, &owner, client, &place)?;
     events::watch_keys(ctx, events::FREES);
     let since = clock::tick();
     let user = user_of(ctx, client);

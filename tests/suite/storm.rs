@@ -244,7 +244,7 @@ fn check_data(master: &Server, replica: Option<&Server>) {
         data.collect()
     };
     let here = data(&mut client);
-    assert!(here.iter().any(|lock| lock.contains("fenced:")), "{here:?}");
+    assert!(here.iter().any(|lock| lock.contains("[me 1 ")), "{here:?}");
     assert_eq!(here, data(&mut replica.client()), "master and replica");
     let digest = client.run("DEBUG DIGEST");
     assert_eq!(

@@ -206,10 +206,12 @@ impl Line<'_> {
     fn is_late(&self, calls: &[Call], replies: &[Reply]) {
         let wrong = format!("{} waits for a reply to {calls:?}", self.who);
         let port = self.socket.local_addr().map_or(0, |address| address.port());
-        let clients = self.world.nodes[self.node].client().run("CLIENT LIST");
+        let mut client = self.world.nodes[self.node].client();
+        let clients = client.run("CLIENT LIST");
+        let paused = client.run("INFO clients") + &client.run("INFO replication");
         let address = format!("addr=127.0.0.1:{port} ");
         let shown = clients.lines().find(|line| line.contains(&address));
-        let wrong = format!("{wrong}, and had {replies:?}: {shown:?}");
+        let wrong = format!("{wrong}, and had {replies:?}: {shown:?}, {paused}");
         self.world.fail(wrong);
     }
 

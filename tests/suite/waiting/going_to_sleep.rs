@@ -64,8 +64,7 @@ fn a_deletion_behind_a_wait_for_something_else_passes_on_without_delay() {
         assert_eq!(client.run("RPUSH list x"), "1");
         let (reply, at) = next.reply_at();
         assert!(reply.starts_with("[1 1 "), "{reply}");
-        let took = at - start;
-        took
+        at - start
     });
 }
 

@@ -259,7 +259,7 @@ impl Lines {
     /// equally long the one in which a call has waited longer.
     pub fn longest(&self, db: i32) -> Vec<Place> {
         let mut longest: Vec<_> = self.lines.get(&db).into_iter().flatten().collect();
-        longest.sort_by_key(|(_, line)| (Reverse(line.waiters.len()), line.waiters.first()));
+        longest.sort_by_cached_key(|(_, line)| (Reverse(line.waiters.len()), line.waiters.first()));
         let place = |(name, _): (&Rc<[u8]>, &Line)| Place {
             db,
             name: name.clone(),

@@ -90,6 +90,7 @@ fn setup() -> Setup {
     setup
         .junk_freed_memory()
         .config("enable-module-command yes")
+        .config("crash-memcheck-enabled no")
         .config("repl-backlog-size 16kb")
         .config("repl-ping-replica-period 1")
         .config("client-output-buffer-limit replica 0 0 0")

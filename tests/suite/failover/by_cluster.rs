@@ -7,7 +7,7 @@ use std::thread::{sleep, spawn};
 use std::time::Duration;
 
 /// For so long a master that is cut off may go on: `cluster-node-timeout` takes the place of F.
-const NODE_TIMEOUT: u64 = 1000;
+const NODE_TIMEOUT: u64 = 2000;
 
 const TIMES: Times = Times {
     max_ttl: 1500,
@@ -16,7 +16,7 @@ const TIMES: Times = Times {
 };
 
 /// How long clients are at work.
-const WORK: Duration = Duration::from_secs(10);
+const WORK: Duration = Duration::from_secs(12);
 
 /// How a replica takes the place of its master.
 #[derive(Clone, Copy, PartialEq)]

@@ -114,7 +114,8 @@ impl Trouble<'_> {
             );
             let other = control.aside(how);
             control.nap(150);
-            control.say("SHUTDOWN ABORT");
+            // It may have come before what it is to abort.
+            control.until("SHUTDOWN ABORT", "OK");
             if let Some(mut other) = other {
                 let _ = other.read(&[call(how)], 1);
             }

@@ -75,6 +75,29 @@ fn two_connections_that_wait_for_what_the_other_one_holds_are_a_cycle() {
 }
 
 #[test]
+fn counting_the_owners_of_a_cycle_crashed_servers_whose_allocator_aligns_to_8_bytes() {
+    let server = Server::start();
+    for connections in 2..8 {
+        let name = |n: usize| format!("{connections}-{}", n % connections);
+        let mut clients: Vec<Client> = (0..connections).map(|_| server.client()).collect();
+        for (n, client) in clients.iter_mut().enumerate() {
+            let name = name(n);
+            client.grant(&format!("LOCK.ACQUIRE {name} holder-{name} 600000 SESSION"));
+        }
+        for (n, client) in clients[1..].iter_mut().enumerate() {
+            let (lock, owner) = (name(n + 2), name(n + 1));
+            client.forget(&format!("LOCK.ACQUIRE {lock} {owner} 600000 WAIT 0"));
+        }
+        server.until_waiting(connections as u64 - 1);
+        let (lock, owner) = (name(1), name(0));
+        let reply = clients[0].run(&format!("LOCK.ACQUIRE {lock} {owner} 600000 WAIT 0"));
+        assert_eq!(reply, refused(&lock, 2 * connections));
+        drop(clients);
+        server.until_waiting(0);
+    }
+}
+
+#[test]
 fn owners_and_connections_close_a_cycle_of_three_together() {
     let server = Server::start();
     let mut client = server.client();

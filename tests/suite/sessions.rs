@@ -46,6 +46,13 @@ fn is_closed(client: &mut Client) -> bool {
     false
 }
 
+/// Closes a connection, and waits until the server has noticed.
+fn close_noticed(mut client: Client, probe: &mut Client) {
+    let list = format!("CLIENT LIST ID {}", client.int("CLIENT ID"));
+    drop(client);
+    eventually("the server has noticed", || probe.run(&list).is_empty());
+}
+
 /// A value of LOCK.INFO.
 fn told(client: &mut Client, name: &str) -> String {
     let info = client.run("LOCK.INFO orders");

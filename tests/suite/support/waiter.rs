@@ -3,7 +3,7 @@
 use super::{eventually, show, Client, Server, PATIENCE};
 use redis::{Cmd, Parser, Value};
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::Instant;
 
 /// A connection that waits for a reply, or has got it.
@@ -148,7 +148,11 @@ impl Waiter {
     }
 
     /// Closes the connection, as a client does that goes away.
-    pub fn close(self) {}
+    pub fn close(self) {
+        // To drop it may not be enough: another test may be starting a server just now, and the process
+        // that it has forked keeps the socket open until it runs the server.
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
 
     /// Closes the connection, and waits until the server has noticed. It may learn of that after what
     /// others send later.

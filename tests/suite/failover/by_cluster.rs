@@ -55,8 +55,10 @@ fn failover(how: How) {
     }
     crowd.end();
     if how != How::Killed {
-        let role = master.client().info("replication", "role");
-        assert_eq!(role.as_deref(), Some("slave"));
+        eventually("it is the replica now", || {
+            let role = master.client().info("replication", "role");
+            role.as_deref() == Some("slave")
+        });
     }
 }
 

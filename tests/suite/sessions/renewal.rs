@@ -77,27 +77,36 @@ fn a_renewal_is_propagated_as_a_deadline_a_third_of_the_ttl_after_the_one_before
 }
 
 #[test]
-fn ten_thousand_sessions_take_less_than_a_hundredth_of_a_core() {
+fn the_renewal_of_ten_thousand_sessions_costs_little_more_than_if_their_clients_did_it() {
     const SESSIONS: usize = 10_000;
     let server = Server::start();
     let mut probe = server.client();
     let mut client = server.client();
-    let mut pipe = redis::pipe();
-    for n in 0..SESSIONS {
-        let lock = format!("lock-{n}");
-        pipe.cmd("LOCK.ACQUIRE").arg(lock).arg("me").arg(30_000);
-        pipe.arg("SESSION");
-    }
-    pipe.query::<Vec<Vec<i64>>>(&mut client.raw).unwrap();
+    let calls = |client: &mut Client, command: &str, session: bool| {
+        let before = server.cpu();
+        let mut pipe = redis::pipe();
+        for n in 0..SESSIONS {
+            let lock = format!("lock-{n}");
+            pipe.cmd(command).arg(lock).arg("me").arg(30_000);
+            if session {
+                pipe.arg("SESSION");
+            }
+        }
+        pipe.query::<Vec<Vec<i64>>>(&mut client.raw).unwrap();
+        server.cpu() - before
+    };
+    calls(&mut client, "LOCK.ACQUIRE", true);
     assert_eq!(probe.counter("sessions"), SESSIONS as u64);
     // All were bound at once, and so are renewed at once: that is what has to be paid for.
     let before = server.cpu();
     let idle = idle(Duration::from_secs(12));
-    let busy = server.cpu() - before;
+    let busy = (server.cpu() - before).saturating_sub(idle);
     assert!(probe.counter("sessions_renewed") >= SESSIONS as u64);
-    let share = (busy.saturating_sub(idle)).as_secs_f64() / 12.0;
-    println!("{SESSIONS} sessions take {:.2} % of a core", share * 100.0);
-    assert!(share < 0.01, "{share}");
+    let called = calls(&mut client, "LOCK.RENEW", false);
+    println!("{SESSIONS} sessions are renewed in {busy:?}, and by their clients in {called:?}");
+    // Processor time is told in steps of 10 ms.
+    let most = 2 * called + Duration::from_millis(50);
+    assert!(busy < most, "{busy:?}, {called:?}");
     assert_eq!(told(&mut probe, "session"), "nil");
 }
 

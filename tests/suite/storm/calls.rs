@@ -60,7 +60,7 @@ fn acquire(lock: &str, owner: &str, dice: &mut Rng) -> Call {
     let ttl = if session { 1000 + ttl(dice) } else { ttl(dice) };
     let mut line = format!("LOCK.ACQUIRE {lock} {owner} {ttl}");
     match dice.usize(..10) {
-        0..=4 => line.push_str(&format!(" WAIT {}", dice.usize(1..300))),
+        0..=4 => line.push_str(&format!(" WAIT {}", dice.usize(1..100))),
         5 => line.push_str(" WAIT 0"),
         _ => (),
     }

@@ -159,7 +159,6 @@ impl Trouble<'_> {
             "CONFIG SET appendonly no",
             "CONFIG SET appendonly yes",
             "DEBUG CHANGE-REPL-ID",
-            "SCRIPT FLUSH",
         ];
         let line = one_of(&mut self.control.dice, &lines);
         self.control.say(line);

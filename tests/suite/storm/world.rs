@@ -224,6 +224,11 @@ impl Line<'_> {
     }
 }
 
+/// Whether SCRIPT FLUSH can be used: Redis 7.4.1 reads there what it has just freed.
+pub fn forgets_scripts() -> bool {
+    version() != (7, 4)
+}
+
 /// Picks one.
 pub fn one_of<'a, T: ?Sized>(dice: &mut Rng, choices: &[&'a T]) -> &'a T {
     choices[dice.usize(..choices.len())]

@@ -1,11 +1,10 @@
-//! What the deadlock search costs a command, with many waits in the worst shapes.
+//! How long a command takes when many clients wait, in the worst shapes for the deadlock search.
 //!
 //! `cargo bench --bench deadlock`; `LOCK_TEST_SERVER` names another server than the one on the PATH.
-//! So long the server serves nobody else. Of a call that is answered at once it is what the server
-//! itself counts (`INFO commandstats`), of one that waits the CPU time of its main thread.
+//! For a call that replies at once it is the time that the server counts itself (`INFO commandstats`), for one that
+//! waits the CPU time of the server's main thread.
 //!
-//! A wrong reply ends it with a panic. A missed promise does not: other work on the machine is
-//! enough for that.
+//! A wrong reply ends it with a panic. A missed promise does not: other work on the machine is enough for that.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../common/mod.rs"]
@@ -22,7 +21,7 @@ use shapes::{Shape, Then};
 #[command(about = "Measures what the deadlock search costs a command")]
 struct Options {
     /// How often each shape is built and measured
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     rounds: u64,
     /// How many wait
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(100..=15_000))]
@@ -54,7 +53,7 @@ fn main() {
         let times = Spread::of(rounds.iter().map(|round| round.ms).collect());
         let refused = rounds.iter().map(|round| round.refused).max();
         let refused = refused.unwrap_or_default();
-        lines.push(format!("{:72} {times:24.2} {refused:8}", shape.name));
+        lines.push(format!("{:64} {times:24.2} {refused:8}", shape.name));
     }
     bar.finish_and_clear();
     let name = server_name(&mut Server::start().client());
@@ -62,7 +61,10 @@ fn main() {
         "\n{name}, {} waits, {} rounds",
         options.waits, options.rounds
     );
-    println!("ms of the command: median (least to most); waits that it refused\n");
+    println!("ms of the command: median (least to most), promised: 5 at most; waits refused since");
+    println!(
+        "(whoever is granted a lock is granted all its waits for it: these are not bounded)\n"
+    );
     lines.iter().for_each(|line| println!("{line}"));
 }
 

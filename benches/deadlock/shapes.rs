@@ -49,7 +49,7 @@ pub fn all(waits: usize) -> Vec<Shape> {
         queue(waits),
         chain(waits),
         chain_of_connections(waits),
-        fan(waits, "one owner waits for all; one more"),
+        fan(waits, "one owner waits for many locks: one more wait"),
         layers(waits),
         one_lock(waits),
         two_fans(waits, 2),
@@ -60,14 +60,14 @@ pub fn all(waits: usize) -> Vec<Shape> {
         granted_together(waits),
         Shape {
             then: Then::Run("LOCK.LINES".to_owned()),
-            ..fan(waits, "one owner waits for all; LOCK.LINES")
+            ..fan(waits, "one owner waits for many locks: LOCK.LINES")
         },
     ]
 }
 
 fn queue(waits: usize) -> Shape {
     Shape {
-        name: "all in one queue; a release",
+        name: "one queue: a release",
         holds: vec![hold("l", "first")],
         waits: (0..waits).map(|n| wait("l", format!("o{n}"))).collect(),
         then: Then::Run("LOCK.RELEASE l first".to_owned()),
@@ -76,7 +76,7 @@ fn queue(waits: usize) -> Shape {
 
 fn chain(waits: usize) -> Shape {
     Shape {
-        name: "each waits for the next; one more",
+        name: "a chain of owners: one more wait",
         holds: (0..=waits)
             .map(|n| hold(format!("k{n}"), format!("o{n}")))
             .collect(),
@@ -89,7 +89,7 @@ fn chain(waits: usize) -> Shape {
 
 fn chain_of_connections(waits: usize) -> Shape {
     Shape {
-        name: "each waits for what the next connection holds; one more",
+        name: "a chain of connections: one more wait",
         holds: vec![hold(format!("k{waits}"), "last")],
         // From the last to the first: each lock is there before someone waits for it.
         waits: (0..waits)
@@ -132,7 +132,7 @@ fn layers(waits: usize) -> Shape {
         })
     };
     Shape {
-        name: "layers, each of all who wait for all of the next; one more",
+        name: "layers of owners that wait for all of the next: one more wait",
         holds: locks
             .map(|lock| hold(format!("k{lock}"), format!("o{lock}")))
             .collect(),
@@ -143,7 +143,7 @@ fn layers(waits: usize) -> Shape {
 
 fn one_lock(waits: usize) -> Shape {
     Shape {
-        name: "one owner waits for one lock so often; one more",
+        name: "one owner waits for one lock: one more wait",
         holds: vec![hold("l", "h"), hold("k", "o")],
         waits: (0..waits).map(|_| wait("k", "h")).collect(),
         then: one_more("l"),
@@ -164,8 +164,8 @@ fn two_fans(waits: usize, fans: usize) -> Shape {
     }
     Shape {
         name: match fans {
-            2 => "one waits for half, and their owner for the other half; gets a lock",
-            _ => "one owner waits for all, gets a lock",
+            2 => "a fan behind a fan: a hand-over to the first",
+            _ => "one owner waits for many locks: a hand-over to it",
         },
         holds,
         waits: waiting,
@@ -197,8 +197,8 @@ fn cycles(waits: usize, theirs_first: bool) -> Shape {
     }
     Shape {
         name: match theirs_first {
-            true => "half wait for what one gets who waits for theirs since",
-            false => "half wait since for what one gets who waits for theirs",
+            true => "a hand-over that closes many cycles, younger on this side",
+            false => "a hand-over that closes many cycles, younger on the others'",
         },
         holds,
         waits: waiting,
@@ -211,7 +211,7 @@ fn refused_together(waits: usize) -> Shape {
     waiting.push(wait("l", "o"));
     waiting.extend((0..waits).map(|_| wait("k", "h")));
     Shape {
-        name: "one cycle of one owner's waits for one lock",
+        name: "a hand-over that closes a cycle with all of one owner's waits",
         holds: vec![lock, hold("k", "o")],
         waits: waiting,
         then,
@@ -220,7 +220,7 @@ fn refused_together(waits: usize) -> Shape {
 
 fn granted_together(waits: usize) -> Shape {
     Shape {
-        name: "all of one owner for one lock, which it gets",
+        name: "one owner waits for one lock: a hand-over to it",
         holds: vec![hold("l", "first")],
         waits: (0..waits).map(|_| wait("l", "h")).collect(),
         then: Then::Run("LOCK.RELEASE l first".to_owned()),

@@ -51,11 +51,12 @@ fn the_lock_of_a_worker_that_is_stopped_is_the_next_ones_when_it_has_held_it_for
 
 #[test]
 fn a_session_that_nobody_waits_for_ends_too() {
-    // The second is not to be renewed before the end of the hold.
+    // The second is not to be renewed before the end of the hold, and the server tells of no expiry.
     for (ttl, loss) in [(1000, ""), (600_000, ""), (1000, "session-loss ignore")] {
         let server = setup(loss).start();
-        let mut client = holder(&server, ttl);
         let mut other = server.client();
+        other.run("DEBUG SET-ACTIVE-EXPIRE 0");
+        let mut client = holder(&server, ttl);
         eventually("the session is over", || other.counter("sessions") == 0);
         assert_eq!(other.counter("sessions_lost"), 1);
         assert!(is_closed(&mut client));

@@ -13,7 +13,7 @@ MODULES = $(PREFIX)/lib/redis/modules
 export CARGO MODULE PORT SERVER TARGET
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-servers soak storm bench install build lint clean
+.PHONY: help run test test-servers soak storm storm-asan bench install build lint clean
 
 help: ## List these targets
 	@echo 'make TARGET, where TARGET is one of:'
@@ -40,6 +40,11 @@ soak: ## Let 500 clients contend for some minutes, and much go wrong (LOCK_TEST_
 storm: ## Let pauses, failovers, moving slots and mass expiry befall busy servers (LOCK_TEST_STORM_SECONDS=180)
 	@SERVER="$${LOCK_TEST_SERVER:-redis-server}" scripts/setup.sh build server
 	@LOCK_TEST_STORM_SECONDS="$${LOCK_TEST_STORM_SECONDS:-180}" $(CARGO) test --test suite storm:: -- --nocapture
+
+storm-asan: ## The same and more under AddressSanitizer, on servers built for it (ONLY=NAME, LOCK_TEST_STORM_SECONDS=60)
+	@SERVER=redis-server scripts/setup.sh build server sources
+	@$(CARGO) test --no-run
+	@scripts/asan.sh $(ONLY)
 
 bench: ## Compare its speed with what one would use instead
 	@SERVER=redis-server scripts/setup.sh build server

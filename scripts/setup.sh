@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, by apt where it may; else it names the packages and stops.
-# Usage: scripts/setup.sh [build] [server] [wheels]
+# Usage: scripts/setup.sh [build] [server] [wheels] [sources]
 set -euo pipefail
 
 server=${SERVER:-redis-server}
@@ -41,6 +41,12 @@ for task in "$@"; do
             elif ! python3 -m pip --version >/dev/null 2>&1; then
                 missing+=(python3-pip)
             fi
+            ;;
+        sources)
+            # Servers are built with gcc, which brings AddressSanitizer along.
+            has g++ || missing+=(g++)
+            has make || missing+=(make)
+            has xz || missing+=(xz-utils)
             ;;
         *) fail "unknown task $task" ;;
     esac

@@ -11,6 +11,9 @@ log=$work/log
 export LOCK_TEST_SKIPS=$work/skips
 touch "$LOCK_TEST_SKIPS"
 
+# Most of what the tests do is wait.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((3 * $(nproc)))}
+
 "${CARGO:-cargo}" test --no-fail-fast "$@" 2>&1 | tee "$log"
 status=${PIPESTATUS[0]}
 

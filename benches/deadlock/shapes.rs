@@ -54,8 +54,8 @@ pub fn all(waits: usize) -> Vec<Shape> {
         one_lock(waits),
         two_fans(waits, 2),
         two_fans(waits, 1),
-        circles(waits, false),
-        circles(waits, true),
+        cycles(waits, false),
+        cycles(waits, true),
         refused_together(waits),
         granted_together(waits),
         Shape {
@@ -174,7 +174,7 @@ fn two_fans(waits: usize, fans: usize) -> Shape {
 }
 
 /// `h` waits for locks whose owners wait for the one that it gets.
-fn circles(waits: usize, theirs_first: bool) -> Shape {
+fn cycles(waits: usize, theirs_first: bool) -> Shape {
     let (lock, mut waiting, then) = about_to_get();
     let locks = 0..waits / 2;
     let mut holds = vec![lock];
@@ -211,7 +211,7 @@ fn refused_together(waits: usize) -> Shape {
     waiting.push(wait("l", "o"));
     waiting.extend((0..waits).map(|_| wait("k", "h")));
     Shape {
-        name: "one circle of one owner's waits for one lock",
+        name: "one cycle of one owner's waits for one lock",
         holds: vec![lock, hold("k", "o")],
         waits: waiting,
         then,

@@ -92,7 +92,7 @@ impl Runner {
     fn new(server: &Server, baton: Baton, name: &str, number: usize) -> Runner {
         let stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
         stream.set_nodelay(true).unwrap();
-        // As long as Redisson's ids; of this relay only, for waits in several could close a circle.
+        // As long as Redisson's ids; of this relay only, for waits in several could close a cycle.
         let owner = format!("{name:->36}:{number:04}");
         let [wait, pass] = match baton {
             Baton::Lock => [

@@ -7,11 +7,11 @@
 //! "System Deadlocks", 1971).
 
 mod budget;
-mod circle;
+mod cycle;
 mod marks;
 
 pub use budget::Budget;
-pub use circle::{Bound, Circle, Refused, Step};
+pub use cycle::{Bound, Cycle, Refused, Step};
 
 use super::{Lines, Place, WaiterId};
 use marks::{Mark, Marks};
@@ -32,7 +32,7 @@ pub enum Next {
     /// It has to know who holds this lock: [`Search::held`].
     Ask(Place),
     /// A cycle. What is refused has to leave its queue before the search goes on.
-    Found(Circle),
+    Found(Cycle),
     /// There are no more cycles, or the budget is spent.
     Done,
 }
@@ -210,7 +210,7 @@ impl Search {
             if edge.place == *place {
                 // A wait for a lock that its owner holds is granted as a reentry.
                 let closes = edge.owner != holding.owner;
-                return closes.then(|| Next::Found(self.break_circle(edge, lines, budget)));
+                return closes.then(|| Next::Found(self.break_cycle(edge, lines, budget)));
             }
         }
         let Some(lock) = self.locks.find(&edge.place) else {
@@ -233,7 +233,7 @@ impl Search {
             if bound.is_none() || holding.client == Some(*client) {
                 let steps = self.steps(&edge, bound);
                 let refused = Refused::New;
-                return Some(Next::Found(Circle { steps, refused }));
+                return Some(Next::Found(Cycle { steps, refused }));
             }
         }
         match self.locks.mark(lock) {
@@ -308,7 +308,7 @@ impl Search {
 
     /// A cycle through the lock that has a new holder. Its youngest wait has to be refused; the search
     /// goes on from where that wait begins.
-    fn break_circle(&mut self, last: Edge, lines: &Lines, budget: &mut Budget) -> Circle {
+    fn break_cycle(&mut self, last: Edge, lines: &Lines, budget: &mut Budget) -> Cycle {
         let led = self.path.iter().filter_map(Frame::edge);
         let edges: Vec<&Edge> = led.chain([&last]).collect();
         let youngest = edges.iter().enumerate().max_by_key(|(_, edge)| edge.id);
@@ -331,7 +331,7 @@ impl Search {
             true => self.start_anew(lines),
             false => (at + 1..self.path.len()).for_each(|_| self.close(Mark::New)),
         }
-        Circle { steps, refused }
+        Cycle { steps, refused }
     }
 
     /// Forgets everything except who holds which lock.

@@ -120,10 +120,7 @@ impl Lines {
 
     /// Removes a waiter from its queue.
     pub fn leave(&mut self, id: WaiterId) -> Option<Waiter> {
-        let waiter = take(&mut self.waiters, &id)?;
-        if let Some(until) = waiter.until {
-            self.timeouts.remove(&(until, id));
-        }
+        let waiter = self.forget(id)?;
         let group = (waiter.owner.clone(), waiter.place.clone());
         if let Some(ids) = self.by_owner.get_mut(&group) {
             ids.remove(&id);
@@ -131,20 +128,38 @@ impl Lines {
                 self.by_owner.remove(&group);
             }
         }
+        self.leave_queue(&waiter.place, [id]);
+        Some(waiter)
+    }
+
+    /// Forgets a waiter, but not that it is in its queue and among the waits of its owner.
+    fn forget(&mut self, id: WaiterId) -> Option<Waiter> {
+        let waiter = take(&mut self.waiters, &id)?;
+        if let Some(until) = waiter.until {
+            self.timeouts.remove(&(until, id));
+        }
         if self.by_client.get(&waiter.client) == Some(&id) {
             take(&mut self.by_client, &waiter.client);
         }
-        let Place { db, name } = &waiter.place;
-        let lines = self.lines.get_mut(db)?;
-        let line = lines.get_mut(name)?;
-        line.waiters.remove(&id);
+        Some(waiter)
+    }
+
+    fn leave_queue(&mut self, place: &Place, ids: impl IntoIterator<Item = WaiterId>) {
+        let Some(lines) = self.lines.get_mut(&place.db) else {
+            return;
+        };
+        let Some(line) = lines.get_mut(&place.name) else {
+            return;
+        };
+        for id in ids {
+            line.waiters.remove(&id);
+        }
         if line.waiters.is_empty() {
             if let Some(lease) = line.lease {
-                self.leases.remove(&(lease, waiter.place.clone()));
+                self.leases.remove(&(lease, place.clone()));
             }
-            lines.remove(name);
+            lines.remove(&place.name);
         }
-        Some(waiter)
     }
 
     /// Removes the first waiter from the queue, with all other waits of the same owner in it, in the
@@ -155,12 +170,14 @@ impl Lines {
         first.map_or_else(Vec::new, |(owner, place)| self.take_of(&owner, &place))
     }
 
+    /// Removes all waits of an owner from a queue, in the order in which they came.
     fn take_of(&mut self, owner: &Rc<[u8]>, place: &Place) -> Vec<(WaiterId, Waiter)> {
         let group = (owner.clone(), place.clone());
         let ids = self.by_owner.remove(&group).unwrap_or_default();
-        ids.into_iter()
-            .filter_map(|id| Some((id, self.leave(id)?)))
-            .collect()
+        let mut waits = Vec::with_capacity(ids.len());
+        waits.extend(ids.iter().filter_map(|id| Some((*id, self.forget(*id)?))));
+        self.leave_queue(place, ids);
+        waits
     }
 
     /// Takes out of a line the youngest waits of an owner, so many at most.
@@ -259,7 +276,7 @@ impl Lines {
     /// equally long the one in which a call has waited longer.
     pub fn longest(&self, db: i32) -> Vec<Place> {
         let mut longest: Vec<_> = self.lines.get(&db).into_iter().flatten().collect();
-        longest.sort_by_key(|(_, line)| (Reverse(line.waiters.len()), line.waiters.first()));
+        longest.sort_by_cached_key(|(_, line)| (Reverse(line.waiters.len()), line.waiters.first()));
         let place = |(name, _): (&Rc<[u8]>, &Line)| Place {
             db,
             name: name.clone(),

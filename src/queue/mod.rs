@@ -11,7 +11,7 @@ mod times;
 mod turned;
 
 pub use by_number::{by_number, take, ByNumber};
-pub use deadlock::{Budget, Circle, Holding, Next, Refused, Search};
+pub use deadlock::{Budget, Cycle, Holding, Next, Refused, Search};
 pub use hand_over::hand_over;
 pub use lines::{Lines, Place, Waiter, WaiterId};
 pub use pending::{Level, Pending};

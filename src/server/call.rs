@@ -1,8 +1,8 @@
 //! One call of a command: its arguments, the key it works on, and its reply.
 
 use super::api;
-use super::circles;
 use super::clock;
+use super::deadlocks;
 use super::guard::guard;
 use super::open::{read_lock, Lock};
 use super::permit::is_master;
@@ -75,7 +75,7 @@ fn run<C: Command>(
     if call.writes && !is_master() {
         return Err(Error::OnReplica);
     }
-    circles::begin();
+    deadlocks::begin();
     super::grace::look(ctx);
     // A grant that could not be delivered is undone first: this command may be run before the timer
     // that would do it.

@@ -4,6 +4,7 @@ use super::api::last_error;
 use super::health::text;
 use super::log;
 use super::state::STATE;
+use super::string::OwnedStr;
 use super::timer;
 use super::user;
 use redis_module::raw::{self, RedisModuleCtx};
@@ -52,10 +53,15 @@ pub fn close_all(ctx: *mut RedisModuleCtx) {
 /// only if there is a reason to.
 pub fn is_closing(ctx: *mut RedisModuleCtx, client: u64, user: Option<&[u8]>) -> bool {
     // A client whose user is deleted becomes the default user, which cannot be deleted, before it is closed.
-    let user_is_gone = || user != Some(b"default") && !user::is_still(ctx, client, user);
+    let user_is_gone = || user != Some(b"default") && !has_user(ctx, client, user);
     // A client that also gets messages may have exceeded its output buffer.
     let may_be = gets_messages(client) || user_is_gone();
     may_be && flags(ctx, client).is_some_and(|flags| flags.contains('A'))
+}
+
+/// Whether a client still has this user.
+fn has_user(ctx: *mut RedisModuleCtx, client: u64, name: Option<&[u8]>) -> bool {
+    user::of_client(ctx, client).as_ref().map(OwnedStr::bytes) == name
 }
 
 /// Whether a client also gets push data: messages, or invalidations of keys.

@@ -6,10 +6,10 @@
 mod api;
 mod alloc;
 mod call;
-mod circles;
 mod clock;
 mod closing;
 mod config;
+mod deadlocks;
 mod describe;
 mod events;
 mod gil;

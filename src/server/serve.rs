@@ -1,7 +1,7 @@
 //! Serves the queues: the first waiter gets the lock as soon as it is free.
 
-use super::circles;
 use super::clock;
+use super::deadlocks;
 use super::grace;
 use super::open::{read_lock, with_lock, Lock};
 use super::permit::{self, Permit};
@@ -11,7 +11,7 @@ use super::state::STATE;
 use super::string::{OwnedStr, Str};
 use super::tell::{answer, busy, Answer};
 use super::timer::{self, RETRY};
-use super::user;
+use super::user::{self, User};
 use crate::lock::{release, Deadline, Millis, Now, Release, Token, View};
 use crate::queue::{hand_over, turned, Holding, Place, Tick, Turned, Waiter, WaiterId};
 use redis_module::raw::RedisModuleCtx;
@@ -24,9 +24,9 @@ pub fn pass_on(lock: &Lock, from: Option<Str>) -> bool {
     if nobody_waits() || grace::left().is_some() {
         return false;
     }
-    let (db, now) = (lock.db(), clock::now());
+    let now = clock::now();
     loop {
-        let Some(waits) = take_first(lock.ctx, db, lock.name.bytes()) else {
+        let Some(waits) = take_first(lock) else {
             return false;
         };
         let Some((_, first)) = waits.first() else {
@@ -40,7 +40,7 @@ pub fn pass_on(lock: &Lock, from: Option<Str>) -> bool {
                 owner: owner.clone(),
                 client: None, // bound when the reply is delivered, and the client does not wait then
             };
-            circles::refuse_circles(lock.ctx, place, holding);
+            deadlocks::refuse_cycles(lock.ctx, place, holding);
             timer::set(lock.ctx);
             return true;
         }
@@ -49,17 +49,18 @@ pub fn pass_on(lock: &Lock, from: Option<Str>) -> bool {
 
 /// Removes all waits of the owner that is first in the queue, and returns those whose users may still acquire the
 /// lock. The others are refused. None if nobody waits.
-fn take_first(ctx: *mut RedisModuleCtx, db: i32, name: &[u8]) -> Option<Vec<(WaiterId, Waiter)>> {
+fn take_first(lock: &Lock) -> Option<Vec<(WaiterId, Waiter)>> {
+    let (db, name) = (lock.db(), lock.name.bytes());
     let mut waits = STATE.with(|state| state.waiting.lines.take_first(db, name));
-    if waits.is_empty() {
-        return None;
-    }
-    waits.retain(|(id, waiter)| {
-        let may = may_have(ctx, *id, waiter);
+    let (_, first) = waits.first()?;
+    let owner = OwnedStr::new(&first.owner);
+    let mut last = None;
+    waits.retain(|(id, _)| {
+        let may = may_have(lock, *id, owner.lend(), &mut last);
         if !may {
             STATE.with(|state| state.counters.waits_cancelled += 1);
             let text = "NOPERM the user may no longer acquire this lock";
-            answer(ctx, *id, Answer::Error(text.to_owned()));
+            answer(lock.ctx, *id, Answer::Error(text.to_owned()));
         }
         may
     });
@@ -67,16 +68,27 @@ fn take_first(ctx: *mut RedisModuleCtx, db: i32, name: &[u8]) -> Option<Vec<(Wai
 }
 
 /// Whether a client is still the user that it was when it began to wait, and that user may still acquire the lock.
-fn may_have(ctx: *mut RedisModuleCtx, id: WaiterId, waiter: &Waiter) -> bool {
+/// All these waits are for one owner: `last` is the user that was asked about last, and its right.
+fn may_have(lock: &Lock, id: WaiterId, owner: Str, last: &mut Option<(Rc<[u8]>, bool)>) -> bool {
     let client = STATE.with(|state| {
         let client = state.waiting.clients.get(&id)?;
-        Some((client.id, client.user.clone()))
+        Some((client.id, client.user.clone()?))
     });
-    let Some((client, Some(user))) = client else {
+    let Some((client, before)) = client else {
         return true; // it is gone, and what it is granted will be undone; or it has no user
     };
-    user::is_still(ctx, client, Some(&user))
-        && user::may_acquire(&user, &waiter.place, &waiter.owner)
+    let is_same = user::of_client(lock.ctx, client).filter(|now| *now.bytes() == *before);
+    let Some(name) = is_same else {
+        return false;
+    };
+    match last {
+        Some((last, may)) if *last == before => *may,
+        _ => {
+            let user = User::named(name.lend());
+            let may = user.is_some_and(|user| user.may_acquire(lock, owner));
+            last.insert((before, may)).1
+        }
+    }
 }
 
 /// Whether someone waits for this lock.
@@ -153,7 +165,7 @@ pub fn settle(lock: &Lock) -> bool {
         Ok(View::Theirs(deadline)) => {
             STATE.with(|state| state.waiting.lines.set_lease(&place, Some(deadline)));
             // Foreign commands may have given it another holder.
-            circles::refuse_circles_of(lock, &place);
+            deadlocks::refuse_cycles_of(lock, &place);
             false
         }
         Ok(View::Free { lapsed }) => {
@@ -172,9 +184,9 @@ pub fn settle(lock: &Lock) -> bool {
         Ok(View::Mine(_)) if grace::left().is_some() => false,
         // It has taken the lock otherwise, by Redisson's script: its waits are reentries.
         Ok(view @ View::Mine(_)) => {
-            let waits = take_first(lock.ctx, db, name).unwrap_or_default();
+            let waits = take_first(lock).unwrap_or_default();
             let granted = !waits.is_empty() && grant(lock, None, &owner, &place, &waits, view, now);
-            circles::refuse_circles_of(lock, &place);
+            deadlocks::refuse_cycles_of(lock, &place);
             granted
         }
         Err(refusal) => {
@@ -200,7 +212,7 @@ pub fn settle(lock: &Lock) -> bool {
 /// delivered, and waits whose timeout has passed.
 pub fn work(ctx: *mut RedisModuleCtx) {
     let tick = clock::tick();
-    circles::begin();
+    deadlocks::begin();
     grace::look(ctx);
     grace::note_end();
     slots::look(ctx, tick);

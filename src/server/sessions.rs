@@ -1,9 +1,9 @@
 //! Sessions: renews their leases, frees their locks when the connection closes, and closes the
 //! connection when the lock is lost.
 
-use super::circles;
 use super::clock;
 use super::closing::{close_soon, is_connected};
+use super::deadlocks;
 use super::events;
 use super::grace;
 use super::key::Kind;
@@ -11,9 +11,9 @@ use super::log;
 use super::open::{read_lock, with_lock, Lock};
 use super::permit::{self, Permit};
 use super::state::STATE;
-use super::string::OwnedStr;
+use super::string::{OwnedStr, Str};
 use super::timer::{self, RETRY};
-use super::user;
+use super::user::User;
 use super::wait::client_id;
 use crate::command::Error;
 use crate::escape::Escaped;
@@ -162,7 +162,8 @@ pub fn keep(lock: &Lock) -> bool {
             false
         }
         (Found::Lapsed, Some(claim)) if !ended => {
-            let may_go_on = may_renew(claim, &place, &session.owner);
+            let owner = OwnedStr::new(&session.owner);
+            let may_go_on = may_renew(lock, claim, owner.lend());
             match lease_again(&session, claim, clock::now()) {
                 Some(deadline) if may_go_on => {
                     restore(lock, &session, deadline);
@@ -217,7 +218,7 @@ fn restore(lock: &Lock, session: &Session, deadline: Deadline) {
         owner: session.owner.clone(),
         client: session.bound().map(|claim| claim.client),
     };
-    circles::refuse_circles(lock.ctx, &place, holding);
+    deadlocks::refuse_cycles(lock.ctx, &place, holding);
 }
 
 /// Records that a lease was renewed, also for those who wait for its end.
@@ -336,9 +337,11 @@ fn end(lock: &Lock) {
 }
 
 /// Whether the user that acquired a session's lock may still acquire it. A user without a name cannot be checked.
-fn may_renew(claim: &Claim, place: &Place, owner: &[u8]) -> bool {
-    let user = claim.user.as_deref();
-    user.is_none_or(|user| user::may_acquire(user, place, owner))
+fn may_renew(lock: &Lock, claim: &Claim, owner: Str) -> bool {
+    let Some(name) = claim.user.as_deref().map(OwnedStr::new) else {
+        return true;
+    };
+    User::named(name.lend()).is_some_and(|user| user.may_acquire(lock, owner))
 }
 
 fn renew(lock: &Lock) {
@@ -350,12 +353,12 @@ fn renew(lock: &Lock) {
         keep(lock);
         return;
     };
-    if !may_renew(claim, &place, &session.owner) {
+    let owner = OwnedStr::new(&session.owner);
+    if !may_renew(lock, claim, owner.lend()) {
         return lose(lock.ctx, &place);
     }
     let limits = STATE.with(|state| state.settings.limits());
     let update = extend(&hold, claim.ttl, clock::now(), &limits);
-    let owner = OwnedStr::new(&session.owner);
     lock.apply(owner.lend(), &Change::Update(update));
     match update.deadline {
         Some(_) => STATE.with(|state| state.counters.sessions_renewed += 1),

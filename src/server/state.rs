@@ -1,6 +1,6 @@
 //! The module's state between two calls.
 
-use super::circles::Effort;
+use super::deadlocks::Effort;
 use super::gil::Gil;
 use super::string::{OwnedStr, Str};
 use super::turn::Turn;
@@ -75,6 +75,8 @@ pub struct Words {
     pub zero: Str<'static>,
     /// `1`: the count of a new hold.
     pub one: Str<'static>,
+    /// The command whose rights are checked again.
+    pub acquire: Str<'static>,
 }
 
 impl Words {
@@ -84,12 +86,13 @@ impl Words {
             mode_field: OwnedStr::new(MODE_FIELD).leak(),
             zero: OwnedStr::new(b"0").leak(),
             one: OwnedStr::new(b"1").leak(),
+            acquire: OwnedStr::new(b"LOCK.ACQUIRE").leak(),
         }
     }
 
     /// Frees them, when the module is unloaded.
     pub fn free(self) {
-        for word in [self.mode_field, self.zero, self.one] {
+        for word in [self.mode_field, self.zero, self.one, self.acquire] {
             drop(OwnedStr::of(word.raw()));
         }
     }

@@ -1,11 +1,12 @@
 //! Users, and what they may do.
 
 use super::api;
+use super::open::Lock;
 use super::string::{OwnedStr, Str};
-use crate::queue::Place;
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString, RedisModuleUser};
 use std::ffi::{c_int, c_void};
 use std::ptr::null_mut;
+use std::sync::OnceLock;
 
 const OK: c_int = raw::REDISMODULE_OK as c_int;
 
@@ -35,14 +36,14 @@ impl User {
         unsafe { check(self.0, key.lend().raw(), read) == OK }
     }
 
-    /// Whether the user may make this call in this database. Command, keys and arguments are checked
-    /// together, since selectors combine them.
-    fn may_call(&self, db: c_int, call: &[Str]) -> bool {
-        let mut argv: Vec<_> = call.iter().map(|word| word.raw()).collect();
+    /// Whether the user may acquire this open lock for this owner. Command, key and arguments are checked together,
+    /// since selectors combine them.
+    pub fn may_acquire(&self, lock: &Lock, owner: Str) -> bool {
+        let mut argv = [lock.words.acquire.raw(), lock.name.raw(), owner.raw()];
         let (argv, argc) = (argv.as_mut_ptr(), argv.len() as c_int);
-        if let Some(check) = check_with_db() {
+        if let Some(check) = *CHECK_WITH_DB.get_or_init(check_with_db) {
             // SAFETY: the user is not freed yet; so many strings, all of which live. No reason is asked for.
-            return unsafe { check(self.0, argv, argc, db, null_mut()) == OK };
+            return unsafe { check(self.0, argv, argc, lock.db(), null_mut()) == OK };
         }
         let check = api!(RedisModule_ACLCheckCommandPermissions);
         // SAFETY: as above.
@@ -67,18 +68,13 @@ type CheckWithDb = unsafe extern "C" fn(
     *mut c_void,
 ) -> c_int;
 
+/// Looked up once: it is needed at every hand-over.
+static CHECK_WITH_DB: OnceLock<Option<CheckWithDb>> = OnceLock::new();
+
 fn check_with_db() -> Option<CheckWithDb> {
     let function = api::lookup(c"ValkeyModule_ACLCheckPermissions")?;
     // SAFETY: the function of that name has this signature.
     Some(unsafe { std::mem::transmute::<*mut c_void, CheckWithDb>(function) })
-}
-
-/// Whether the user of this name may acquire this lock for this owner now. A deleted user may not.
-pub fn may_acquire(name: &[u8], place: &Place, owner: &[u8]) -> bool {
-    let [name, command, key, owner] =
-        [name, b"LOCK.ACQUIRE", &place.name, owner].map(OwnedStr::new);
-    let call = [command.lend(), key.lend(), owner.lend()];
-    User::named(name.lend()).is_some_and(|user| user.may_call(place.db, &call))
 }
 
 /// The name of a client's user. None if the client is gone, or has no user.
@@ -86,11 +82,6 @@ pub fn of_client(ctx: *mut RedisModuleCtx, client: u64) -> Option<OwnedStr> {
     let of_client = api!(RedisModule_GetClientUserNameById);
     // SAFETY: the context is this call's.
     OwnedStr::of_any(unsafe { of_client(ctx, client) })
-}
-
-/// Whether a client still has the same user.
-pub fn is_still(ctx: *mut RedisModuleCtx, client: u64, name: Option<&[u8]>) -> bool {
-    of_client(ctx, client).as_ref().map(OwnedStr::bytes) == name
 }
 
 /// The name of the user of this call. The server dereferences a null pointer when it is asked for the user of

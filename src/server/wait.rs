@@ -1,11 +1,10 @@
 //! Blocks clients.
 
-use super::circles::refuse_circle;
+use super::deadlocks::refuse_cycle;
 use super::events;
 use super::leave::{disconnect, time_out};
 use super::open::Lock;
 use super::state::STATE;
-use super::string::OwnedStr;
 use super::tell::{free, reply, Answer};
 use super::{clock, timer, user};
 use crate::command::{Binding, Error};
@@ -29,6 +28,8 @@ pub struct Waiting {
     /// Waiters whose reply is recorded, and that the server will be asked to unblock at the end of this
     /// iteration of the event loop.
     pub to_tell: BTreeSet<WaiterId>,
+    /// The name of the user that waited, or took a session, last.
+    pub last_user: Option<Rc<[u8]>>,
     /// Clients that we are about to close.
     pub closing: BTreeSet<u64>,
     /// Locks that others changed and that have to be checked.
@@ -61,6 +62,7 @@ impl Waiting {
             ids: by_number(),
             to_tell: BTreeSet::new(),
             closing: BTreeSet::new(),
+            last_user: None,
             touched: BTreeSet::new(),
             watched: 0,
             timer: timer::Timer::new(),
@@ -103,7 +105,7 @@ pub fn wait_in_line(
     }
     let owner: Rc<[u8]> = owner.into();
     let client = client_id(ctx);
-    refuse_circle(ctx, &owner, client, &place)?;
+    refuse_cycle(ctx, &owner, client, &place)?;
     events::watch_keys(ctx, events::FREES);
     let since = clock::tick();
     let user = user_of(ctx, client);
@@ -153,8 +155,15 @@ pub fn client_id(ctx: *mut RedisModuleCtx) -> u64 {
 
 /// The name of a client's user, kept until its rights are checked again.
 pub fn user_of(ctx: *mut RedisModuleCtx, client: u64) -> Option<Rc<[u8]>> {
-    let name = user::of_client(ctx, client);
-    name.as_ref().map(OwnedStr::bytes).map(Rc::from)
+    let name = user::of_client(ctx, client)?;
+    STATE.with(|state| {
+        // Most calls come from the same user: its name is kept once.
+        let last = &mut state.waiting.last_user;
+        if last.as_deref() != Some(name.bytes()) {
+            *last = Some(name.bytes().into());
+        }
+        last.clone()
+    })
 }
 
 /// The waiter with this handle.

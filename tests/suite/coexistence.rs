@@ -1,23 +1,8 @@
 //! Locks beside everything else that a server does: databases, protocols, and commands of its own
 //! that move, copy and delete keys.
 
-use crate::support::{eventually, show, Client, Server};
+use crate::support::{eventually, show, Server};
 use redis::Value;
-
-/// The replies to lines that are sent in one go.
-fn pipeline(client: &mut Client, lines: &[String]) -> Vec<String> {
-    let mut packed = Vec::new();
-    for line in lines {
-        let mut command = redis::Cmd::new();
-        for word in line.split(' ') {
-            command.arg(word);
-        }
-        packed.extend(command.get_packed_command());
-    }
-    client.raw.send_packed_command(&packed).unwrap();
-    let mut reply = || show(&client.raw.recv_response().unwrap());
-    lines.iter().map(|_| reply()).collect()
-}
 
 #[test]
 fn a_pipeline_gets_each_reply_in_its_place() {
@@ -31,9 +16,8 @@ fn a_pipeline_gets_each_reply_in_its_place() {
         "LOCK.INFO orders",
         "LOCK.ACQUIRE orders",
         "LOCK.FORCERELEASE orders",
-    ]
-    .map(str::to_owned);
-    let replies = pipeline(&mut client, &lines);
+    ];
+    let replies = client.at_once(&lines);
     assert!(replies[0].starts_with("[1 1 "), "{}", replies[0]);
     let rest = [
         "NOTOWNER the lock is held by another owner",
@@ -51,11 +35,11 @@ fn a_long_pipeline_counts_every_hold() {
     let server = Server::start();
     let mut client = server.client();
     let up = vec!["LOCK.ACQUIRE orders me 60000".to_owned(); 1000];
-    for (at, reply) in pipeline(&mut client, &up).iter().enumerate() {
+    for (at, reply) in client.at_once(&up).iter().enumerate() {
         assert!(reply.starts_with(&format!("[1 {} ", at + 1)), "{reply}");
     }
     let down = vec!["LOCK.RELEASE orders me".to_owned(); 1000];
-    for (at, reply) in pipeline(&mut client, &down).iter().enumerate() {
+    for (at, reply) in client.at_once(&down).iter().enumerate() {
         assert_eq!(*reply, (999 - at).to_string());
     }
 }

@@ -78,15 +78,16 @@ fn deadline(client: &mut Client) -> i64 {
 fn a_renewal_sets_the_time_left_exactly_longer_or_shorter() {
     let server = Server::start();
     let mut client = server.client();
-    let [.., token, _] = client.grant("LOCK.ACQUIRE orders me 5000");
+    let [.., token, _] = client.grant("LOCK.ACQUIRE orders me 50000");
     assert_eq!(
         client.grant("LOCK.RENEW orders me 90000"),
         [1, 1, token, 90_000]
     );
-    assert_eq!(client.grant("LOCK.RENEW orders me 700"), [1, 1, token, 700]);
-    assert!(client.int("PTTL orders") <= 701);
-    let renewed = client.grant(&format!("LOCK.RENEW orders me 800 TOKEN {token}"));
-    assert_eq!(renewed, [1, 1, token, 800]);
+    let shorter = client.grant("LOCK.RENEW orders me 70000");
+    assert_eq!(shorter, [1, 1, token, 70_000]);
+    assert!(client.int("PTTL orders") <= 70_001);
+    let renewed = client.grant(&format!("LOCK.RENEW orders me 80000 TOKEN {token}"));
+    assert_eq!(renewed, [1, 1, token, 80_000]);
 }
 
 #[test]
@@ -117,12 +118,15 @@ fn only_the_holder_renews_asserts_and_releases() {
 fn holds_makes_a_repeated_acquire_count_once() {
     let server = Server::start();
     let mut client = server.client();
-    let first = client.grant("LOCK.ACQUIRE orders me 5000 HOLDS 1");
-    let repeat = client.grant("LOCK.ACQUIRE orders me 5000 HOLDS 1");
+    let first = client.grant("LOCK.ACQUIRE orders me 50000 HOLDS 1");
+    let repeat = client.grant("LOCK.ACQUIRE orders me 50000 HOLDS 1");
     assert_eq!(first[..3], repeat[..3]);
-    assert_eq!(client.grant("LOCK.ACQUIRE orders me 5000 HOLDS 2")[1], 2);
-    assert_eq!(client.grant("LOCK.ACQUIRE orders me 5000 HOLDS 2")[1], 2);
-    assert_eq!(client.grant("LOCK.ACQUIRE orders me 9000 HOLDS 2")[3], 9000);
+    assert_eq!(client.grant("LOCK.ACQUIRE orders me 50000 HOLDS 2")[1], 2);
+    assert_eq!(client.grant("LOCK.ACQUIRE orders me 50000 HOLDS 2")[1], 2);
+    assert_eq!(
+        client.grant("LOCK.ACQUIRE orders me 90000 HOLDS 2")[3],
+        90_000
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::support::{eventually, Server, Setup, Waiter};
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Owner n holds lock n, and those from 1 on wait for the lock of the one before: the circle is
+/// Owner n holds lock n, and those from 1 on wait for the lock of the one before: the cycle is
 /// closed when owner 0 waits for the last one's.
 fn chain(server: &Server, owners: usize) -> Vec<Waiter> {
     let mut client = server.client();
@@ -22,7 +22,7 @@ fn chain(server: &Server, owners: usize) -> Vec<Waiter> {
 }
 
 #[test]
-fn the_wait_that_would_close_a_circle_is_refused_and_the_others_go_on() {
+fn the_wait_that_would_close_a_cycle_is_refused_and_the_others_go_on() {
     for owners in [2, 3, 10] {
         let server = Server::start();
         let mut client = server.client();
@@ -50,7 +50,7 @@ fn the_wait_that_would_close_a_circle_is_refused_and_the_others_go_on() {
 }
 
 #[test]
-fn a_hand_over_that_closes_a_circle_refuses_the_youngest_wait_of_it() {
+fn a_hand_over_that_closes_a_cycle_refuses_the_youngest_wait_of_it() {
     let server = Server::start();
     let mut client = server.client();
     client.grant("LOCK.ACQUIRE a other 600000");
@@ -73,7 +73,7 @@ fn a_hand_over_that_closes_a_circle_refuses_the_youngest_wait_of_it() {
 }
 
 #[test]
-fn where_there_is_no_circle_nothing_is_refused() {
+fn where_there_is_no_cycle_nothing_is_refused() {
     let server = Server::start();
     let mut client = server.client();
     client.grant("LOCK.ACQUIRE a one 600000");
@@ -117,7 +117,7 @@ fn one_owner_in_two_databases_is_one_owner() {
 }
 
 #[test]
-fn a_wait_that_is_over_closes_no_circle() {
+fn a_wait_that_is_over_closes_no_cycle() {
     let server = Server::start();
     let mut client = server.client();
     client.grant("LOCK.ACQUIRE a one 600000");

@@ -12,7 +12,7 @@ struct Line {
 }
 
 fn line() -> Line {
-    line_on(Server::start(), 60_000)
+    line_on(Server::start(), 600_000)
 }
 
 fn line_on(server: Server, lease: i64) -> Line {
@@ -254,7 +254,7 @@ fn what_frees_nothing_serves_nobody() {
         "LOCK.RELEASE orders me HOLDS 7",
         "LOCK.RELEASE orders me TOKEN 5",
         "LOCK.RELEASE orders me HOLDS 0 TOKEN 5",
-        "LOCK.RENEW orders me 90000",
+        "LOCK.RENEW orders me 900000",
         "LOCK.RENEW orders first 1",
         "LOCK.ASSERT orders first",
         "LOCK.ACQUIRE orders you",
@@ -270,7 +270,7 @@ fn what_frees_nothing_serves_nobody() {
         "HINCRBY orders me 1",
         "MOVE orders 0",
         "OBJECT ENCODING orders",
-        "PEXPIRE orders 80000",
+        "PEXPIRE orders 800000",
         "RENAMENX src orders",
         "SET orders x NX",
         "TOUCH orders",

@@ -89,7 +89,7 @@ fn a_partial_release_raises_hset_and_a_full_one_del() {
 fn a_renewal_raises_expire() {
     let mut heard = Heard::start();
     heard.by("LOCK.ACQUIRE orders me 60000");
-    assert_eq!(heard.by("LOCK.RENEW orders me 1000"), ["expire orders"]);
+    assert_eq!(heard.by("LOCK.RENEW orders me 50000"), ["expire orders"]);
     assert_eq!(heard.by("LOCK.RENEW orders me 90000"), ["expire orders"]);
 }
 

@@ -26,15 +26,15 @@ fn plant_a_token_of_an_hour_ahead(client: &mut Client) {
 
 #[test]
 fn a_renewal_in_a_loop_ends_with_the_hold() {
-    let server = setup(1000).start();
+    let server = setup(4000).start();
     let mut client = server.client();
-    let [_, _, token, ttl] = client.grant("LOCK.ACQUIRE orders me 600");
-    assert_eq!(ttl, 600);
-    let end = end_of_hold(&mut client, 1000);
+    let [_, _, token, ttl] = client.grant("LOCK.ACQUIRE orders me 3000");
+    assert_eq!(ttl, 3000);
+    let end = end_of_hold(&mut client, 4000);
     let (mut last, mut replies) = (0, 0);
     eventually("the hold ends", || {
         last = client.deadline("orders").unwrap_or(last);
-        let reply = client.run("LOCK.RENEW orders me 600");
+        let reply = client.run("LOCK.RENEW orders me 3000");
         let held = reply.starts_with(&format!("[1 1 {token} "));
         replies += i32::from(held);
         assert!(held || reply == "NOTOWNER the lock is free", "{reply}");
@@ -66,7 +66,7 @@ fn replies_tell_the_time_that_is_really_left() {
         assert!(ttl >= end - client.clock() - 1, "{line}: {ttl}");
         assert_eq!(client.deadline("orders"), Some(end), "{line}");
     }
-    assert_eq!(client.grant("LOCK.RENEW orders me 1000")[3], 1000);
+    assert_eq!(client.grant("LOCK.RENEW orders me 20000")[3], 20_000);
     client.grant("LOCK.RENEW orders me 90000");
     assert_eq!(client.deadline("orders"), Some(end));
 }
@@ -123,7 +123,7 @@ fn a_hold_keeps_its_start_over_a_restart_and_a_promotion() {
         if planted {
             plant_a_token_of_an_hour_ahead(&mut client);
         }
-        let [.., token, _] = client.grant("LOCK.ACQUIRE orders me 5000");
+        let [.., token, _] = client.grant("LOCK.ACQUIRE orders me 50000");
         let end = end_of_hold(&mut client, 60_000);
         master.restart();
         let replica = master.replica(setup(60_000));
@@ -150,7 +150,7 @@ fn a_hold_that_redisson_made_begins_when_it_is_given_a_token() {
         // It is not bound before, and not shortened then.
         client.grant(&format!("LOCK.{call} orders me 900000"));
         assert_eq!(client.deadline("orders"), stands, "{call}");
-        client.grant("LOCK.RENEW orders me 1000");
+        client.grant("LOCK.RENEW orders me 20000");
         client.grant("LOCK.RENEW orders me 900000");
         let end = end_of_hold(&mut client, 60_000);
         assert_eq!(client.deadline("orders"), Some(end), "{call}");
@@ -159,21 +159,21 @@ fn a_hold_that_redisson_made_begins_when_it_is_given_a_token() {
 
 #[test]
 fn one_who_waits_for_a_hold_that_is_renewed_for_ever_gets_the_lock_at_its_end() {
-    let server = setup(1000).start();
+    let server = setup(4000).start();
     let mut client = server.client();
-    client.grant("LOCK.ACQUIRE orders me 600");
-    let end = end_of_hold(&mut client, 1000);
+    client.grant("LOCK.ACQUIRE orders me 3000");
+    let end = end_of_hold(&mut client, 4000);
     let mut next = Waiter::start(&server, "LOCK.ACQUIRE orders next 60000 WAIT 0");
     eventually("the hold ends", || {
         client
-            .run("LOCK.RENEW orders me 600")
+            .run("LOCK.RENEW orders me 3000")
             .starts_with("NOTOWNER ")
     });
     let [acquired, _, token, ttl] = next.grant();
     assert_eq!(acquired, 1);
     // The token is the time of the grant, and the bound counts for the next one too.
     assert!(token >= end * 1000, "{token} before {end}");
-    assert_eq!(ttl, 1000);
+    assert_eq!(ttl, 4000);
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn the_default_ttl_is_that_of_an_acquire_or_renewal_that_names_none() {
         let mut client = server.client();
         let default = if args.is_empty() { 30_000 } else { 7000 };
         assert_eq!(client.grant("LOCK.ACQUIRE orders me")[3], default);
-        client.run("LOCK.RENEW orders me 100");
+        client.run("LOCK.RENEW orders me 900000");
         assert_eq!(client.grant("LOCK.RENEW orders me")[3], default);
         assert_eq!(client.grant("LOCK.RENEW orders me 9000")[3], 9000);
     }
@@ -143,7 +143,7 @@ fn a_default_ttl_above_max_ttl_counts_as_max_ttl() {
     assert_eq!(client.run("CONFIG SET lock.max-ttl 10000"), "OK");
     assert_eq!(get(&mut client, "default-ttl"), "30000");
     assert_eq!(default_ttl(&mut client), 10_000);
-    client.grant("LOCK.ACQUIRE orders me 5000");
+    client.grant("LOCK.ACQUIRE orders me 9000");
     assert_eq!(client.grant("LOCK.RENEW orders me")[3], 10_000);
     let refused = client.run("LOCK.ACQUIRE orders me 10001");
     assert!(

@@ -81,19 +81,26 @@ fn start() -> Server {
 fn soak(server: &Server, registry: &Registry, seed: u64, time: Duration) {
     let ids: Vec<AtomicI64> = (0..CLIENTS).map(|_| AtomicI64::new(0)).collect();
     std::thread::scope(|scope| {
+        let mut clients = Vec::new();
         for (number, id) in ids.iter().enumerate() {
             let dice = Dice::nth(seed, number as u64);
             let work = move || Worker::new(server, registry, number, id, dice).run();
-            scope.spawn(move || till_the_end(registry, work));
+            clients.push(scope.spawn(move || till_the_end(registry, work)));
         }
         let dice = Dice::nth(seed, CLIENTS as u64);
         let trouble = || troublemaker::run(server, registry, &ids, dice);
-        scope.spawn(|| till_the_end(registry, trouble));
+        clients.push(scope.spawn(|| till_the_end(registry, trouble)));
         let start = Instant::now();
-        while start.elapsed() < time && !registry.is_stopped() {
+        while clients.iter().any(|client| !client.is_finished()) {
+            if start.elapsed() >= time {
+                registry.stop();
+            }
+            if registry.has_failed() {
+                // Whoever waits may wait for one who has given up.
+                server.signal(libc::SIGKILL);
+            }
             std::thread::sleep(Duration::from_millis(10));
         }
-        registry.stop();
     });
     if let Err(wrong) = registry.resume() {
         panic!("{wrong}\n{}", server.last_words());

@@ -155,16 +155,7 @@ fn a_newcomer_without_wait_never_overtakes_the_line() {
 
 /// Sends the lines in one packet, and returns the last reply.
 fn in_one_packet(client: &mut Client, lines: &[&str]) -> String {
-    let mut pipeline = redis::pipe();
-    for line in lines {
-        let mut words = line.split_whitespace();
-        let cmd = pipeline.cmd(words.next().unwrap());
-        words.for_each(|word| {
-            cmd.arg(word);
-        });
-    }
-    let replies: Vec<redis::Value> = pipeline.query(&mut client.raw).unwrap();
-    show(replies.last().unwrap())
+    client.at_once(lines).pop().unwrap()
 }
 
 /// Runs the lines as one transaction, and returns the last reply.

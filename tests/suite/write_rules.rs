@@ -4,17 +4,17 @@
 mod check;
 mod upheaval;
 
-use crate::support::{eventually, Client, Server, Setup, Waiter};
+use crate::support::{eventually, mostly_within, Client, Server, Setup, Waiter};
 use std::time::{Duration, Instant};
 
-/// How long a lease is whose end must not be acted on.
-const LEASE: u64 = 300;
+/// Ends the lease of `orders` in a while, at which it must not be acted on.
+const END_SOON: &str = "PEXPIRE orders 300";
 
-/// A server on which `me` holds the lock `orders` for a short time.
+/// A server on which `me` holds the lock `orders`.
 fn held(setup: Setup) -> (Server, Client) {
     let server = setup.start();
     let mut client = server.client();
-    client.grant(&format!("LOCK.ACQUIRE orders me {LEASE}"));
+    client.grant("LOCK.ACQUIRE orders me 600000");
     (server, client)
 }
 
@@ -27,8 +27,7 @@ fn wait(server: &Server, owner: &str) -> Waiter {
 
 /// One who gives up when the lease is over for long.
 fn clock(server: &Server) -> Waiter {
-    let timeout = 3 * LEASE;
-    Waiter::start(server, &format!("LOCK.ACQUIRE orders clock WAIT {timeout}"))
+    Waiter::start(server, "LOCK.ACQUIRE orders clock WAIT 3000")
 }
 
 /// Waits until the clock tells, and checks that the other one was granted nothing meanwhile.
@@ -57,7 +56,10 @@ fn transaction(client: &mut Client, lines: &[&str]) {
 fn too_few_replicas_keep_the_lock_free_until_there_are_enough() {
     let (server, mut client) = held(Setup::new());
     let (mut waiter, clock) = (wait(&server, "you"), clock(&server));
-    assert_eq!(client.run("CONFIG SET min-replicas-to-write 1"), "OK");
+    transaction(
+        &mut client,
+        &[END_SOON, "CONFIG SET min-replicas-to-write 1"],
+    );
     assert_not_served(&server, clock, &waiter);
     assert_eq!(client.run("CONFIG SET min-replicas-to-write 0"), "OK");
     assert_served(&mut waiter, "you");
@@ -67,7 +69,10 @@ fn too_few_replicas_keep_the_lock_free_until_there_are_enough() {
 fn a_replica_that_comes_lets_the_line_go_on() {
     let (server, mut client) = held(Setup::new());
     let (mut waiter, clock) = (wait(&server, "you"), clock(&server));
-    assert_eq!(client.run("CONFIG SET min-replicas-to-write 1"), "OK");
+    transaction(
+        &mut client,
+        &[END_SOON, "CONFIG SET min-replicas-to-write 1"],
+    );
     assert_not_served(&server, clock, &waiter);
     let replica = server.replica(Setup::without_module());
     assert_served(&mut waiter, "you");
@@ -78,7 +83,6 @@ fn a_replica_that_comes_lets_the_line_go_on() {
 #[test]
 fn a_grant_to_a_client_that_is_gone_is_kept_while_there_are_too_few_replicas() {
     let (server, mut client) = held(Setup::new());
-    client.grant("LOCK.RENEW orders me 600000");
     let (gone, mut next) = (wait(&server, "gone"), wait(&server, "next"));
     let mut clock = clock(&server);
     let kill = format!("CLIENT KILL ID {}", gone.id());
@@ -92,13 +96,16 @@ fn a_grant_to_a_client_that_is_gone_is_kept_while_there_are_too_few_replicas() {
 
 #[test]
 fn a_failing_disk_keeps_the_lock_free_until_it_works_again() {
-    let (server, mut client) = held(Setup::new().config("save 3600 1000000"));
+    let setup = Setup::new().config("stop-writes-on-bgsave-error no");
+    let (server, mut client) = held(setup.config("save 3600 1000000"));
     let (mut waiter, clock) = (wait(&server, "you"), clock(&server));
     // Nobody can write a file under the name of a folder, not even root.
     let file = server.dir().join("dump.rdb");
     std::fs::create_dir(&file).unwrap();
     std::fs::write(file.join("x"), "").unwrap();
     save(&mut client, "err");
+    let stop_writes = "CONFIG SET stop-writes-on-bgsave-error yes";
+    transaction(&mut client, &[END_SOON, stop_writes]);
     assert!(client.run("SET a b").starts_with("MISCONF "));
     assert_not_served(&server, clock, &waiter);
     std::fs::remove_dir_all(&file).unwrap();
@@ -119,16 +126,18 @@ fn save(client: &mut Client, outcome: &str) {
 fn a_pause_of_writes_or_of_everything_delays_the_grant_to_its_end() {
     for what in ["WRITE", "ALL"] {
         let (server, mut client) = held(Setup::new());
-        let mut waiter = wait(&server, "you");
-        client.grant(&format!("LOCK.RENEW orders me {LEASE}"));
-        let paused = Instant::now();
-        assert_eq!(client.run(&format!("CLIENT PAUSE 1000 {what}")), "OK");
-        let (reply, at) = waiter.reply_at();
-        assert!(reply.starts_with("[1 1 "), "{reply}");
-        let after = at - paused;
-        assert!(after >= Duration::from_millis(990), "{after:?}");
-        assert!(after < Duration::from_millis(1500), "{after:?}");
-        assert_eq!(waiter.run("LOCK.ASSERT orders you"), "OK");
+        mostly_within(Duration::from_millis(300), || {
+            let mut waiter = wait(&server, "you");
+            let pause = format!("CLIENT PAUSE 600 {what}");
+            let paused = Instant::now();
+            transaction(&mut client, &[END_SOON, &pause]);
+            let (reply, at) = waiter.reply_at();
+            assert!(reply.starts_with("[1 1 "), "{reply}");
+            assert_eq!(waiter.run("LOCK.RELEASE orders you"), "0");
+            client.grant("LOCK.ACQUIRE orders me 600000");
+            let after = (at - paused).checked_sub(Duration::from_millis(600));
+            after.expect("it was granted in the pause")
+        });
     }
 }
 
@@ -138,12 +147,10 @@ fn waits_end_during_a_pause_with_the_lock_held_lapsed_or_deleted() {
         let (server, mut client) = held(Setup::new());
         client.grant("LOCK.ACQUIRE long me 600000");
         client.grant("LOCK.ACQUIRE deleted me 600000");
-        let lines = ["orders", "long", "deleted"].map(|lock| {
-            let line = format!("LOCK.ACQUIRE {lock} you WAIT {}", 2 * LEASE);
-            Waiter::start(&server, &line)
-        });
+        let lines = ["orders", "long", "deleted"]
+            .map(|lock| Waiter::start(&server, &format!("LOCK.ACQUIRE {lock} you WAIT 600")));
         let pause = format!("CLIENT PAUSE 1200 {what}");
-        transaction(&mut client, &["DEL deleted", &pause]);
+        transaction(&mut client, &[END_SOON, "DEL deleted", &pause]);
         for mut waiter in lines {
             // What is deleted in the very step is free before the pause is looked at, or not.
             let [acquired, ..] = waiter.grant();
@@ -160,11 +167,11 @@ fn who_leaves_during_a_pause_is_passed_over_after_it() {
         let (server, mut client) = held(Setup::new());
         let (closed, mut killed) = (wait(&server, "closed"), wait(&server, "killed"));
         let (mut unblocked, mut next) = (wait(&server, "unblocked"), wait(&server, "next"));
-        client.grant(&format!("LOCK.RENEW orders me {LEASE}"));
-        let pause = format!("CLIENT PAUSE 600 {what}");
+        // Long enough for the server to learn of who closes the connection.
+        let pause = format!("CLIENT PAUSE 2500 {what}");
         let kill = format!("CLIENT KILL ID {}", killed.id());
         let unblock = format!("CLIENT UNBLOCK {}", unblocked.id());
-        transaction(&mut client, &[&pause, &kill, &unblock]);
+        transaction(&mut client, &[END_SOON, &pause, &kill, &unblock]);
         closed.close();
         assert_eq!(killed.reply(), "closed");
         assert_eq!(unblocked.grant()[0], 0);
@@ -176,16 +183,15 @@ fn who_leaves_during_a_pause_is_passed_over_after_it() {
 fn a_grant_to_a_client_that_is_gone_passes_on_after_a_pause() {
     for what in ["WRITE", "ALL"] {
         let (server, mut client) = held(Setup::new());
-        client.grant("LOCK.RENEW orders me 600000");
         let gone = wait(&server, "gone");
         let mut next = wait(&server, "next");
         let kill = format!("CLIENT KILL ID {}", gone.id());
         let pause = format!("CLIENT PAUSE 500 {what}");
-        transaction(&mut client, &["LOCK.RELEASE orders me", &kill, &pause]);
         let paused = Instant::now();
+        transaction(&mut client, &["LOCK.RELEASE orders me", &kill, &pause]);
         let (reply, at) = next.reply_at();
         assert!(reply.starts_with("[1 1 "), "{reply}");
-        assert!(at - paused >= Duration::from_millis(450));
+        assert!(at - paused >= Duration::from_millis(500));
         assert_eq!(next.run("LOCK.ASSERT orders next"), "OK");
     }
 }
@@ -194,7 +200,7 @@ fn a_grant_to_a_client_that_is_gone_passes_on_after_a_pause() {
 fn the_end_of_a_pause_by_hand_lets_the_line_go_on() {
     let (server, mut client) = held(Setup::new());
     let mut waiter = wait(&server, "you");
-    client.run("CLIENT PAUSE 600000 WRITE");
+    transaction(&mut client, &[END_SOON, "CLIENT PAUSE 600000 WRITE"]);
     eventually("the lease has ended", || client.int("EXISTS orders") == 0);
     assert!(!waiter.has_reply());
     assert_eq!(client.run("CLIENT UNPAUSE"), "OK");

@@ -68,37 +68,37 @@ impl World {
         })
     }
 
-    fn next_circle(&mut self, search: &mut Search, budget: &mut Budget) -> Option<Circle> {
+    fn next_cycle(&mut self, search: &mut Search, budget: &mut Budget) -> Option<Cycle> {
         loop {
             match search.next(&self.lines, budget) {
                 Next::Ask(place) => {
                     self.asked.push(place.name[0]);
                     search.held(self.holding(place.name[0]));
                 }
-                Next::Found(circle) => return Some(circle),
+                Next::Found(cycle) => return Some(cycle),
                 Next::Done => return None,
             }
         }
     }
 
-    /// The circle that a wait would close.
-    fn closed_by(&mut self, client: u64, who: u8, what: u8) -> Option<Circle> {
+    /// The cycle that a wait would close.
+    fn closed_by(&mut self, client: u64, who: u8, what: u8) -> Option<Cycle> {
         let mut search = Search::of_wait(owner(who), client, place(what));
-        self.next_circle(&mut search, &mut Budget::full())
+        self.next_cycle(&mut search, &mut Budget::full())
     }
 
-    /// Refuses what has to be when this lock has a new holder. Gives the circles, in order.
-    fn break_circles(&mut self, lock: u8, budget: &mut Budget) -> Vec<Circle> {
+    /// Refuses what has to be when this lock has a new holder. Gives the cycles, in order.
+    fn break_cycles(&mut self, lock: u8, budget: &mut Budget) -> Vec<Cycle> {
         let Some(holding) = self.holding(lock) else {
             return Vec::new();
         };
         let mut search = Search::of_holder(place(lock), holding, &self.lines);
-        let mut circles = Vec::new();
-        while let Some(circle) = self.next_circle(&mut search, budget) {
-            self.refuse(&circle.refused);
-            circles.push(circle);
+        let mut cycles = Vec::new();
+        while let Some(cycle) = self.next_cycle(&mut search, budget) {
+            self.refuse(&cycle.refused);
+            cycles.push(cycle);
         }
-        circles
+        cycles
     }
 
     fn refuse(&mut self, refused: &Refused) {
@@ -114,13 +114,13 @@ impl World {
 }
 
 /// Who waits for what, in order.
-fn waits(circle: &Circle) -> Vec<(u8, u8)> {
+fn waits(cycle: &Cycle) -> Vec<(u8, u8)> {
     let wait = |step: &Step| (step.owner[0] - b'a', step.place.name[0]);
-    circle.steps.iter().map(wait).collect()
+    cycle.steps.iter().map(wait).collect()
 }
 
 #[test]
-fn two_who_wait_for_one_another_are_a_circle() {
+fn two_who_wait_for_one_another_are_a_cycle() {
     let mut world = World::new(2);
     let id = world.wait(1, 0);
     let found = world.closed_by(1, 0, 1).unwrap();
@@ -136,7 +136,7 @@ fn two_who_wait_for_one_another_are_a_circle() {
 }
 
 #[test]
-fn a_circle_of_twelve_is_told_in_order_and_shown_in_part() {
+fn a_cycle_of_twelve_is_told_in_order_and_shown_in_part() {
     let mut world = World::new(12);
     for who in 1..12 {
         world.wait(who, (who + 1) % 12);
@@ -160,7 +160,7 @@ fn waiting_for_oneself_or_behind_others_is_none() {
 }
 
 #[test]
-fn one_who_left_closes_no_circle() {
+fn one_who_left_closes_no_cycle() {
     let mut world = World::new(2);
     let id = world.wait(1, 0);
     world.lines.leave(id);
@@ -177,7 +177,7 @@ fn an_owner_who_waits_twice_has_two_edges() {
 }
 
 #[test]
-fn a_connection_that_waits_for_what_is_bound_to_it_is_a_circle() {
+fn a_connection_that_waits_for_what_is_bound_to_it_is_a_cycle() {
     let mut world = World::new(1);
     world.bind(0, 7);
     let found = world.closed_by(7, 1, 0).unwrap();
@@ -193,7 +193,7 @@ fn a_connection_that_waits_for_what_is_bound_to_it_is_a_circle() {
 }
 
 #[test]
-fn connections_that_wait_for_what_is_bound_to_one_another_are_a_circle() {
+fn connections_that_wait_for_what_is_bound_to_one_another_are_a_cycle() {
     let mut world = World::new(2);
     world.bind(0, 10);
     world.bind(1, 11);
@@ -206,7 +206,7 @@ fn connections_that_wait_for_what_is_bound_to_one_another_are_a_circle() {
 }
 
 #[test]
-fn owners_and_connections_close_circles_together() {
+fn owners_and_connections_close_cycles_together() {
     let mut world = World::new(3);
     // Owner 1 waits for lock 2, which is bound to connection 20, where owner 7 waits for lock 0.
     world.bind(2, 20);
@@ -228,14 +228,14 @@ fn no_edge_leads_on_from_the_owner_of_a_shared_connections_wait() {
 }
 
 #[test]
-fn the_youngest_wait_of_a_circle_ends_it_where_a_lock_has_a_new_holder() {
+fn the_youngest_wait_of_a_cycle_ends_it_where_a_lock_has_a_new_holder() {
     let mut world = World::new(3);
     let _older = world.wait(0, 1);
     let middle = world.wait(2, 0);
     let youngest = world.wait(1, 2);
-    let circles = world.break_circles(0, &mut Budget::full());
-    assert_eq!(circles.len(), 1);
-    assert_eq!(waits(&circles[0]), [(0, 1), (1, 2), (2, 0)]);
+    let cycles = world.break_cycles(0, &mut Budget::full());
+    assert_eq!(cycles.len(), 1);
+    assert_eq!(waits(&cycles[0]), [(0, 1), (1, 2), (2, 0)]);
     assert!(world.lines.get(youngest).is_none() && world.lines.get(middle).is_some());
 }
 
@@ -245,9 +245,9 @@ fn of_an_owners_waits_for_one_lock_the_oldest_counts() {
     world.wait(0, 1);
     let between = world.wait(1, 0);
     world.wait(0, 1);
-    // By the last one it would be the youngest itself, but the first closes a circle too.
-    let circles = world.break_circles(0, &mut Budget::full());
-    assert_eq!(circles.len(), 1);
+    // By the last one it would be the youngest itself, but the first closes a cycle too.
+    let cycles = world.break_cycles(0, &mut Budget::full());
+    assert_eq!(cycles.len(), 1);
     assert!(world.lines.get(between).is_none());
     assert_eq!(world.lines.waiters(), 2);
 }
@@ -259,9 +259,9 @@ fn all_of_an_owners_waits_for_a_lock_are_refused_where_each_would_be() {
     for _ in 0..3 {
         world.wait(0, 1);
     }
-    let circles = world.break_circles(0, &mut Budget::full());
-    assert_eq!(circles.len(), 1);
-    assert_eq!(circles[0].refused, Refused::Group(owner(0), place(1)));
+    let cycles = world.break_cycles(0, &mut Budget::full());
+    assert_eq!(cycles.len(), 1);
+    assert_eq!(cycles[0].refused, Refused::Group(owner(0), place(1)));
     assert!(world.lines.get(oldest).is_some());
     assert_eq!(world.lines.waiters(), 1);
 }
@@ -270,17 +270,17 @@ fn all_of_an_owners_waits_for_a_lock_are_refused_where_each_would_be() {
 fn when_one_of_an_owners_waits_is_refused_the_others_still_count() {
     let mut world = World::new(4);
     // Owner 0 waits for lock 3 twice. Lock 2 is bound to the connection of the first of these waits,
-    // which ends the first circle; the second one is in another.
+    // which ends the first cycle; the second one is in another.
     world.bind(2, 50);
     world.wait(0, 2);
     world.wait(3, 0);
     let first = world.wait_on(50, 0, 3);
     world.wait(0, 3);
-    let circles = world.break_circles(0, &mut Budget::full());
-    assert_eq!(waits(&circles[0]), [(0, 2), (0, 3), (3, 0)]);
-    assert_eq!(circles[0].refused, Refused::One(first));
-    assert_eq!(waits(&circles[1]), [(0, 3), (3, 0)]);
-    assert_eq!(circles[1].refused, Refused::Group(owner(0), place(3)));
+    let cycles = world.break_cycles(0, &mut Budget::full());
+    assert_eq!(waits(&cycles[0]), [(0, 2), (0, 3), (3, 0)]);
+    assert_eq!(cycles[0].refused, Refused::One(first));
+    assert_eq!(waits(&cycles[1]), [(0, 3), (3, 0)]);
+    assert_eq!(cycles[1].refused, Refused::Group(owner(0), place(3)));
     assert_eq!(world.lines.waiters(), 2);
 }
 
@@ -292,12 +292,9 @@ fn what_led_nowhere_but_into_the_path_is_looked_at_again_when_the_path_has_chang
     for (who, what) in [(1, 0), (0, 1), (2, 1), (0, 2), (2, 0)] {
         world.wait(who, what);
     }
-    let circles = world.break_circles(2, &mut Budget::full());
-    let circles: Vec<_> = circles.iter().map(waits).collect();
-    assert_eq!(
-        circles,
-        [vec![(2, 0), (0, 2)], vec![(2, 1), (1, 0), (0, 2)]]
-    );
+    let cycles = world.break_cycles(2, &mut Budget::full());
+    let cycles: Vec<_> = cycles.iter().map(waits).collect();
+    assert_eq!(cycles, [vec![(2, 0), (0, 2)], vec![(2, 1), (1, 0), (0, 2)]]);
 }
 
 #[test]
@@ -316,21 +313,21 @@ fn a_lock_that_many_wait_for_is_looked_up_once() {
     // So too from a new holder, whom someone waits for.
     world.asked.clear();
     world.wait(50, 0);
-    assert_eq!(world.break_circles(0, &mut Budget::full()), []);
+    assert_eq!(world.break_cycles(0, &mut Budget::full()), []);
     world.asked.sort_unstable();
     assert_eq!(world.asked, (1..21).collect::<Vec<u8>>());
 }
 
 #[test]
 fn a_search_ends_when_its_steps_are_spent() {
-    // The circle of a hundred has a wait and a lookup for each.
+    // The cycle of a hundred has a wait and a lookup for each.
     let found = |steps| {
         let mut world = World::new(100);
         for who in 1..100 {
             world.wait(who, who - 1);
         }
         let mut search = Search::of_wait(owner(0), 1, place(99));
-        let found = world.next_circle(&mut search, &mut Budget::new(steps));
+        let found = world.next_cycle(&mut search, &mut Budget::new(steps));
         (found.is_some(), world.asked.len())
     };
     assert_eq!(found(99 + 100 * 10), (true, 100));
@@ -340,7 +337,7 @@ fn a_search_ends_when_its_steps_are_spent() {
 }
 
 #[test]
-fn the_waits_of_a_long_circle_are_counted_again_for_each_that_is_found() {
+fn the_waits_of_a_long_cycle_are_counted_again_for_each_that_is_found() {
     // From owner 0 a chain leads to owner 49, who waits for many locks whose owners wait for lock 0.
     let mut world = World::new(100);
     for who in 0..49 {
@@ -350,11 +347,11 @@ fn the_waits_of_a_long_circle_are_counted_again_for_each_that_is_found() {
         world.wait(49, what);
         world.wait(what, 0);
     }
-    // The first of fifty circles takes 51 waits and 50 lookups, all others a lookup and two waits
+    // The first of fifty cycles takes 51 waits and 50 lookups, all others a lookup and two waits
     // each, and each of them the 51 waits once more.
     let first = 51 + 50 * 10 + 51;
-    let circles = world.break_circles(0, &mut Budget::new(first + 4 * (10 + 2 + 51)));
-    assert_eq!(circles.len(), 5);
+    let cycles = world.break_cycles(0, &mut Budget::new(first + 4 * (10 + 2 + 51)));
+    assert_eq!(cycles.len(), 5);
 }
 
 #[test]
@@ -376,7 +373,7 @@ fn no_more_are_refused_than_there_are_steps_for() {
     assert_eq!(budget.refuse(2), 2);
     assert_eq!(budget.refuse(5), 3);
     assert!(budget.is_spent());
-    // Each circle that is found ends.
+    // Each cycle that is found ends.
     assert_eq!(budget.refuse(5), 1);
 }
 
@@ -387,9 +384,9 @@ fn all_searches_of_a_command_share_its_steps() {
     world.wait(0, 2);
     world.wait(4, 0);
     let mut budget = Budget::new(12);
-    assert_eq!(world.break_circles(0, &mut budget), []);
+    assert_eq!(world.break_cycles(0, &mut budget), []);
     assert_eq!(world.asked, [1]);
-    assert_eq!(world.break_circles(0, &mut budget), []);
+    assert_eq!(world.break_cycles(0, &mut budget), []);
     assert_eq!(world.asked, [1]);
 }
 
@@ -400,8 +397,8 @@ fn an_owners_waits_are_followed_however_many_they_are() {
         world.wait(0, what);
     }
     world.wait(99, 0);
-    let circles = world.break_circles(0, &mut Budget::full());
-    assert_eq!(circles.len(), 1);
-    assert_eq!(waits(&circles[0]), [(0, 99), (99, 0)]);
+    let cycles = world.break_cycles(0, &mut Budget::full());
+    assert_eq!(cycles.len(), 1);
+    assert_eq!(waits(&cycles[0]), [(0, 99), (99, 0)]);
     assert_eq!(world.asked.len(), 99);
 }

@@ -1,6 +1,7 @@
 //! Connections that several owners share: one that waits can release nothing.
 
-use crate::support::{eventually, Client, Server, Waiter};
+use crate::support::{eventually, show, Client, Server, Setup, Waiter};
+use redis::Value;
 
 const SHARED: &str = "by way of a shared connection";
 
@@ -52,7 +53,7 @@ fn an_owner_reenters_what_its_own_connection_holds() {
 }
 
 #[test]
-fn two_connections_that_wait_for_what_the_other_one_holds_are_a_circle() {
+fn two_connections_that_wait_for_what_the_other_one_holds_are_a_cycle() {
     let server = Server::start();
     let mut client = server.client();
     let mut second = server.client();
@@ -74,7 +75,30 @@ fn two_connections_that_wait_for_what_the_other_one_holds_are_a_circle() {
 }
 
 #[test]
-fn owners_and_connections_close_a_circle_of_three_together() {
+fn counting_the_owners_of_a_cycle_crashed_servers_whose_allocator_aligns_to_8_bytes() {
+    let server = Server::start();
+    for connections in 2..8 {
+        let name = |n: usize| format!("{connections}-{}", n % connections);
+        let mut clients: Vec<Client> = (0..connections).map(|_| server.client()).collect();
+        for (n, client) in clients.iter_mut().enumerate() {
+            let name = name(n);
+            client.grant(&format!("LOCK.ACQUIRE {name} holder-{name} 600000 SESSION"));
+        }
+        for (n, client) in clients[1..].iter_mut().enumerate() {
+            let (lock, owner) = (name(n + 2), name(n + 1));
+            client.forget(&format!("LOCK.ACQUIRE {lock} {owner} 600000 WAIT 0"));
+        }
+        server.until_waiting(connections as u64 - 1);
+        let (lock, owner) = (name(1), name(0));
+        let reply = clients[0].run(&format!("LOCK.ACQUIRE {lock} {owner} 600000 WAIT 0"));
+        assert_eq!(reply, refused(&lock, 2 * connections));
+        drop(clients);
+        server.until_waiting(0);
+    }
+}
+
+#[test]
+fn owners_and_connections_close_a_cycle_of_three_together() {
     let server = Server::start();
     let mut client = server.client();
     client.grant("LOCK.ACQUIRE a one 600000");
@@ -98,7 +122,7 @@ fn owners_and_connections_close_a_circle_of_three_together() {
 }
 
 #[test]
-fn a_hand_over_that_closes_a_circle_by_a_connection_refuses_the_youngest_wait_of_it() {
+fn a_hand_over_that_closes_a_cycle_by_a_connection_refuses_the_youngest_wait_of_it() {
     // The wait on the shared connection is the youngest, or is not.
     for shared_last in [true, false] {
         let server = Server::start();
@@ -168,7 +192,27 @@ fn a_lock_counts_for_the_connection_that_it_is_bound_to_now() {
 }
 
 #[test]
-fn where_a_connection_closes_no_circle_nothing_is_refused() {
+fn a_hold_that_the_connection_has_lost_is_not_bound_to_it() {
+    let server = Setup::new().module_args("session-loss ignore").start();
+    let mut client = server.client();
+    let mut raw = redis::pipe();
+    client.grant("LOCK.ACQUIRE a w1 600000 SESSION");
+    // All in one packet: that the lock was lost is noticed after it.
+    raw.cmd("DEL").arg("a");
+    raw.cmd("HSET").arg("a").arg("other").arg(1);
+    raw.cmd("PEXPIRE").arg("a").arg(600_000);
+    raw.cmd("LOCK.ACQUIRE")
+        .arg("a")
+        .arg("w2")
+        .arg("WAIT")
+        .arg(5);
+    let replies: Vec<Value> = raw.query(&mut client.raw).unwrap();
+    assert!(show(&replies[3]).starts_with("[0 0 0 "), "{replies:?}");
+    assert_eq!(client.counter("sessions_lost"), 1);
+}
+
+#[test]
+fn where_a_connection_closes_no_cycle_nothing_is_refused() {
     let server = Server::start();
     let mut client = server.client();
     // The holders' connections are idle, or wait for something that is not in the way.
@@ -199,7 +243,7 @@ fn where_a_connection_closes_no_circle_nothing_is_refused() {
 }
 
 #[test]
-fn the_owner_of_a_session_that_waits_on_another_connection_is_part_of_a_circle_as_any_owner() {
+fn the_owner_of_a_session_that_waits_on_another_connection_is_part_of_a_cycle_as_any_owner() {
     let server = Server::start();
     let mut client = server.client();
     let mut session = server.client();

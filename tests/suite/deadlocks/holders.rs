@@ -4,7 +4,7 @@ use crate::support::{eventually, Server, Waiter};
 use std::time::Duration;
 
 #[test]
-fn a_lock_that_another_client_takes_by_plain_commands_may_close_a_circle() {
+fn a_lock_that_another_client_takes_by_plain_commands_may_close_a_cycle() {
     let server = Server::start();
     let mut client = server.client();
     client.grant("LOCK.ACQUIRE a one 600000");
@@ -25,7 +25,7 @@ fn a_lock_that_another_client_takes_by_plain_commands_may_close_a_circle() {
 }
 
 #[test]
-fn a_session_whose_lease_is_written_again_may_close_a_circle() {
+fn a_session_whose_lease_is_written_again_may_close_a_cycle() {
     const TTL: u64 = 1000;
     let server = Server::start();
     let mut client = server.client();

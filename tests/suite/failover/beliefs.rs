@@ -20,7 +20,7 @@
 //! Two beliefs of different owners in one lock must not overlap, whichever servers they are from.
 //! Beliefs that follow one another must have tokens that grow.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One hold, as its client knows it.
 #[derive(Clone, Debug)]
@@ -54,9 +54,10 @@ impl Belief {
         self.from < self.until
     }
 
-    /// Whether both were believed at one time.
-    fn overlaps(&self, other: &Belief) -> bool {
-        self.from < other.until && other.from < self.until
+    /// For how long both were believed at one time.
+    pub fn overlap(&self, other: &Belief) -> Duration {
+        let (from, until) = (self.from.max(other.from), self.until.min(other.until));
+        until.saturating_duration_since(from)
     }
 }
 
@@ -68,7 +69,7 @@ pub fn contradictions(beliefs: &[Belief]) -> Vec<(Belief, Belief, &'static str)>
     for (at, first) in beliefs.iter().enumerate() {
         let later = beliefs[at + 1..].iter();
         for second in later.filter(|it| it.lock == first.lock && it.owner != first.owner) {
-            if first.overlaps(second) {
+            if first.overlap(second) > Duration::ZERO {
                 found.push(((*first).clone(), (*second).clone(), "two owners"));
             } else if first.token >= second.token {
                 found.push((
@@ -85,7 +86,7 @@ pub fn contradictions(beliefs: &[Belief]) -> Vec<(Belief, Belief, &'static str)>
 #[test]
 fn a_contradiction_is_found_where_two_owners_believe_at_once_and_only_there() {
     let start = Instant::now();
-    let at = |ms| start + std::time::Duration::from_millis(ms);
+    let at = |ms| start + Duration::from_millis(ms);
     let belief = |lock: &str, owner: &str, token, from, until| Belief {
         lock: lock.to_owned(),
         owner: owner.to_owned(),

@@ -7,12 +7,12 @@ use std::thread::{sleep, spawn};
 use std::time::Duration;
 
 /// A master is taken for gone when it was silent for so many ms.
-const SILENT: u32 = 1000;
+const SILENT: u32 = 2000;
 
 const TIMES: Times = Times::safe(1500);
 
 /// How long clients are at work.
-const WORK: Duration = Duration::from_secs(12);
+const WORK: Duration = Duration::from_secs(14);
 
 /// Has the master go away while clients are at work, and come back, if it can, when those who wait
 /// for its successor have got their locks.

@@ -71,7 +71,7 @@ impl Crowd {
             .into_iter()
             .map(|worker| worker.join().unwrap());
         let lives: Vec<Life> = lives.collect();
-        let wrong = wrong(&lives, self.start, "a crowd");
+        let wrong = wrong(&lives, self.start, Duration::ZERO, "a crowd");
         assert!(wrong.is_empty(), "{}", wrong[0]);
         let beliefs = || lives.iter().flat_map(|life| &life.beliefs);
         for side in [0, 1] {
@@ -94,7 +94,7 @@ pub fn check_grace(server: &Server, times: Times) {
     let promoted = Instant::now();
     let left = server.client().counter("grace_ms_left");
     assert!((1..=times.grace + 2).contains(&left), "{left}");
-    let wait = |owner| format!("LOCK.ACQUIRE {{orders}} {owner} 1000 WAIT 0");
+    let wait = |owner| format!("LOCK.ACQUIRE {{orders}} {owner} 1000 WAIT 0 SESSION");
     let mut line = ["a", "b", "c"].map(|owner| (owner, Waiter::start(server, &wait(owner))));
     for (owner, waiter) in &mut line {
         assert_eq!(waiter.grant()[..2], [1, 1], "{owner}");

@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 /// How long a reply may take: no wait of a worker is as long.
-const REPLY: Duration = Duration::from_secs(10);
+const REPLY: Duration = Duration::from_secs(30);
 
 /// A connection.
 pub struct Line {

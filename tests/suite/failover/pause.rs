@@ -34,7 +34,7 @@ fn asked_meanwhile(cut: Option<Cut>) -> [String; 3] {
     pair.take_writes();
     let mut new = pair.replica.client();
     for lock in ["kept", "free"] {
-        let grant = new.grant(&format!("LOCK.ACQUIRE {lock} second 1500 WAIT 0"));
+        let grant = new.grant(&format!("LOCK.ACQUIRE {lock} second 1500 WAIT 0 SESSION"));
         assert_eq!(grant[0], 1);
     }
     pair.master.signal(libc::SIGCONT);
@@ -67,8 +67,8 @@ fn a_master_that_stood_still_and_still_has_its_replica_goes_on_when_it_knows_tha
     pair.master.signal(libc::SIGSTOP);
     // Longer than the lease, and than a server may stand still unnoticed.
     sleep(Duration::from_millis(1800));
-    pair.master.signal(libc::SIGCONT);
     let went_on = Instant::now();
+    pair.master.signal(libc::SIGCONT);
     let busy = old.grant("LOCK.ACQUIRE orders me 1000");
     assert_eq!(busy[..3], [0; 3]);
     // F, and what rounding may take.
@@ -78,7 +78,7 @@ fn a_master_that_stood_still_and_still_has_its_replica_goes_on_when_it_knows_tha
     let grant = old.grant("LOCK.ACQUIRE orders me 1000 WAIT 0");
     assert_eq!(grant[..2], [1, 1]);
     let after = went_on.elapsed().as_millis() as u64;
-    assert!(after + 100 >= CUT_OFF, "{after}");
+    assert!(after >= CUT_OFF, "{after}");
     // The session is as before: its connection was open all the while.
     assert_eq!(
         old.run(&format!("LOCK.ASSERT kept first TOKEN {token}")),

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 const LOCKS: usize = 12;
 
 const TIMES: Times = Times {
-    max_ttl: 1500,
-    grace: 1500,
+    max_ttl: 6000,
+    grace: 6000,
     min_replicas: 0,
 };
 
@@ -38,7 +38,7 @@ impl Holder {
     /// Takes the lock. Every third one by a session.
     fn new(server: &Server, number: usize) -> Holder {
         let (mut client, lock) = (server.client(), format!("k{number}"));
-        let ttl = 1500 - 100 * (number as u64 % 4);
+        let ttl = TIMES.max_ttl - 100 * (number as u64 % 4);
         let session = if number % 3 == 2 { " SESSION" } else { "" };
         let sent = Instant::now();
         let grant = client.grant(&format!("LOCK.ACQUIRE {lock} first {ttl}{session}"));

@@ -5,8 +5,10 @@ use super::crowd::Task;
 use super::pair::{Pair, Times};
 use super::proxy::Cut;
 use super::worker::run;
-use crate::support::{Dice, Setup};
-use std::thread::{sleep, spawn};
+use crate::support::{Dice, Server, Setup};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::Arc;
+use std::thread::{sleep, spawn, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// How many locks a trial has, and how many want each of them.
@@ -113,9 +115,11 @@ impl Plan {
             };
             workers.push(spawn(move || run(task)));
         }
+        let stall = Stall::watch(&pair.master);
         self.act(&pair, start);
         let lives = workers.into_iter().map(|worker| worker.join().unwrap());
-        self.judge(&lives.collect::<Vec<Life>>(), start)
+        let lives: Vec<Life> = lives.collect();
+        self.judge(&lives, start, stall.longest())
     }
 
     fn act(&self, pair: &Pair, start: Instant) {
@@ -139,7 +143,7 @@ impl Plan {
         }
     }
 
-    fn judge(&self, lives: &[Life], start: Instant) -> Outcome {
+    fn judge(&self, lives: &[Life], start: Instant, stall: Duration) -> Outcome {
         let since = |at: Instant| at.duration_since(start).as_millis() as usize;
         let beliefs: Vec<&Belief> = lives.iter().flat_map(|life| &life.beliefs).collect();
         let granted_by = |side, after| {
@@ -153,7 +157,7 @@ impl Plan {
             line.starts_with("new > ") && tokens.iter().any(|token| line.contains(token))
         });
         Outcome {
-            wrong: wrong(lives, start, &format!("{self:?}")),
+            wrong: wrong(lives, start, stall, &format!("{self:?}, {stall:?}")),
             after_cut: granted_by(0, self.cut),
             on_new: granted_by(1, self.promote),
             confirmed: confirmed.count(),
@@ -161,13 +165,46 @@ impl Plan {
     }
 }
 
-/// What contradicts itself in what the clients believed, and what they sent and were answered.
-pub fn wrong(lives: &[Life], start: Instant, story: &str) -> Vec<String> {
+/// Watches for how long the machine holds a server up. One that is cut off grants for so much longer
+/// than the promise reckons with, which takes no longer than it must for granted.
+struct Stall {
+    over: Arc<AtomicBool>,
+    watch: JoinHandle<Duration>,
+}
+
+impl Stall {
+    fn watch(server: &Server) -> Stall {
+        let over = Arc::new(AtomicBool::new(false));
+        let (mut client, until) = (server.client(), over.clone());
+        let watch = spawn(move || {
+            let mut longest = Duration::ZERO;
+            while !until.load(Relaxed) {
+                let asked = Instant::now();
+                client.run("PING");
+                sleep(Duration::from_millis(5));
+                longest = longest.max(asked.elapsed());
+            }
+            longest
+        });
+        Stall { over, watch }
+    }
+
+    fn longest(self) -> Duration {
+        self.over.store(true, Relaxed);
+        self.watch.join().unwrap()
+    }
+}
+
+/// What contradicts itself in what the clients believed, and what they sent and were answered. Two
+/// owners may believe in one lock for as long as the first server was held up.
+pub fn wrong(lives: &[Life], start: Instant, stall: Duration, story: &str) -> Vec<String> {
     let since = |at: Instant| at.duration_since(start).as_micros();
     let beliefs: Vec<Belief> = lives.iter().flat_map(|l| l.beliefs.clone()).collect();
     let mut journal: Vec<_> = lives.iter().flat_map(|life| &life.journal).collect();
     journal.sort();
-    let wrong = contradictions(&beliefs).into_iter().map(|(a, b, what)| {
+    let wrong = contradictions(&beliefs).into_iter();
+    let wrong = wrong.filter(|(a, b, _)| a.overlap(b) == Duration::ZERO || a.overlap(b) > stall);
+    let wrong = wrong.map(|(a, b, what)| {
         let mut text = format!("{what} of {}, {story}\n", a.lock);
         for it in [&a, &b] {
             let (from, until) = (since(it.from), since(it.until));

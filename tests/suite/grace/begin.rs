@@ -1,6 +1,6 @@
 //! What begins a grace period, and what does not.
 
-use super::{left, setup, until_over, GRACE};
+use super::{end, left, setup, GRACE};
 use crate::support::{eventually, module, Server, Setup};
 
 #[test]
@@ -9,7 +9,7 @@ fn the_start_of_the_server_begins_one_with_data_or_without() {
     let mut server = persistent.clone().start();
     let mut client = server.client();
     assert!(left(&mut client) > 0);
-    until_over(&mut client);
+    end(&mut client);
     let token = client.grant("LOCK.ACQUIRE orders me 60000")[2];
     server.shut_down();
     let server = persistent.data_of(&server).start();
@@ -25,12 +25,12 @@ fn a_promotion_begins_one_and_a_demotion_does_not() {
     let master = Server::start();
     let replica = master.replica(setup());
     let mut client = replica.client();
-    until_over(&mut client);
+    end(&mut client);
     client.run("REPLICAOF NO ONE");
     let remaining = left(&mut client);
     // It outlasts a lease of that length, however both are rounded.
     assert!((1..=GRACE + 2).contains(&remaining), "{remaining}");
-    until_over(&mut client);
+    end(&mut client);
     client.run(&format!("REPLICAOF 127.0.0.1 {}", master.port()));
     assert_eq!(left(&mut client), 0);
 }
@@ -40,7 +40,7 @@ fn a_reload_and_a_full_resync_begin_none() {
     let master = Server::start();
     let server = setup().start();
     let mut client = server.client();
-    until_over(&mut client);
+    end(&mut client);
     assert_eq!(client.run("DEBUG RELOAD"), "OK");
     assert_eq!(left(&mut client), 0);
     assert_eq!(client.grant("LOCK.ACQUIRE orders me")[..2], [1, 1]);

@@ -2,8 +2,7 @@
 
 use super::{assert_free, assert_nobody_waits, assert_served, held, wait};
 use crate::support::{eventually, show, Client, Server, Setup, Waiter};
-use redis::Cmd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How commands come to be run in one turn.
 const TURNS: [fn(&mut Client, &[String]); 2] = [transaction, pipeline];
@@ -17,18 +16,7 @@ fn transaction(client: &mut Client, lines: &[String]) {
 }
 
 fn pipeline(client: &mut Client, lines: &[String]) {
-    let mut bytes = Vec::new();
-    for line in lines {
-        let mut cmd = Cmd::new();
-        line.split_whitespace().for_each(|word| {
-            cmd.arg(word);
-        });
-        bytes.extend(cmd.get_packed_command());
-    }
-    client.raw.send_packed_command(&bytes).unwrap();
-    for _ in lines {
-        client.raw.recv_response().unwrap();
-    }
+    client.at_once(lines);
 }
 
 /// What frees the lock.
@@ -170,22 +158,11 @@ fn only_what_the_lost_call_added_is_undone_when_one_of_two_calls_of_an_owner_is_
     }
 }
 
-/// Holds the server's event loop up while something is sent to it, so that all of it is there when
-/// the next turn begins.
-fn in_one_turn(server: &Server, send: impl FnOnce()) {
-    let mut sleeper = server.client();
-    sleeper.forget("DEBUG SLEEP 0.2");
-    // No event tells that the server has begun to sleep: it answers nobody.
-    std::thread::sleep(Duration::from_millis(50));
-    send();
-    sleeper.raw.recv_response().unwrap();
-}
-
 #[test]
 fn a_lock_granted_to_a_client_whose_socket_closes_right_after_goes_to_the_next() {
     let (server, mut client) = held();
     let (gone, mut next) = (wait(&server, "gone"), wait(&server, "next"));
-    in_one_turn(&server, || {
+    server.stand_still(|| {
         client.forget("LOCK.RELEASE orders me");
         gone.close();
     });
@@ -198,7 +175,7 @@ fn a_lock_granted_to_a_client_whose_socket_closes_right_after_goes_to_the_next()
 fn a_lock_granted_to_a_client_whose_socket_closed_just_before_goes_to_the_next() {
     let (server, mut client) = held();
     let (gone, mut next) = (wait(&server, "gone"), wait(&server, "next"));
-    in_one_turn(&server, || {
+    server.stand_still(|| {
         gone.close();
         client.forget("LOCK.RELEASE orders me");
     });
@@ -210,10 +187,16 @@ fn a_lock_granted_to_a_client_whose_socket_closed_just_before_goes_to_the_next()
 #[test]
 fn a_timeout_and_a_release_at_once_give_one_reply() {
     let (server, mut client) = held();
-    let line = "LOCK.ACQUIRE orders you 600000 WAIT 100";
+    let line = "LOCK.ACQUIRE orders you 600000 WAIT 1000";
+    let began = Instant::now();
     let mut waiter = Waiter::start(&server, line);
     let mut next = wait(&server, "next");
-    in_one_turn(&server, || client.forget("LOCK.RELEASE orders me"));
+    server.stand_still(|| {
+        client.forget("LOCK.RELEASE orders me");
+        // Its time is up when the server goes on.
+        let ends = began + Duration::from_millis(1100);
+        std::thread::sleep(ends.saturating_duration_since(Instant::now()));
+    });
     client.raw.recv_response().unwrap();
     let reply = waiter.reply();
     assert_eq!(waiter.run("PING"), "PONG");

@@ -1,10 +1,11 @@
 //! `lock.max-hold`: a session of a process that hangs does not last for ever.
 
 use super::{eventually, holder, is_closed, told, wait, worker};
-use crate::support::{send_signal, Server, Setup};
+use crate::support::{send_signal, Journal, Server, Setup};
+use std::thread::spawn;
 
 /// How long a hold may last in most tests here, in ms: longer than the shortest ttl of a session.
-const HOLD: i64 = 1500;
+const HOLD: i64 = 4000;
 
 fn setup(more: &str) -> Setup {
     Setup::new().module_args(&format!("max-hold {HOLD} {more}"))
@@ -23,30 +24,34 @@ fn others(server: &Server) -> usize {
 
 #[test]
 fn the_lock_of_a_worker_that_is_stopped_is_the_next_ones_when_it_has_held_it_for_too_long() {
-    for loss in ["", "session-loss ignore"] {
-        for ttl in [1000, 60_000] {
-            let server = setup(loss).start();
-            let mut worker = worker(&server, ttl);
-            send_signal(worker.id(), libc::SIGSTOP);
-            let mut other = server.client();
-            let held: i64 = told(&mut other, "token").parse().unwrap();
-            let mut next = wait(&server, "next");
-            let [acquired, holds, token, _] = next.grant();
-            assert_eq!([acquired, holds], [1, 1]);
-            // A token is the time of its grant.
-            assert!(token >= end(held), "{loss} {ttl}: {}", token - held);
-            assert_eq!(told(&mut other, "owner"), "next");
-            assert_eq!(other.counter("sessions_lost"), 1, "{loss}");
-            assert_eq!(other.counter("sessions_ended"), 0, "{loss}");
-            assert_eq!(other.counter("sessions"), 0, "{loss}");
-            drop(next);
-            eventually("the worker's connection is closed", || others(&server) == 1);
-            let text = "\"worker\" no longer holds \"orders\" (db 0): lock.max-hold has passed";
-            assert!(server.log().contains(text), "{}", server.log());
-            worker.kill().unwrap();
-            worker.wait().unwrap();
-        }
+    let stories = ["", "session-loss ignore"]
+        .map(|loss| [1000, 60_000].map(|ttl| spawn(move || worker_that_is_stopped(loss, ttl))));
+    for story in stories.into_iter().flatten() {
+        story.join().unwrap();
     }
+}
+
+fn worker_that_is_stopped(loss: &str, ttl: u32) {
+    let server = setup(loss).start();
+    let mut worker = worker(&server, ttl);
+    send_signal(worker.id(), libc::SIGSTOP);
+    let mut other = server.client();
+    let held: i64 = told(&mut other, "token").parse().unwrap();
+    let mut next = wait(&server, "next");
+    let [acquired, holds, token, _] = next.grant();
+    assert_eq!([acquired, holds], [1, 1]);
+    // A token is the time of its grant.
+    assert!(token >= end(held), "{loss} {ttl}: {}", token - held);
+    assert_eq!(told(&mut other, "owner"), "next");
+    assert_eq!(other.counter("sessions_lost"), 1, "{loss}");
+    assert_eq!(other.counter("sessions_ended"), 0, "{loss}");
+    assert_eq!(other.counter("sessions"), 0, "{loss}");
+    drop(next);
+    eventually("the worker's connection is closed", || others(&server) == 1);
+    let text = "\"worker\" no longer holds \"orders\" (db 0): lock.max-hold has passed";
+    assert!(server.log().contains(text), "{}", server.log());
+    worker.kill().unwrap();
+    worker.wait().unwrap();
 }
 
 #[test]
@@ -68,16 +73,20 @@ fn a_session_that_nobody_waits_for_ends_too() {
 #[test]
 fn no_renewal_writes_a_deadline_after_the_end_of_the_hold() {
     let server = setup("").start();
+    let mut journal = Journal::of_replication(&server);
     let _client = holder(&server, 1000);
     let mut other = server.client();
     let held: i64 = told(&mut other, "token").parse().unwrap();
     let latest = (end(held) + 999) / 1000;
-    let mut seen = 0;
-    eventually("the session is over", || {
-        seen = seen.max(other.deadline("orders").unwrap_or(0));
-        other.counter("sessions") == 0
-    });
-    assert_eq!(seen, latest);
+    eventually("the session is over", || other.counter("sessions") == 0);
+    let written = journal.read(&mut other).join("; ");
+    let deadlines = written.split("PEXPIREAT orders ").skip(1);
+    let deadlines = deadlines.map(|rest| rest.split([';', ' ']).next().unwrap().parse::<i64>());
+    assert_eq!(
+        deadlines.map(Result::unwrap).max(),
+        Some(latest),
+        "{written}"
+    );
 }
 
 #[test]
@@ -133,7 +142,7 @@ fn a_pause_in_which_the_hold_ends_closes_the_connection_and_frees_the_lock_after
         let mut client = holder(&server, 1000);
         let mut next = wait(&server, "next");
         let mut other = server.client();
-        other.run("CLIENT PAUSE 2500 WRITE");
+        other.run(&format!("CLIENT PAUSE {} WRITE", HOLD + 1500));
         eventually("the session is over", || other.counter("sessions") == 0);
         assert!(is_closed(&mut client), "{loss}");
         assert_eq!(other.counter("sessions_lost"), 1, "{loss}");

@@ -3,14 +3,12 @@
 use super::{eventually, told, wait};
 use crate::support::{Client, Server};
 
-const LINGER: i64 = 400;
-
-/// A connection on which `me` holds the lock twice, to linger.
-fn holder(server: &Server) -> Client {
+/// A connection on which `me` holds the lock twice, to linger for so long.
+fn holder(server: &Server, linger: i64) -> Client {
     let mut client = server.client();
     for _ in 0..2 {
         client.grant(&format!(
-            "LOCK.ACQUIRE orders me 60000 SESSION LINGER {LINGER}"
+            "LOCK.ACQUIRE orders me 900000 SESSION LINGER {linger}"
         ));
     }
     client
@@ -25,8 +23,9 @@ fn ended(client: &mut Client) {
 
 #[test]
 fn the_lock_stays_its_owners_for_as_long_as_it_lingers_and_is_the_next_ones_then() {
+    const LINGER: i64 = 3000;
     let server = Server::start();
-    let client = holder(&server);
+    let client = holder(&server, LINGER);
     let mut next = wait(&server, "next");
     let mut other = server.client();
     drop(client);
@@ -45,15 +44,15 @@ fn the_lock_stays_its_owners_for_as_long_as_it_lingers_and_is_the_next_ones_then
 #[test]
 fn an_owner_that_comes_back_in_time_keeps_token_and_count() {
     let server = Server::start();
-    let client = holder(&server);
+    let client = holder(&server, 600_000);
     let mut other = server.client();
     let token: i64 = told(&mut other, "token").parse().unwrap();
     drop(client);
     ended(&mut other);
     let mut back = server.client();
-    let again = back.grant("LOCK.ACQUIRE orders me 60000 SESSION LINGER 400 HOLDS 2");
+    let again = back.grant("LOCK.ACQUIRE orders me 900000 SESSION LINGER 600000 HOLDS 2");
     assert_eq!(again[..3], [1, 2, token]);
-    assert!(again[3] > LINGER);
+    assert!(again[3] > 700_000);
     assert_eq!(told(&mut other, "session"), "1");
     // It is bound anew: this time nothing lingers.
     back.grant("LOCK.ACQUIRE orders me 60000 SESSION HOLDS 2");
@@ -64,23 +63,23 @@ fn an_owner_that_comes_back_in_time_keeps_token_and_count() {
 #[test]
 fn each_session_call_sets_ttl_and_linger_anew() {
     let server = Server::start();
-    let mut client = holder(&server);
-    client.grant("LOCK.ACQUIRE orders me 3000 SESSION LINGER 30000 HOLDS 2");
+    let mut client = holder(&server, 600_000);
+    client.grant("LOCK.ACQUIRE orders me 9000 SESSION LINGER 300000 HOLDS 2");
     let mut other = server.client();
     // Neither the call nor a renewal shortens a lease: someone else does.
-    other.run("PEXPIRE orders 2000");
+    other.run("PEXPIRE orders 4000");
     eventually("it is renewed", || other.counter("sessions_renewed") > 0);
     let left = other.int("PTTL orders");
-    assert!((2001..=3001).contains(&left), "{left}");
+    assert!((4001..=9001).contains(&left), "{left}");
     drop(client);
     ended(&mut other);
-    assert!(other.int("PTTL orders") > 3001);
+    assert!(other.int("PTTL orders") > 9001);
 }
 
 #[test]
 fn a_lingering_lock_that_is_released_is_free_at_once() {
     let server = Server::start();
-    let client = holder(&server);
+    let client = holder(&server, 600_000);
     let mut other = server.client();
     drop(client);
     ended(&mut other);

@@ -163,7 +163,7 @@ fn a_demotion_closes_the_connections_of_those_who_hold_sessions() {
 fn a_lock_that_migrates_to_another_server_is_lost_here() {
     let (here, there) = (Server::start(), Server::start());
     let mut client = holder(&here, 60_000);
-    let line = format!("MIGRATE 127.0.0.1 {} orders 0 5000", there.port());
+    let line = format!("MIGRATE 127.0.0.1 {} orders 0 60000", there.port());
     assert_eq!(here.client().run(&line), "OK");
     eventually("it is closed", || is_closed(&mut client));
     let mut other = there.client();

@@ -3,6 +3,7 @@
 use super::registry::Registry;
 use crate::support::{show, Client, Dice, Server};
 use redis::{ConnectionLike, Value};
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 
 /// One connection at a time.
@@ -102,9 +103,21 @@ impl<'a> Line<'a> {
     }
 
     /// Ends the connection, and makes a new one.
-    pub fn connect(&mut self) {
+    fn connect(&mut self) {
+        if self.registry.has_failed() {
+            // The server is gone, and nobody has to hear of that.
+            resume_unwind(Box::new(()));
+        }
         self.client = self.server.client();
         self.tell_id();
+    }
+
+    /// Ends the connection, makes a new one, and waits until the server has noticed: on a busy machine
+    /// what is sent on the new one may be there before the end of the old one.
+    pub fn come_back(&mut self) {
+        let list = format!("CLIENT LIST ID {}", self.id.load(SeqCst));
+        self.connect();
+        while self.call(&list).is_none_or(|listed| !listed.is_empty()) {}
     }
 
     fn tell_id(&mut self) {

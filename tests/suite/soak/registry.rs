@@ -166,6 +166,11 @@ impl Registry {
         self.stopped.load(SeqCst)
     }
 
+    /// Whether something was wrong.
+    pub fn has_failed(&self) -> bool {
+        self.failure.lock().unwrap().is_some()
+    }
+
     /// Lets it go on, or tells of the first failure.
     pub fn resume(&self) -> Result<(), String> {
         self.stopped.store(false, SeqCst);
@@ -174,7 +179,7 @@ impl Registry {
 
     /// Whether it is not known yet which holds were taken away; nor will it be, after a failure.
     fn is_forced(&self, entry: &Entry) -> bool {
-        entry.forcing > 0 && self.failure.lock().unwrap().is_none()
+        entry.forcing > 0 && !self.has_failed()
     }
 
     fn entry(&self, lock: usize) -> MutexGuard<'_, Entry> {

@@ -208,7 +208,7 @@ impl<'a> Worker<'a> {
         let line = format!("LOCK.ACQUIRE k{lock} {} {LONG} HOLDS 1 WAIT 0", self.owner);
         self.line.forget(&line);
         std::thread::sleep(Duration::from_micros(self.dice.roll(3000) as u64));
-        self.line.connect();
+        self.line.come_back();
         self.registry.note(
             &self.owner,
             &format!("has gone away from k{lock} and come back"),

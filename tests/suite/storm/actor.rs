@@ -45,7 +45,7 @@ fn connection(world: &World, who: &str, dice: &mut Rng) {
             2 => return stream(world, &mut line, dice),
             // A holder that works, or does not.
             3 => {
-                std::thread::sleep(Duration::from_millis(dice.u64(..150)));
+                std::thread::sleep(Duration::from_millis(dice.u64(..60)));
                 line.exchange(&calls, count).map(drop)
             }
             _ => line.exchange(&calls, count).map(drop),

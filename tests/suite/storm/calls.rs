@@ -60,7 +60,7 @@ fn acquire(lock: &str, owner: &str, dice: &mut Rng) -> Call {
     let ttl = if session { 1000 + ttl(dice) } else { ttl(dice) };
     let mut line = format!("LOCK.ACQUIRE {lock} {owner} {ttl}");
     match dice.usize(..10) {
-        0..=4 => line.push_str(&format!(" WAIT {}", dice.usize(1..300))),
+        0..=4 => line.push_str(&format!(" WAIT {}", dice.usize(1..100))),
         5 => line.push_str(" WAIT 0"),
         _ => (),
     }
@@ -87,8 +87,8 @@ pub fn of_others(world: &World, dice: &mut Rng) -> Call {
         6 => format!("UNLINK {a} {b}"),
         7 => format!("SET {a} taken"),
         8 => format!("SET {a} taken PX {ms}"),
-        9..=11 => format!("RENAME {a} {b}"),
-        12 => format!("RENAMENX {a} {b}"),
+        9..=11 if world.renames => format!("RENAME {a} {b}"),
+        12 if world.renames => format!("RENAMENX {a} {b}"),
         13..=15 => format!("PEXPIRE {a} {ms}"),
         16 => format!("PERSIST {a}"),
         17 => format!("HSET {a} o{owner} 1"),

@@ -114,7 +114,8 @@ impl Trouble<'_> {
             );
             let other = control.aside(how);
             control.nap(150);
-            control.say("SHUTDOWN ABORT");
+            // It may have come before what it is to abort.
+            control.until("SHUTDOWN ABORT", "OK");
             if let Some(mut other) = other {
                 let _ = other.read(&[call(how)], 1);
             }
@@ -158,7 +159,6 @@ impl Trouble<'_> {
             "CONFIG SET appendonly no",
             "CONFIG SET appendonly yes",
             "DEBUG CHANGE-REPL-ID",
-            "SCRIPT FLUSH",
         ];
         let line = one_of(&mut self.control.dice, &lines);
         self.control.say(line);

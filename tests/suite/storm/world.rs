@@ -1,7 +1,7 @@
 //! What the clients of a storm share: the servers, when it ends, and what has gone wrong.
 
 use super::replies::{End, Reader, Reply};
-use crate::support::Server;
+use crate::support::{version, Server};
 use fastrand::Rng;
 use std::collections::VecDeque;
 use std::io::Write;
@@ -33,6 +33,8 @@ pub struct World {
     pub databases: usize,
     /// Whether fields of hashes may expire.
     pub fields_expire: bool,
+    /// Whether keys may be renamed: Redis 7.4.1 then reads the freed name of a hash whose fields expire.
+    pub renames: bool,
     state: Mutex<State>,
 }
 
@@ -54,6 +56,7 @@ impl World {
             prefixes,
             databases,
             fields_expire,
+            renames: !(fields_expire && version() == (7, 4)),
             state: Mutex::default(),
         }
     }
@@ -206,10 +209,12 @@ impl Line<'_> {
     fn is_late(&self, calls: &[Call], replies: &[Reply]) {
         let wrong = format!("{} waits for a reply to {calls:?}", self.who);
         let port = self.socket.local_addr().map_or(0, |address| address.port());
-        let clients = self.world.nodes[self.node].client().run("CLIENT LIST");
+        let mut client = self.world.nodes[self.node].client();
+        let clients = client.run("CLIENT LIST");
+        let paused = client.run("INFO clients") + &client.run("INFO replication");
         let address = format!("addr=127.0.0.1:{port} ");
         let shown = clients.lines().find(|line| line.contains(&address));
-        let wrong = format!("{wrong}, and had {replies:?}: {shown:?}");
+        let wrong = format!("{wrong}, and had {replies:?}: {shown:?}, {paused}");
         self.world.fail(wrong);
     }
 
@@ -217,6 +222,11 @@ impl Line<'_> {
     pub fn drain(&mut self) -> Result<(), End> {
         self.reader.drain()
     }
+}
+
+/// Whether SCRIPT FLUSH can be used: Redis 7.4.1 reads there what it has just freed.
+pub fn forgets_scripts() -> bool {
+    version() != (7, 4)
 }
 
 /// Picks one.

@@ -28,6 +28,29 @@ impl Client {
         self.send(&words)
     }
 
+    /// Sends lines in one packet: the server runs them in one iteration of its event loop. Returns
+    /// their replies as [`show`] writes them.
+    pub fn at_once<Line: AsRef<str>>(&mut self, lines: &[Line]) -> Vec<String> {
+        let mut packet = Vec::new();
+        for line in lines {
+            let words: Vec<&[u8]> = line
+                .as_ref()
+                .split_whitespace()
+                .map(str::as_bytes)
+                .collect();
+            packet.extend(command(&words).get_packed_command());
+        }
+        self.raw.send_packed_command(&packet).unwrap();
+        let mut reply = || match self.raw.recv_response() {
+            Ok(value) => show(&value),
+            Err(error) => match redis::ServerError::try_from(error) {
+                Ok(error) => show(&Value::ServerError(error)),
+                Err(error) => panic!("{error}"),
+            },
+        };
+        lines.iter().map(|_| reply()).collect()
+    }
+
     /// Sends words of any bytes.
     pub fn send(&mut self, words: &[&[u8]]) -> Value {
         match self.raw.req_command(&command(words)) {

@@ -105,7 +105,7 @@ fn cluster_node(setup: Setup) -> Server {
     // The first of two lines loses.
     setup
         .config
-        .insert(0, "cluster-node-timeout 5000".to_owned());
+        .insert(0, "cluster-node-timeout 15000".to_owned());
     let mut log = String::new();
     // A node needs the port that is 10,000 above its own too, which may be taken or not exist.
     for _ in 0..100 {

@@ -149,6 +149,14 @@ impl Waiter {
 
     /// Closes the connection, as a client does that goes away.
     pub fn close(self) {}
+
+    /// Closes the connection, and waits until the server has noticed. It may learn of that after what
+    /// others send later.
+    pub fn close_noticed(self, probe: &mut Client) {
+        let list = format!("CLIENT LIST ID {}", self.id);
+        drop(self);
+        eventually("the server has noticed", || probe.run(&list).is_empty());
+    }
 }
 
 impl Server {

@@ -1,6 +1,6 @@
 //! The check whether the server takes a write changes nothing and shows nowhere.
 
-use super::{wait, LEASE};
+use super::{wait, END_SOON};
 use crate::support::{eventually, version, Server, Waiter};
 
 #[test]
@@ -14,7 +14,7 @@ fn a_set_and_a_hash_of_the_same_name_in_another_database_keep_their_members_with
     let mut five = server.client();
     five.run("SELECT 5");
     for lock in ["jobs", "tasks"] {
-        five.grant(&format!("LOCK.ACQUIRE {lock} me {LEASE}"));
+        five.grant(&format!("LOCK.ACQUIRE {lock} me 300"));
         let line = format!("LOCK.ACQUIRE {lock} you 1000 WAIT 0 SESSION");
         let mut waiter = Waiter::start_after(&server, &["SELECT 5"], &line);
         assert_eq!(waiter.grant()[..2], [1, 1]);
@@ -32,7 +32,7 @@ fn whatever_stands_in_a_locks_place_is_left_as_it_is() {
     let server = Server::start();
     let mut client = server.client();
     for plant in ["SADD", "HSET", "ZADD", "SET"] {
-        client.grant(&format!("LOCK.ACQUIRE orders me {LEASE}"));
+        client.grant("LOCK.ACQUIRE orders me 600000");
         let mut waiter = wait(&server, "you");
         let words: &[&[u8]] = match plant {
             "SADD" => &[b"SADD", b"orders", b"", b"a"],
@@ -40,6 +40,8 @@ fn whatever_stands_in_a_locks_place_is_left_as_it_is() {
             "ZADD" => &[b"ZADD", b"orders", b"1", b""],
             _ => &[b"SET", b"orders", b""],
         };
+        // At its end they are told.
+        client.run("PEXPIRE orders 1500");
         client.run("MULTI");
         client.run("DEL orders");
         client.send(words);
@@ -56,10 +58,10 @@ fn whatever_stands_in_a_locks_place_is_left_as_it_is() {
 fn the_check_counts_as_no_error_and_as_no_call_where_the_server_has_dry_runs() {
     let server = Server::start();
     let mut client = server.client();
-    client.grant(&format!("LOCK.ACQUIRE orders me {}", 3 * LEASE));
+    client.grant("LOCK.ACQUIRE orders me 600000");
     let mut waiter = wait(&server, "you");
-    // Its lease ends later than this is asked.
     let errors = client.run("INFO errorstats");
+    client.run(END_SOON);
     assert_eq!(waiter.grant()[..2], [1, 1]);
     assert_eq!(client.run("INFO errorstats"), errors);
     let calls = client.calls("pexpireat");

@@ -32,7 +32,7 @@ impl Crowd {
             let line = format!("LOCK.ACQUIRE k{lock} {owner} 600000 WAIT {wait}{session}");
             let mut waiter = Waiter::begin(server, &[], &line);
             if kind == 0 {
-                waiter.close();
+                waiter.close_noticed(&mut server.client());
                 // Who went away may have got it before: someone has to free it.
                 let mut other =
                     Waiter::begin(server, &[], &format!("LOCK.RELEASE k{lock} {owner}"));

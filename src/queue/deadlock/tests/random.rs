@@ -65,7 +65,7 @@ impl Case {
         })
     }
 
-    /// All waits that a wait needs the end of, itself among them where it is part of a circle.
+    /// All waits that a wait needs the end of, itself among them where it is part of a cycle.
     fn reached(&self, from: &Plain, waits: &[Plain]) -> Vec<Plain> {
         let mut reached: Vec<Plain> = Vec::new();
         let mut open = vec![*from];
@@ -80,14 +80,14 @@ impl Case {
         reached
     }
 
-    fn is_circle(&self, wait: &Plain, waits: &[Plain]) -> bool {
+    fn is_cycle(&self, wait: &Plain, waits: &[Plain]) -> bool {
         self.reached(wait, waits)
             .iter()
             .any(|other| other.id == wait.id)
     }
 
-    /// Checks that a circle is one. `new` stands for the wait that has no number yet.
-    fn check(&self, circle: &Circle, waits: &[Plain], new: Option<Plain>) -> Vec<Plain> {
+    /// Checks that a cycle is one. `new` stands for the wait that has no number yet.
+    fn check(&self, cycle: &Cycle, waits: &[Plain], new: Option<Plain>) -> Vec<Plain> {
         let wait = |step: &Step| match step.id {
             Some(id) => *waits
                 .iter()
@@ -95,9 +95,9 @@ impl Case {
                 .expect("it has left"),
             None => new.expect("a wait without a number"),
         };
-        let found: Vec<Plain> = circle.steps.iter().map(wait).collect();
+        let found: Vec<Plain> = cycle.steps.iter().map(wait).collect();
         for (at, wait) in found.iter().enumerate() {
-            let (step, next) = (&circle.steps[at], &found[(at + 1) % found.len()]);
+            let (step, next) = (&cycle.steps[at], &found[(at + 1) % found.len()]);
             assert!(self.needs(wait, next), "{wait:?} does not need {next:?}");
             assert_eq!(
                 (&step.owner, &step.place),
@@ -118,8 +118,8 @@ impl Case {
 }
 
 /// Takes those out who are refused.
-fn refuse(circle: &Circle, waits: &mut Vec<Plain>) {
-    waits.retain(|wait| match &circle.refused {
+fn refuse(cycle: &Cycle, waits: &mut Vec<Plain>) {
+    waits.retain(|wait| match &cycle.refused {
         Refused::Group(who, what) => {
             (owner(wait.who), place(wait.what)) != (who.clone(), what.clone())
         }
@@ -132,7 +132,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(3000))]
 
     #[test]
-    fn a_wait_is_refused_just_where_a_plain_search_finds_a_circle(
+    fn a_wait_is_refused_just_where_a_plain_search_finds_a_cycle(
         case in case(),
         (client, who, what) in (100..102_u64, 0..MOST, 0..MOST),
         bound in prop::option::of(0..MOST),
@@ -147,7 +147,7 @@ proptest! {
         let found = world.closed_by(client, who, what);
         let mut all = case.waits.clone();
         all.push(new);
-        prop_assert_eq!(found.is_some(), case.is_circle(&new, &all));
+        prop_assert_eq!(found.is_some(), case.is_cycle(&new, &all));
         if let Some(found) = found {
             case.check(&found, &all, Some(new));
         }
@@ -158,21 +158,21 @@ proptest! {
     }
 
     #[test]
-    fn no_circle_is_left_that_a_new_holder_is_part_of(case in case(), lock in 0..MOST) {
+    fn no_cycle_is_left_that_a_new_holder_is_part_of(case in case(), lock in 0..MOST) {
         let mut world = case.world();
         let mut waits = case.waits.clone();
-        for circle in world.break_circles(lock, &mut Budget::full()) {
-            let found = case.check(&circle, &waits, None);
+        for cycle in world.break_cycles(lock, &mut Budget::full()) {
+            let found = case.check(&cycle, &waits, None);
             prop_assert!(found.iter().any(|wait| wait.what == lock));
             let youngest = found.iter().map(|wait| wait.id).max().unwrap();
             let before = waits.clone();
-            refuse(&circle, &mut waits);
+            refuse(&cycle, &mut waits);
             let refused = before.iter().filter(|wait| waits.iter().all(|left| left.id != wait.id));
             prop_assert_eq!(refused.map(|wait| wait.id).min(), Some(youngest));
         }
         prop_assert_eq!(world.lines.waiters(), waits.len());
         for wait in waits.iter().filter(|wait| wait.what == lock) {
-            prop_assert!(!case.is_circle(wait, &waits), "{wait:?} is part of a circle still");
+            prop_assert!(!case.is_cycle(wait, &waits), "{wait:?} is part of a cycle still");
         }
         world.asked.sort_unstable();
         let asked = world.asked.len();
@@ -181,7 +181,7 @@ proptest! {
     }
 
     #[test]
-    fn within_bounds_only_circles_are_refused(
+    fn within_bounds_only_cycles_are_refused(
         case in case(),
         (lock, who) in (0..MOST, 0..MOST),
         steps in 0..150_usize,
@@ -190,13 +190,13 @@ proptest! {
         let mut world = case.world();
         let mut search = Search::of_wait(owner(who), 100, place(lock));
         let mut budget = Budget::new(steps);
-        if let Some(circle) = world.next_circle(&mut search, &mut budget) {
-            case.check(&circle, &case.waits, Some(new));
+        if let Some(cycle) = world.next_cycle(&mut search, &mut budget) {
+            case.check(&cycle, &case.waits, Some(new));
         }
         let mut waits = case.waits.clone();
-        for circle in world.break_circles(lock, &mut budget) {
-            case.check(&circle, &waits, None);
-            refuse(&circle, &mut waits);
+        for cycle in world.break_cycles(lock, &mut budget) {
+            case.check(&cycle, &waits, None);
+            refuse(&cycle, &mut waits);
         }
         prop_assert!(world.asked.len() * 10 <= steps);
     }

@@ -7,7 +7,7 @@ use super::state::STATE;
 use super::tell::{answer, Answer};
 use super::timer;
 use crate::command::Error;
-use crate::queue::{Budget, Circle, Holding, Next, Place, Refused, Search, Waiter, WaiterId};
+use crate::queue::{Budget, Cycle, Holding, Next, Place, Refused, Search, Waiter, WaiterId};
 use redis_module::raw::RedisModuleCtx;
 use std::rc::Rc;
 
@@ -36,48 +36,48 @@ pub fn begin() {
 }
 
 /// Refuses a wait that would close a cycle.
-pub fn refuse_circle(
+pub fn refuse_cycle(
     ctx: *mut RedisModuleCtx,
     owner: &Rc<[u8]>,
     client: u64,
     place: &Place,
 ) -> Result<(), Error> {
     let mut search = Search::of_wait(owner.clone(), client, place.clone());
-    match next_circle(ctx, &mut search) {
+    match next_cycle(ctx, &mut search) {
         None => Ok(()),
-        Some(circle) => {
+        Some(cycle) => {
             STATE.with(|state| state.counters.deadlocks_refused += 1);
-            log_circle(ctx, &circle);
-            Err(deadlock(&circle, &place.name))
+            log_cycle(ctx, &cycle);
+            Err(deadlock(&cycle, &place.name))
         }
     }
 }
 
-/// A foreign command may have given this open lock another holder: see [`refuse_circles`].
-pub fn refuse_circles_of(lock: &Lock, place: &Place) {
+/// A foreign command may have given this open lock another holder: see [`refuse_cycles`].
+pub fn refuse_cycles_of(lock: &Lock, place: &Place) {
     if is_waited_for(place) {
         if let Some(holding) = holding(lock) {
-            refuse_circles(lock.ctx, place, holding);
+            refuse_cycles(lock.ctx, place, holding);
         }
     }
 }
 
 /// This lock has a new holder. Refuses waits until the lock is not part of a cycle any more.
-pub fn refuse_circles(ctx: *mut RedisModuleCtx, place: &Place, holding: Holding) {
+pub fn refuse_cycles(ctx: *mut RedisModuleCtx, place: &Place, holding: Holding) {
     if !is_waited_for(place) {
         return;
     }
     let mut search =
         STATE.with(|state| Search::of_holder(place.clone(), holding, &state.waiting.lines));
     let mut has_refused = false;
-    while let Some(circle) = next_circle(ctx, &mut search) {
-        let refused = take(&circle.refused);
+    while let Some(cycle) = next_cycle(ctx, &mut search) {
+        let refused = take(&cycle.refused);
         let Some((_, first)) = refused.first() else {
             break;
         };
         has_refused = true;
-        log_circle(ctx, &circle);
-        let text = deadlock(&circle, &first.place.name).to_string();
+        log_cycle(ctx, &cycle);
+        let text = deadlock(&cycle, &first.place.name).to_string();
         STATE.with(|state| state.counters.deadlocks_refused += refused.len() as u64);
         for (id, _) in refused {
             answer(ctx, id, Answer::Error(text.clone()));
@@ -114,7 +114,7 @@ fn is_waited_for(place: &Place) -> bool {
     STATE.with(|state| state.waiting.lines.is_waited_for(place.db, &place.name))
 }
 
-fn next_circle(ctx: *mut RedisModuleCtx, search: &mut Search) -> Option<Circle> {
+fn next_cycle(ctx: *mut RedisModuleCtx, search: &mut Search) -> Option<Cycle> {
     loop {
         let next = STATE.with(|state| {
             let lines = &state.waiting.lines;
@@ -122,7 +122,7 @@ fn next_circle(ctx: *mut RedisModuleCtx, search: &mut Search) -> Option<Circle> 
         });
         match next {
             Next::Ask(place) => search.held(read_lock(ctx, &place, holding)),
-            Next::Found(circle) => return Some(circle),
+            Next::Found(cycle) => return Some(cycle),
             Next::Done => return None,
         }
     }
@@ -145,7 +145,7 @@ fn holding(lock: &Lock) -> Option<Holding> {
 }
 
 /// Logs a cycle. Not every user may see owners, so the error only says how many there are.
-fn log_circle(ctx: *mut RedisModuleCtx, circle: &Circle) {
+fn log_cycle(ctx: *mut RedisModuleCtx, cycle: &Cycle) {
     let logged = STATE.with(|state| {
         state.effort.logged += 1;
         state.effort.logged
@@ -155,13 +155,13 @@ fn log_circle(ctx: *mut RedisModuleCtx, circle: &Circle) {
         LOGGED => "; further deadlocks of this command are only counted",
         _ => return,
     };
-    log::warning(ctx, &format!("deadlock refused: {circle}{more}"));
+    log::warning(ctx, &format!("deadlock refused: {cycle}{more}"));
 }
 
-fn deadlock(circle: &Circle, lock: &[u8]) -> Error {
+fn deadlock(cycle: &Cycle, lock: &[u8]) -> Error {
     Error::Deadlock {
-        owners: circle.owners(),
-        shares_connection: circle.shares_connection(),
+        owners: cycle.owners(),
+        shares_connection: cycle.shares_connection(),
         lock: lock.to_vec(),
     }
 }

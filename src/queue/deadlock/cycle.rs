@@ -9,7 +9,7 @@ use std::rc::Rc;
 /// Waits that keep each other from ending: the lock of each is not released while the next one waits,
 /// and the lock of the last one not while the first one waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Circle {
+pub struct Cycle {
     /// The waits.
     pub steps: Vec<Step>,
     /// Which of them are refused.
@@ -51,7 +51,7 @@ pub enum Refused {
     One(WaiterId),
 }
 
-impl Circle {
+impl Cycle {
     /// How many owners are part of it.
     pub fn owners(&self) -> usize {
         let holders = self.steps.iter().filter_map(|step| step.bound.as_ref());
@@ -69,7 +69,7 @@ impl Circle {
 /// How many waits of a cycle are shown.
 const SHOWN: usize = 10;
 
-impl fmt::Display for Circle {
+impl fmt::Display for Cycle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, step) in self.steps.iter().take(SHOWN).enumerate() {
             let comma = if at > 0 { ", " } else { "" };

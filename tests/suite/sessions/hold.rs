@@ -56,15 +56,17 @@ fn worker_that_is_stopped(loss: &str, ttl: u32) {
 
 #[test]
 fn a_session_that_nobody_waits_for_ends_too() {
-    for loss in ["", "session-loss ignore"] {
+    // The second is not to be renewed before the end of the hold, and the server tells of no expiry.
+    for (ttl, loss) in [(1000, ""), (600_000, ""), (1000, "session-loss ignore")] {
         let server = setup(loss).start();
-        let mut client = holder(&server, 1000);
         let mut other = server.client();
+        other.run("DEBUG SET-ACTIVE-EXPIRE 0");
+        let mut client = holder(&server, ttl);
         eventually("the session is over", || other.counter("sessions") == 0);
         assert_eq!(other.counter("sessions_lost"), 1);
         assert!(is_closed(&mut client));
         assert_eq!(other.run("LOCK.INFO orders"), "nil");
-        assert!(other.counter("sessions_renewed") > 0);
+        assert_eq!(other.counter("sessions_renewed") > 0, ttl == 1000);
     }
 }
 

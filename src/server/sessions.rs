@@ -61,7 +61,8 @@ pub fn bind(ctx: *mut RedisModuleCtx, place: &Place, owner: &[u8], grant: &Grant
 pub fn ask(ctx: *mut RedisModuleCtx, place: &Place, owner: &Rc<[u8]>, grant: &Grant, claim: Claim) {
     let Some(fence) = grant.fence else { return };
     events::watch_keys(ctx, events::CHANGES);
-    let lease_end = Tick(clock::tick().0.saturating_add(grant.ttl.0));
+    // What the holder is told is rounded down.
+    let lease_end = tick_after(Millis(grant.ttl.0 + 1));
     let lost = STATE.with(|state| {
         let sessions = &mut state.sessions;
         sessions.ask(place, owner, fence, grant.holds, claim, lease_end)
@@ -128,8 +129,12 @@ pub fn follow(lock: &Lock, change: &Change) {
 
 /// When a deadline will have passed, by the monotonic clock.
 fn tick_of(deadline: Deadline) -> Tick {
-    let wait = deadline.wait(clock::now());
-    Tick(clock::tick().0.saturating_add(wait.0))
+    tick_after(deadline.wait(clock::now()))
+}
+
+/// When a span from now will be over. One more, since the present tick has begun already.
+fn tick_after(span: Millis) -> Tick {
+    Tick(clock::tick().0.saturating_add(span.0 + 1))
 }
 
 /// Checks the session of a lock, if it has one. True if its lease had run out and was written

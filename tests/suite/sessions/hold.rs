@@ -89,19 +89,18 @@ fn no_renewal_writes_a_deadline_after_the_end_of_the_hold() {
 
 #[test]
 fn each_hold_is_bound_and_not_the_connection() {
-    let server = setup("").start();
+    let server = Setup::new().module_args("max-hold 600000").start();
     let mut client = server.client();
-    for _ in 0..3 {
-        client.grant("LOCK.ACQUIRE orders me 1000 SESSION");
-        let held: i64 = told(&mut client, "token").parse().unwrap();
-        // Together they last longer than one may.
-        eventually("some time passes", || {
-            client.clock() * 1000 > held + HOLD * 1000 / 2
-        });
+    let mut last = 0;
+    for _ in 0..5 {
+        let [_, _, token, _] = client.grant("LOCK.ACQUIRE orders me 900000 SESSION");
+        let deadline = client.deadline("orders").unwrap();
+        assert_eq!(deadline, (token + 999) / 1000 + 600_000);
+        eventually("some time passes", || client.clock() * 1000 > token + 2000);
+        assert!(deadline > last);
+        last = deadline;
         assert_eq!(client.int("LOCK.RELEASE orders me"), 0);
     }
-    assert_eq!(client.run("PING"), "PONG");
-    assert_eq!(client.counter("sessions_lost"), 0);
 }
 
 #[test]
@@ -146,5 +145,18 @@ fn a_pause_in_which_the_hold_ends_closes_the_connection_and_frees_the_lock_after
         assert!(is_closed(&mut client), "{loss}");
         assert_eq!(other.counter("sessions_lost"), 1, "{loss}");
         assert_eq!(next.grant()[..2], [1, 1], "{loss}");
+    }
+}
+
+#[test]
+fn a_master_that_is_short_of_replicas_closes_the_connection_at_the_end_of_the_hold() {
+    for loss in ["", "session-loss ignore"] {
+        let server = setup(loss).start();
+        let mut client = holder(&server, 60_000);
+        let mut other = server.client();
+        other.run("CONFIG SET min-replicas-to-write 1");
+        eventually("the session is over", || other.counter("sessions") == 0);
+        assert!(is_closed(&mut client), "{loss}");
+        assert_eq!(other.counter("sessions_lost"), 1, "{loss}");
     }
 }

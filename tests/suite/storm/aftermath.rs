@@ -2,6 +2,7 @@
 //! data is the same everywhere.
 
 use super::control::Control;
+use super::trouble;
 use super::world::{self, World};
 use crate::support::{eventually, show, Client, Server};
 use fastrand::Rng;
@@ -78,9 +79,10 @@ pub fn check_data(master: &Server, replica: &Server, databases: usize) {
     }
     assert_same(&here, &there, "the master and the replica");
     if client.run("CONFIG GET appendonly").contains("yes") {
-        eventually("the append-only file can be read", || {
-            client.run("DEBUG LOADAOF") == "OK"
+        eventually("the append-only file is whole", || {
+            trouble::has_whole_aof(&client.run("INFO persistence"))
         });
+        assert_eq!(client.run("DEBUG LOADAOF"), "OK");
         let loaded = lasting(&mut client, databases);
         assert_same(&here, &loaded, "the server and its append-only file");
     }

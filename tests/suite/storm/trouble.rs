@@ -161,7 +161,10 @@ impl Trouble<'_> {
             "DEBUG CHANGE-REPL-ID",
         ];
         let line = one_of(&mut self.control.dice, &lines);
-        self.control.say(line);
+        // Else it loads what was, and its replica does not.
+        if line != "DEBUG LOADAOF" || has_whole_aof(&self.control.say("INFO persistence")) {
+            self.control.say(line);
+        }
     }
 
     fn rights(&mut self) {
@@ -183,4 +186,15 @@ impl Trouble<'_> {
         self.control.nap(100);
         self.control.say(USER);
     }
+}
+
+/// Whether the append-only file has all that the server has.
+pub fn has_whole_aof(info: &str) -> bool {
+    [
+        "aof_enabled:1",
+        "aof_rewrite_in_progress:0",
+        "aof_rewrite_scheduled:0",
+    ]
+    .iter()
+    .all(|line| info.contains(line))
 }

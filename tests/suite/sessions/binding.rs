@@ -1,6 +1,6 @@
 //! Which connection a hold is bound to, and what ends that.
 
-use super::{eventually, holder, told, wait};
+use super::{close_noticed, eventually, holder, told, wait};
 use crate::support::{Server, Setup, Waiter};
 
 #[test]
@@ -12,11 +12,7 @@ fn a_client_that_reconnects_and_repeats_its_acquire_keeps_the_lock_when_the_old_
     let again = new.grant("LOCK.ACQUIRE orders me 60000 SESSION HOLDS 1");
     assert_eq!(again[..3], [1, 1, token.parse().unwrap()]);
     let mut probe = server.client();
-    let clients = probe.info("clients", "connected_clients").unwrap();
-    drop(old);
-    eventually("the server has noticed the end of the old one", || {
-        probe.info("clients", "connected_clients").unwrap() != clients
-    });
+    close_noticed(old, &mut probe);
     assert_eq!(probe.run("LOCK.ASSERT orders me"), "OK");
     assert_eq!(told(&mut probe, "session"), "1");
     drop(new);

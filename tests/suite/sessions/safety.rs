@@ -1,6 +1,6 @@
 //! Nothing is renewed, freed or written again where it must not be.
 
-use super::{eventually, holder, is_closed, told, wait};
+use super::{close_noticed, eventually, holder, is_closed, told, wait};
 use crate::support::{lasting, Server, Setup, Waiter};
 use std::time::Duration;
 
@@ -150,11 +150,7 @@ fn a_short_of_replicas_master_frees_nothing_and_does_so_when_it_may_again() {
     let mut line = wait(&server, "next");
     let mut probe = server.client();
     probe.run("CONFIG SET min-replicas-to-write 1");
-    let clients = probe.info("clients", "connected_clients").unwrap();
-    drop(client);
-    eventually("the server has noticed", || {
-        probe.info("clients", "connected_clients").unwrap() != clients
-    });
+    close_noticed(client, &mut probe);
     assert!(!line.has_reply());
     assert_eq!(probe.run("LOCK.ASSERT orders me"), "OK");
     probe.run("CONFIG SET min-replicas-to-write 0");
@@ -344,11 +340,7 @@ fn an_owner_that_is_told_that_it_holds_the_lock_keeps_it_though_its_old_connecti
         let mut line = wait(&server, "next");
         let mut probe = server.client();
         probe.run("CONFIG SET min-replicas-to-write 1");
-        let clients = probe.info("clients", "connected_clients").unwrap();
-        drop(client);
-        eventually("the server has noticed", || {
-            probe.info("clients", "connected_clients").unwrap() != clients
-        });
+        close_noticed(client, &mut probe);
         // In one go: before the end of the connection can be acted on.
         let mut pipeline = redis::pipe();
         let words: Vec<&str> = call.split(' ').collect();

@@ -77,20 +77,29 @@ fn rival(server: &Server, lock: String, waits: bool) -> impl FnOnce() -> Belief 
     move || {
         let owner = format!("second-{waits}");
         let wait = if waits { " WAIT 0" } else { "" };
-        let line = format!("LOCK.ACQUIRE {lock} {owner} 100{wait}");
+        let line = format!("LOCK.ACQUIRE {lock} {owner} 1000{wait}");
         loop {
             let sent = Instant::now();
             let grant = client.grant(&line);
             if grant[0] == 1 {
                 let from = Instant::now();
-                let until = if waits { from } else { sent + ms(99) };
+                // After a wait the lease may be over when its client reads of it.
+                let until = if waits {
+                    let asserted = Instant::now();
+                    match client.run(&format!("LOCK.ASSERT {lock} {owner}")).as_str() {
+                        "OK" => asserted,
+                        _ => from,
+                    }
+                } else {
+                    sent + ms(999)
+                };
                 return Belief {
                     lock,
                     owner,
                     token: grant[2],
                     side: 1,
                     from,
-                    until: until.max(from + ms(1)),
+                    until,
                 };
             }
             sleep(ms(2));

@@ -44,6 +44,8 @@ pub struct Plan {
 pub struct Outcome {
     /// Whatever was wrong, in words.
     pub wrong: Vec<String>,
+    /// How often two clients believed in one lock, or tokens did not grow, whatever was the reason.
+    pub contradictions: usize,
     /// How many holds the first master granted after the cut.
     pub after_cut: usize,
     /// How many new holds the promoted replica granted.
@@ -156,7 +158,9 @@ impl Plan {
         let confirmed = journal.filter(|(_, line)| {
             line.starts_with("new > ") && tokens.iter().any(|token| line.contains(token))
         });
+        let all: Vec<Belief> = beliefs.iter().copied().cloned().collect();
         Outcome {
+            contradictions: contradictions(&all).len(),
             wrong: wrong(lives, start, stall, &format!("{self:?}, {stall:?}")),
             after_cut: granted_by(0, self.cut),
             on_new: granted_by(1, self.promote),

@@ -158,15 +158,26 @@ fn only_what_the_lost_call_added_is_undone_when_one_of_two_calls_of_an_owner_is_
     }
 }
 
+/// A connection of the holder's that has sent nothing yet.
+fn holder(server: &Server) -> Waiter {
+    let mut holder = Waiter::start(server, "PING");
+    assert_eq!(holder.reply(), "PONG");
+    holder
+}
+
 #[test]
 fn a_lock_granted_to_a_client_whose_socket_closes_right_after_goes_to_the_next() {
     let (server, mut client) = held();
     let (gone, mut next) = (wait(&server, "gone"), wait(&server, "next"));
+    let mut holder = holder(&server);
+    let ports = [gone.local_port(), holder.local_port()];
     server.stand_still(|| {
-        client.forget("LOCK.RELEASE orders me");
+        holder.send("LOCK.RELEASE orders me");
+        Waiter::until_arrived(&server, &ports[1..]);
         gone.close();
+        Waiter::until_arrived(&server, &ports);
     });
-    client.raw.recv_response().unwrap();
+    assert_eq!(holder.reply(), "0");
     assert_served(&mut next, "next");
     assert_nobody_waits(&mut client);
 }
@@ -175,11 +186,15 @@ fn a_lock_granted_to_a_client_whose_socket_closes_right_after_goes_to_the_next()
 fn a_lock_granted_to_a_client_whose_socket_closed_just_before_goes_to_the_next() {
     let (server, mut client) = held();
     let (gone, mut next) = (wait(&server, "gone"), wait(&server, "next"));
+    let mut holder = holder(&server);
+    let ports = [gone.local_port(), holder.local_port()];
     server.stand_still(|| {
         gone.close();
-        client.forget("LOCK.RELEASE orders me");
+        Waiter::until_arrived(&server, &ports[..1]);
+        holder.send("LOCK.RELEASE orders me");
+        Waiter::until_arrived(&server, &ports);
     });
-    client.raw.recv_response().unwrap();
+    assert_eq!(holder.reply(), "0");
     assert_served(&mut next, "next");
     assert_nobody_waits(&mut client);
 }

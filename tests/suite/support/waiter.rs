@@ -71,6 +71,19 @@ impl Waiter {
         });
     }
 
+    /// Returns once what was sent on this connection is at the server, which stands still, or the end
+    /// of the connection is. On a busy machine that takes its time, and comes in any order.
+    pub fn until_arrived(server: &Server, connections: &[u16]) {
+        eventually("it is at the server", || {
+            connections.iter().all(|&port| has_arrived(server, port))
+        });
+    }
+
+    /// The port of its end of the connection.
+    pub fn local_port(&self) -> u16 {
+        self.stream.local_addr().unwrap().port()
+    }
+
     /// The client's id.
     pub fn id(&self) -> i64 {
         self.id
@@ -171,6 +184,19 @@ impl Server {
             client.counter("waiters") == count
         });
     }
+}
+
+/// Whether the server's end of the connection from this port has something to read.
+fn has_arrived(server: &Server, port: u16) -> bool {
+    let connections = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let from = format!("0100007F:{:04X}", server.port());
+    let to = format!("0100007F:{port:04X}");
+    let mut lines = connections.lines().map(str::split_whitespace);
+    let found = lines.find_map(|mut words| {
+        (words.nth(1)? == from && words.next()? == to).then(|| words.collect::<Vec<_>>())
+    });
+    // CLOSE_WAIT, or what is in its queue.
+    found.is_some_and(|words| words[0] == "08" || !words[1].ends_with(":00000000"))
 }
 
 /// Lets this process open as many files as it may at all: some tests have a thousand connections,

@@ -34,13 +34,6 @@ fn wait(server: &Server, owner: &str) -> Waiter {
     )
 }
 
-/// Closes a connection, and waits until the server has noticed.
-fn close_noticed(mut client: Client, probe: &mut Client) {
-    let list = format!("CLIENT LIST ID {}", client.int("CLIENT ID"));
-    drop(client);
-    eventually("the server has noticed", || probe.run(&list).is_empty());
-}
-
 /// Whether the server closes this connection: it does so in the next iteration of its event loop.
 fn is_closed(client: &mut Client) -> bool {
     let ping = redis::cmd("PING").get_packed_command();

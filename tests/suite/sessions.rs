@@ -7,7 +7,7 @@ mod loss;
 mod renewal;
 mod safety;
 
-use crate::support::{eventually, Client, Listener, Server, Waiter};
+use crate::support::{eventually, Client, Listener, Server, Waiter, PATIENCE};
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ fn wait(server: &Server, owner: &str) -> Waiter {
 fn is_closed(client: &mut Client) -> bool {
     let ping = redis::cmd("PING").get_packed_command();
     let started = Instant::now();
-    while started.elapsed() < AT_ONCE {
+    while started.elapsed() < PATIENCE {
         if client.raw.send_packed_command(&ping).is_err() || client.raw.recv_response().is_err() {
             return true;
         }

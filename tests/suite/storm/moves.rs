@@ -3,7 +3,7 @@
 
 use super::control::Control;
 use super::world::{one_of, World};
-use crate::support::has_slot;
+use crate::support::{has_slot, owner_of_slot};
 use fastrand::Rng;
 use std::time::Duration;
 
@@ -171,16 +171,25 @@ impl<'a> Moves<'a> {
 
     /// A replica takes the place of its master, which pauses its clients for that: see above.
     fn make_room(&mut self, dice: &mut Rng) {
-        let slots = self.slots.clone();
-        if !slots.into_iter().all(|slot| self.owner(slot).is_some()) {
-            return;
-        }
         let masters = self.masters();
         let Some(replica) = (0..self.controls.len()).find(|node| !masters.contains(node)) else {
             return;
         };
-        // So that it has heard of the last move.
-        std::thread::sleep(Duration::from_millis(300));
+        // It has to know what its master has, or the master loses a part only.
+        let link = self
+            .control(replica)
+            .say("INFO replication")
+            .contains("link_status:up");
+        let knows_all = self.slots.clone().into_iter().all(|slot| {
+            let Some(owner) = self.owner(slot) else {
+                return false;
+            };
+            let nodes = self.control(replica).say("CLUSTER NODES");
+            owner_of_slot(&nodes, slot).is_some_and(|line| line.starts_with(&self.ids[owner]))
+        });
+        if !link || !knows_all {
+            return;
+        }
         let how = one_of(dice, &["", "FORCE", "TAKEOVER"]);
         self.control(replica)
             .say(&format!("CLUSTER FAILOVER {how}"));

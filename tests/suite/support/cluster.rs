@@ -60,17 +60,20 @@ fn meet(
 
 /// Whether a node believes that a slot is its own, as its `CLUSTER NODES` says.
 pub fn has_slot(nodes: &str, slot: i64) -> bool {
-    let mut lines = nodes.lines();
-    let Some(line) = lines.find(|line| line.contains("myself,master")) else {
-        return false;
-    };
-    // Of a slot on the move it says `[slot->-node]`.
-    line.split(' ').skip(8).any(|range| {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        match (first.parse::<i64>(), last.parse::<i64>()) {
-            (Ok(first), Ok(last)) => (first..=last).contains(&slot),
-            _ => false,
-        }
+    owner_of_slot(nodes, slot).is_some_and(|line| line.contains("myself,master"))
+}
+
+/// What a node's `CLUSTER NODES` says of the node that it believes a slot to be of: its id comes first.
+pub fn owner_of_slot(nodes: &str, slot: i64) -> Option<&str> {
+    nodes.lines().find(|line| {
+        // Of a slot on the move it says `[slot->-node]`.
+        line.split(' ').skip(8).any(|range| {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            match (first.parse::<i64>(), last.parse::<i64>()) {
+                (Ok(first), Ok(last)) => (first..=last).contains(&slot),
+                _ => false,
+            }
+        })
     })
 }
 

@@ -17,7 +17,9 @@ mod waiter;
 mod walk;
 
 pub use client::{show, Client};
-pub use cluster::{cluster, cluster_replica, has_slot, shard_replica, three_masters};
+pub use cluster::{
+    cluster, cluster_replica, has_slot, owner_of_slot, shard_replica, three_masters,
+};
 pub use dice::Dice;
 pub use journal::Journal;
 pub use latency::mostly_within;

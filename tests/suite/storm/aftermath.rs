@@ -71,8 +71,9 @@ pub fn check_data(master: &Server, replica: &Server, databases: usize) {
     let mut here = lasting(&mut client, databases);
     assert!(here.keys().any(|key| key.ends_with("}left")), "{here:?}");
     let mut there = lasting(&mut replica.client(), databases);
-    if databases == 1 {
-        // A slot that is taken may leave keys at a replica (Redis 7.0 does not pass their deletion on).
+    // A slot that is taken may leave keys at a replica (Redis 7.0 does not pass their deletion on), and
+    // Valkey 8.1 and its replica may differ where roles change (seen with plain commands only).
+    if databases == 1 || client.run("INFO server").contains("valkey_version") {
         for keys in [&mut here, &mut there] {
             keys.retain(|key, _| key.ends_with("}left"));
         }

@@ -1,6 +1,7 @@
 //! Clusters of one shard, and of three.
 
 use super::{eventually, Client, Server, Setup};
+use std::time::{Duration, Instant};
 
 /// A cluster of one node, which has every slot.
 pub fn cluster(setup: Setup) -> Server {
@@ -26,18 +27,35 @@ pub fn three_masters(setup: &Setup) -> Vec<Server> {
         let add = format!("CLUSTER ADDSLOTS {}", slots.join(" "));
         assert_eq!(client.run(&add), "OK");
         client.run(&format!("CLUSTER SET-CONFIG-EPOCH {}", n + 1));
-        for other in &nodes {
-            let meet = format!("CLUSTER MEET 127.0.0.1 {}", other.port());
-            assert_eq!(client.run(&meet), "OK");
-        }
     }
     for client in &mut clients {
-        eventually("the cluster is up", || {
+        let others: Vec<&Server> = nodes.iter().collect();
+        meet(client, &others, "the cluster is up", |client| {
             let info = client.run("CLUSTER INFO");
             info.contains("cluster_state:ok") && info.contains("cluster_size:3")
         });
     }
     nodes
+}
+
+/// Has a node meet others until something is so. A handshake that takes too long is given up.
+fn meet(
+    node: &mut Client,
+    others: &[&Server],
+    what: &str,
+    mut condition: impl FnMut(&mut Client) -> bool,
+) {
+    let mut again = Instant::now();
+    eventually(what, || {
+        if again <= Instant::now() {
+            for other in others {
+                let meet = format!("CLUSTER MEET 127.0.0.1 {}", other.port());
+                assert_eq!(node.run(&meet), "OK");
+            }
+            again += Duration::from_secs(3);
+        }
+        condition(node)
+    });
 }
 
 /// Whether a node believes that a slot is its own, as its `CLUSTER NODES` says.
@@ -74,11 +92,13 @@ fn join(master: &Server, setup: Setup) -> Server {
     let node = cluster_node(setup);
     let (mut here, mut there) = (master.client(), node.client());
     let id = here.run("CLUSTER MYID");
-    let port = master.port();
-    assert_eq!(there.run(&format!("CLUSTER MEET 127.0.0.1 {port}")), "OK");
-    eventually("the nodes know each other", || {
-        there.run(&format!("CLUSTER REPLICATE {id}")) == "OK"
-    });
+    let replicate = format!("CLUSTER REPLICATE {id}");
+    meet(
+        &mut there,
+        &[master],
+        "the nodes know each other",
+        |there| there.run(&replicate) == "OK",
+    );
     master.wait_for_replica(&node);
     node
 }

@@ -15,9 +15,6 @@ const TIMES: Times = Times {
     min_replicas: 0,
 };
 
-/// How long clients are at work.
-const WORK: Duration = Duration::from_secs(12);
-
 /// How a replica takes the place of its master.
 #[derive(Clone, Copy, PartialEq)]
 enum How {
@@ -42,7 +39,7 @@ fn failover(how: How) {
         let reply = master.client().run("LOCK.ACQUIRE {orders} me 1");
         reply.starts_with("[1 ")
     });
-    let crowd = Crowd::begin(TIMES, [master.port(), replica.port()], WORK);
+    let crowd = Crowd::begin(TIMES, [master.port(), replica.port()]);
     sleep(Duration::from_millis(700));
     match how {
         How::Agreed => assert_eq!(replica.client().run("CLUSTER FAILOVER"), "OK"),
@@ -53,7 +50,7 @@ fn failover(how: How) {
     if how == How::StoodStill {
         master.signal(libc::SIGCONT);
     }
-    crowd.end();
+    crowd.end(&replica);
     if how != How::Killed {
         eventually("it is the replica now", || {
             let role = master.client().info("replication", "role");

@@ -11,9 +11,6 @@ const SILENT: u32 = 2000;
 
 const TIMES: Times = Times::safe(1500);
 
-/// How long clients are at work.
-const WORK: Duration = Duration::from_secs(14);
-
 /// Has the master go away while clients are at work, and come back, if it can, when those who wait
 /// for its successor have got their locks.
 fn failover(goes: i32, comes_back: i32) {
@@ -24,7 +21,7 @@ fn failover(goes: i32, comes_back: i32) {
     let _chained = replica.replica(Setup::without_module());
     let sentinels = Sentinels::start(&master, 1, SILENT);
     TIMES.settle(&master);
-    let crowd = Crowd::begin(TIMES, [master.port(), replica.port()], WORK);
+    let crowd = Crowd::begin(TIMES, [master.port(), replica.port()]);
     sleep(Duration::from_millis(700));
     master.signal(goes);
 
@@ -37,7 +34,7 @@ fn failover(goes: i32, comes_back: i32) {
         sentinels.master() == replica.port()
     });
     master.signal(comes_back);
-    crowd.end();
+    crowd.end(&replica);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::pair::Times;
 use super::trial::wrong;
 use super::worker::run;
 use crate::support::{eventually, Dice, Server, Waiter};
+use std::sync::{Arc, Mutex};
 use std::thread::{spawn, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,7 @@ pub struct Task {
     /// When it turns to the second server.
     pub moves: Instant,
     /// When it stops.
-    pub ends: Instant,
+    pub ends: Arc<Mutex<Instant>>,
     /// Its choices.
     pub dice: Dice,
 }
@@ -34,13 +35,16 @@ pub struct Task {
 /// clients of the second one.
 pub struct Crowd {
     start: Instant,
+    ends: Arc<Mutex<Instant>>,
     workers: Vec<JoinHandle<Life>>,
 }
 
 impl Crowd {
-    /// They begin, and work for so long.
-    pub fn begin(times: Times, ports: [u16; 2], work: Duration) -> Crowd {
+    /// They begin, and work until [`Crowd::end`].
+    pub fn begin(times: Times, ports: [u16; 2]) -> Crowd {
         let start = Instant::now();
+        let never = start + Duration::from_secs(3600);
+        let ends = Arc::new(Mutex::new(never));
         let task = |worker: u64| Task {
             ports,
             lock: format!("{{orders}}-{}", worker / 2 % 4),
@@ -49,23 +53,29 @@ impl Crowd {
             linger: 0,
             begins: start,
             moves: if worker.is_multiple_of(2) {
-                start + 2 * work
+                never
             } else {
                 start
             },
-            ends: start + work,
+            ends: ends.clone(),
             dice: Dice::nth(0x5eed, worker),
         };
         let workers = (0..16).map(task).map(|task| spawn(move || run(task)));
         Crowd {
             start,
+            ends: ends.clone(),
             workers: workers.collect(),
         }
     }
 
-    /// Waits until they are done, and checks that no two of them believed in one lock. Both servers
-    /// must have granted some.
-    pub fn end(self) {
+    /// Waits until the second server has granted them some locks, and ends their work. Checks that no
+    /// two of them believed in one lock.
+    pub fn end(self, second: &Server) {
+        let mut client = second.client();
+        let mut granted = || client.counter("acquired") + client.counter("handed_over");
+        let before = granted();
+        eventually("it grants locks", || granted() > before + 40);
+        *self.ends.lock().unwrap() = Instant::now();
         let lives = self
             .workers
             .into_iter()

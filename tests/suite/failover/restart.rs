@@ -141,10 +141,12 @@ fn killed(setup: Setup, lose: impl FnOnce(&Path)) -> (Vec<Belief>, usize) {
 }
 
 fn with_aof(times: Times) -> Setup {
+    // What is written is in the file when the server is killed: with `everysec` a server does not write while the
+    // disk is slow.
     times
         .setup()
         .config("appendonly yes")
-        .config("appendfsync everysec")
+        .config("appendfsync no")
 }
 
 /// The file to which the server appends.
@@ -156,13 +158,15 @@ fn aof(dir: &Path) -> PathBuf {
         .unwrap()
 }
 
-/// Takes its second half from a file of commands, as a crash of the machine does.
+/// Takes what came after half of the locks from a file of commands, as a crash of the machine does.
 fn lose_half(dir: &Path) {
     let file = aof(dir);
     let text = std::fs::read(&file).unwrap();
-    let from = text.len() / 2;
     let begins = |at: &usize| text[*at..].starts_with(b"*1\r\n$5\r\nMULTI\r\n");
-    let end = (from..text.len()).find(begins).unwrap();
+    let lock = format!("\r\nk{}\r\n", LOCKS / 2);
+    let taken = |at: &usize| text[*at..].starts_with(lock.as_bytes());
+    let taken = (0..text.len()).find(taken).unwrap();
+    let end = (0..taken).rev().find(begins).unwrap();
     let file = OpenOptions::new().write(true).open(file).unwrap();
     file.set_len(end as u64).unwrap();
 }
@@ -197,6 +201,6 @@ fn a_server_that_has_started_again_grants_no_lock_that_someone_may_still_hold() 
     let [nothing, half, all] = stories.map(|story| story.join().unwrap());
     // Holds that the append-only file has can go on by their tokens.
     assert_eq!(nothing, 0);
-    assert!((1..LOCKS / 3).contains(&half), "{half}");
+    assert_eq!(half, LOCKS / 6);
     assert_eq!(all, LOCKS / 3);
 }

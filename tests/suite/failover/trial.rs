@@ -7,7 +7,7 @@ use super::proxy::Cut;
 use super::worker::run;
 use crate::support::{Dice, Server, Setup};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::{sleep, spawn, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -93,6 +93,7 @@ impl Plan {
         let at = |ms: usize| start + Duration::from_millis(ms as u64);
         let grace = self.times.grace as usize;
         let ends = at(self.promote.max(self.demote.unwrap_or(0)) + grace + 2000);
+        let ends = Arc::new(Mutex::new(ends));
         let mut dice = Dice::new(self.seed);
         let mut workers = Vec::new();
         for worker in 0..LOCKS * WORKERS {
@@ -112,7 +113,7 @@ impl Plan {
                 linger: self.linger,
                 begins: if number == 3 { at(self.promote) } else { start },
                 moves: at(self.promote + after),
-                ends,
+                ends: ends.clone(),
                 dice: Dice::nth(self.seed, worker as u64 + 1),
             };
             workers.push(spawn(move || run(task)));

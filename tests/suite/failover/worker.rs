@@ -26,7 +26,7 @@ struct Worker {
 /// Goes on until the time is up.
 pub fn run(task: Task) -> Life {
     sleep(task.begins.saturating_duration_since(Instant::now()));
-    let ends = task.ends;
+    let ends = task.ends.clone();
     let mut worker = Worker {
         task,
         side: 0,
@@ -34,7 +34,7 @@ pub fn run(task: Task) -> Life {
         hold: None,
         life: Life::default(),
     };
-    while Instant::now() < ends {
+    while Instant::now() < *ends.lock().unwrap() {
         worker.step();
     }
     worker.leave();

@@ -33,6 +33,9 @@ import org.redisson.config.Config;
 public class Driver {
     private static final PrintStream OUT = new PrintStream(System.out, true, StandardCharsets.UTF_8);
 
+    /** How long a server may take to answer, on a machine that has much else to do. */
+    private static final int PATIENCE = 60_000;
+
     private final Map<String, RedissonClient> clients = new ConcurrentHashMap<>();
     private final Map<String, ExecutorService> threads = new ConcurrentHashMap<>();
     private final Map<String, RLock> locks = new ConcurrentHashMap<>();
@@ -97,6 +100,8 @@ public class Driver {
             config.useClusterServers()
                     .addNodeAddress(address.substring("cluster+".length()))
                     .setDnsMonitoringInterval(-1)
+                    .setConnectTimeout(PATIENCE)
+                    .setTimeout(PATIENCE)
                     .setMasterConnectionMinimumIdleSize(1)
                     .setMasterConnectionPoolSize(8)
                     .setSubscriptionConnectionMinimumIdleSize(1)
@@ -105,6 +110,8 @@ public class Driver {
             config.useSingleServer()
                     .setAddress(address)
                     .setDnsMonitoringInterval(-1)
+                    .setConnectTimeout(PATIENCE)
+                    .setTimeout(PATIENCE)
                     .setConnectionMinimumIdleSize(1)
                     .setConnectionPoolSize(8)
                     .setSubscriptionConnectionMinimumIdleSize(1)

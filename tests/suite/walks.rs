@@ -84,7 +84,8 @@ fn many_leases_that_end_in_a_write_pause_beside_sessions_do_not_stop_the_server(
         let wait = |lock| format!("LOCK.ACQUIRE {lock} w2 60000 WAIT 0");
         let mut waiters = begin(&server, waited_for.iter().map(wait));
         let ending = begin(&server, leaving.iter().map(bound));
-        let deadline = client.clock() + 200;
+        // Later than the last of these is run: a deadline that has passed deletes the key at once.
+        let deadline = client.clock() + 1500;
         for lock in staying.iter().chain(&leaving).chain(&waited_for) {
             client.run(&format!("PEXPIREAT {lock} {deadline}"));
         }

@@ -121,6 +121,9 @@ fn lasting(client: &mut Client, databases: usize) -> BTreeMap<String, String> {
             }
             let range = if read == "LRANGE" { "0 -1" } else { "" };
             let value = show(&client.ask(&format!("{read} {key} {range}")));
+            if ["[]", "nil"].contains(&value.as_str()) {
+                continue; // it has expired since its type was asked for
+            }
             // In any order, but for lists, whose items are all alike.
             let mut words: Vec<&str> = value.split([' ', '[', ']']).collect();
             words.sort_unstable();

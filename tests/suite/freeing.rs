@@ -117,7 +117,8 @@ fn a_lock_that_moves_away_serves_the_line() {
     each_serves(&[
         "RENAME orders elsewhere",
         "RENAMENX orders elsewhere",
-        "MOVE orders 5",
+        // Valkey 8.1 leaves the client in the other database where a module hears of events: valkey#4024.
+        "MOVE orders 5 ; SELECT 0",
         "SWAPDB 0 5",
         "SWAPDB 5 0",
     ]);

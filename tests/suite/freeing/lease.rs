@@ -28,16 +28,16 @@ fn each_lease_that_ends_while_waited_for_is_counted() {
         client.grant(&format!("LOCK.ACQUIRE k{round} me 60000"));
         waiter.send(&format!("LOCK.ACQUIRE k{round} you WAIT 0"));
         server.until_waiting(1);
-        client.run(&format!("PEXPIRE k{round} 20"));
+        client.run(&format!("PEXPIRE k{round} 200"));
         assert_eq!(waiter.grant()[0], 1);
     }
     // Also where the server deletes the key before the timer rings.
     client.grant("LOCK.ACQUIRE busy me 60000");
     waiter.send("LOCK.ACQUIRE busy you WAIT 0");
     server.until_waiting(1);
-    client.run("PEXPIRE busy 30");
+    client.run("PEXPIRE busy 200");
     let mut pipeline = redis::pipe();
-    pipeline.cmd("DEBUG").arg("SLEEP").arg("0.05");
+    pipeline.cmd("DEBUG").arg("SLEEP").arg("0.3");
     pipeline.cmd("EXISTS").arg("busy");
     let _: Vec<redis::Value> = pipeline.query(&mut client.raw).unwrap();
     assert_eq!(waiter.grant()[0], 1);

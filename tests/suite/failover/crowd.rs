@@ -4,7 +4,7 @@ use super::beliefs::Life;
 use super::pair::Times;
 use super::trial::wrong;
 use super::worker::run;
-use crate::support::{eventually, Dice, Server, Waiter};
+use crate::support::{eventually, skip, Clocks, Dice, Server, Waiter};
 use std::sync::{Arc, Mutex};
 use std::thread::{spawn, JoinHandle};
 use std::time::{Duration, Instant};
@@ -35,6 +35,7 @@ pub struct Task {
 /// clients of the second one.
 pub struct Crowd {
     start: Instant,
+    clocks: Clocks,
     ends: Arc<Mutex<Instant>>,
     workers: Vec<JoinHandle<Life>>,
 }
@@ -63,6 +64,7 @@ impl Crowd {
         let workers = (0..16).map(task).map(|task| spawn(move || run(task)));
         Crowd {
             start,
+            clocks: Clocks::start(),
             ends: ends.clone(),
             workers: workers.collect(),
         }
@@ -82,6 +84,9 @@ impl Crowd {
             .map(|worker| worker.join().unwrap());
         let lives: Vec<Life> = lives.collect();
         let wrong = wrong(&lives, self.start, Duration::ZERO, "a crowd");
+        if !wrong.is_empty() && self.clocks.were_set() {
+            return skip("the machine's clock was set");
+        }
         assert!(wrong.is_empty(), "{}", wrong[0]);
         let beliefs = || lives.iter().flat_map(|life| &life.beliefs);
         for side in [0, 1] {

@@ -1,7 +1,7 @@
 //! How late a server acts, on a machine that has other things to do as well.
 
 use super::Server;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 impl Server {
     /// How long the server was ready to run and the machine had no time for it, in all, in
@@ -59,5 +59,23 @@ pub fn mostly_within(bound: Duration, mut attempt: impl FnMut() -> Duration) {
         took.push(attempt());
         within += usize::from(took.last().is_some_and(|took| *took < bound));
         assert!(took.len() < within + 3, "not within {bound:?}: {took:?}");
+    }
+}
+
+/// The clock by which servers reckon, beside the one that only goes on.
+pub struct Clocks(SystemTime, Instant);
+
+impl Clocks {
+    /// From now on.
+    pub fn start() -> Clocks {
+        Clocks(SystemTime::now(), Instant::now())
+    }
+
+    /// Whether the machine's clock was set meanwhile, as after a standstill of a virtual machine: then
+    /// leases have ended early, or late.
+    pub fn were_set(&self) -> bool {
+        let steady = self.1.elapsed();
+        let wall = self.0.elapsed().unwrap_or_default();
+        wall.abs_diff(steady) > Duration::from_millis(50)
     }
 }

@@ -22,7 +22,7 @@ pub use cluster::{
 };
 pub use dice::Dice;
 pub use journal::Journal;
-pub use latency::mostly_within;
+pub use latency::{mostly_within, Clocks};
 pub use listener::Listener;
 pub use sentinel::Sentinels;
 pub use setup::Setup;

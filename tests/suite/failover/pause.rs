@@ -76,7 +76,7 @@ fn goes_on_when_it_knows() -> bool {
         early.send("LOCK.ACQUIRE orders me 1000");
         // Longer than the lease, and than a server may stand still unnoticed.
         sleep(Duration::from_millis(1800));
-        Waiter::until_arrived(&pair.master, &[early.local_port()]);
+        early.until_arrived();
         Instant::now()
     });
     let value = early.value().unwrap();

@@ -170,12 +170,10 @@ fn a_lock_granted_to_a_client_whose_socket_closes_right_after_goes_to_the_next()
     let (server, mut client) = held();
     let (gone, mut next) = (wait(&server, "gone"), wait(&server, "next"));
     let mut holder = holder(&server);
-    let ports = [gone.local_port(), holder.local_port()];
     server.stand_still(|| {
         holder.send("LOCK.RELEASE orders me");
-        Waiter::until_arrived(&server, &ports[1..]);
-        gone.close();
-        Waiter::until_arrived(&server, &ports);
+        holder.until_arrived();
+        gone.hang_up();
     });
     assert_eq!(holder.reply(), "0");
     assert_served(&mut next, "next");
@@ -187,12 +185,10 @@ fn a_lock_granted_to_a_client_whose_socket_closed_just_before_goes_to_the_next()
     let (server, mut client) = held();
     let (gone, mut next) = (wait(&server, "gone"), wait(&server, "next"));
     let mut holder = holder(&server);
-    let ports = [gone.local_port(), holder.local_port()];
     server.stand_still(|| {
-        gone.close();
-        Waiter::until_arrived(&server, &ports[..1]);
+        gone.hang_up();
         holder.send("LOCK.RELEASE orders me");
-        Waiter::until_arrived(&server, &ports);
+        holder.until_arrived();
     });
     assert_eq!(holder.reply(), "0");
     assert_served(&mut next, "next");

@@ -20,7 +20,7 @@ impl Server {
     /// late by itself has none that are better.
     pub fn lateness(&self, rounds: usize, mut measure: impl FnMut(usize) -> i64) -> Vec<i64> {
         let (mut quiet, mut all) = (Vec::new(), Vec::new());
-        for round in 0..20 * rounds {
+        for round in 0..5 * rounds {
             let before = self.held_up();
             let late = measure(round);
             all.push(late);

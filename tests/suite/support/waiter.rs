@@ -4,6 +4,7 @@ use super::{eventually, show, Client, Server, PATIENCE};
 use redis::{Cmd, Parser, Value};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsRawFd;
 use std::time::Instant;
 
 /// A connection that waits for a reply, or has got it.
@@ -71,17 +72,34 @@ impl Waiter {
         });
     }
 
-    /// Returns once what was sent on this connection is at the server, which stands still, or the end
-    /// of the connection is. On a busy machine that takes its time, and comes in any order.
-    pub fn until_arrived(server: &Server, connections: &[u16]) {
+    /// Returns once what was sent is at the server, which need not run for that.
+    pub fn until_arrived(&self) {
         eventually("it is at the server", || {
-            connections.iter().all(|&port| has_arrived(server, port))
+            let mut unacknowledged = 0;
+            let fd = self.stream.as_raw_fd();
+            // SAFETY: a system call that writes a number to what it is given.
+            let outcome = unsafe { libc::ioctl(fd, libc::TIOCOUTQ, &mut unacknowledged) };
+            assert_eq!(outcome, 0);
+            unacknowledged == 0
         });
     }
 
-    /// The port of its end of the connection.
-    pub fn local_port(&self) -> u16 {
-        self.stream.local_addr().unwrap().port()
+    /// Closes the connection, and returns once that is at the server, which need not run for that.
+    pub fn hang_up(self) {
+        const FIN_WAIT_2: u8 = 5;
+        self.stream.shutdown(Shutdown::Write).unwrap();
+        eventually("the end is at the server", || {
+            // SAFETY: numbers, all of which may be zero.
+            let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+            let mut size = size_of_val(&info) as libc::socklen_t;
+            let fd = self.stream.as_raw_fd();
+            let to = (&mut info as *mut libc::tcp_info).cast();
+            let (level, option) = (libc::IPPROTO_TCP, libc::TCP_INFO);
+            // SAFETY: a system call that writes no more to what it is given than its size.
+            let outcome = unsafe { libc::getsockopt(fd, level, option, to, &mut size) };
+            assert_eq!(outcome, 0);
+            info.tcpi_state == FIN_WAIT_2
+        });
     }
 
     /// The client's id.
@@ -184,19 +202,6 @@ impl Server {
             client.counter("waiters") == count
         });
     }
-}
-
-/// Whether the server's end of the connection from this port has something to read.
-fn has_arrived(server: &Server, port: u16) -> bool {
-    let connections = std::fs::read_to_string("/proc/net/tcp").unwrap();
-    let from = format!("0100007F:{:04X}", server.port());
-    let to = format!("0100007F:{port:04X}");
-    let mut lines = connections.lines().map(str::split_whitespace);
-    let found = lines.find_map(|mut words| {
-        (words.nth(1)? == from && words.next()? == to).then(|| words.collect::<Vec<_>>())
-    });
-    // CLOSE_WAIT, or what is in its queue.
-    found.is_some_and(|words| words[0] == "08" || !words[1].ends_with(":00000000"))
 }
 
 /// Lets this process open as many files as it may at all: some tests have a thousand connections,

@@ -4,7 +4,7 @@ use super::crowd::{check_grace, Crowd};
 use super::pair::Times;
 use crate::support::{eventually, shard_replica, three_masters};
 use std::thread::{sleep, spawn};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// For so long a master that is cut off may go on: `cluster-node-timeout` takes the place of F.
 const NODE_TIMEOUT: u64 = 2000;
@@ -41,12 +41,13 @@ fn failover(how: How) {
     });
     let crowd = Crowd::begin(TIMES, [master.port(), replica.port()]);
     sleep(Duration::from_millis(700));
+    let before = Instant::now();
     match how {
         How::Agreed => assert_eq!(replica.client().run("CLUSTER FAILOVER"), "OK"),
         How::Killed => master.signal(libc::SIGKILL),
         How::StoodStill => master.signal(libc::SIGSTOP),
     }
-    check_grace(&replica, TIMES);
+    check_grace(&replica, TIMES, before);
     if how == How::StoodStill {
         master.signal(libc::SIGCONT);
     }

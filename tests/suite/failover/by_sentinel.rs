@@ -4,10 +4,10 @@ use super::crowd::{check_grace, Crowd};
 use super::pair::Times;
 use crate::support::{eventually, Sentinels, Setup};
 use std::thread::{sleep, spawn};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A master is taken for gone when it was silent for so many ms.
-const SILENT: u32 = 2000;
+const SILENT: u32 = 4000;
 
 const TIMES: Times = Times::safe(1500);
 
@@ -23,13 +23,14 @@ fn failover(goes: i32, comes_back: i32) {
     TIMES.settle(&master);
     let crowd = Crowd::begin(TIMES, [master.port(), replica.port()]);
     sleep(Duration::from_millis(700));
+    let before = Instant::now();
     master.signal(goes);
 
     // The sentinels close its connections in that very step.
     eventually("the replica is promoted", || {
         replica.log().contains("MODE enabled (user request")
     });
-    check_grace(&replica, TIMES);
+    check_grace(&replica, TIMES, before);
     eventually("clients are sent to it", || {
         sentinels.master() == replica.port()
     });

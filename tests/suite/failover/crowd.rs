@@ -98,17 +98,22 @@ impl Crowd {
     }
 }
 
-/// Waits until a server is promoted and takes writes, and checks that it is in its grace period and
-/// serves those who wait in order when that ends.
-pub fn check_grace(server: &Server, times: Times) {
+/// Waits until a server that was promoted after some moment takes writes, and checks that it is in its
+/// grace period and serves those who wait in order when that ends. On a busy machine it may be over
+/// already.
+pub fn check_grace(server: &Server, times: Times, after: Instant) {
+    let mut reply = String::new();
     eventually("it takes writes", || {
-        let reply = server.client().run("LOCK.ACQUIRE {orders} me 1");
-        assert!(!reply.starts_with("[1 "), "{reply}");
-        reply.starts_with("[0 ")
+        reply = server.client().run("LOCK.ACQUIRE {orders} me 1");
+        reply.starts_with("[1 ") || reply.starts_with("[0 ")
     });
     let promoted = Instant::now();
     let left = server.client().counter("grace_ms_left");
-    assert!((1..=times.grace + 2).contains(&left), "{left}");
+    if left == 0 || reply.starts_with("[1 ") {
+        assert!(after.elapsed().as_millis() as u64 >= times.grace, "{reply}");
+        return;
+    }
+    assert!(left <= times.grace + 2, "{left}");
     let wait = |owner| format!("LOCK.ACQUIRE {{orders}} {owner} 1000 WAIT 0 SESSION");
     let mut line = ["a", "b", "c"].map(|owner| (owner, Waiter::start(server, &wait(owner))));
     for (owner, waiter) in &mut line {

@@ -5,7 +5,7 @@ use super::crowd::Task;
 use super::pair::{Pair, Times};
 use super::proxy::Cut;
 use super::worker::run;
-use crate::support::{skip, Clocks, Dice, Server, Setup};
+use crate::support::{eventually, skip, Clocks, Dice, Server, Setup};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread::{sleep, spawn, JoinHandle};
@@ -93,8 +93,8 @@ impl Plan {
         let start = Instant::now();
         let at = |ms: usize| start + Duration::from_millis(ms as u64);
         let grace = self.times.grace as usize;
-        let ends = at(self.promote.max(self.demote.unwrap_or(0)) + grace + 2000);
-        let ends = Arc::new(Mutex::new(ends));
+        let over = at(self.promote.max(self.demote.unwrap_or(0)) + grace + 2000);
+        let ends = Arc::new(Mutex::new(start + Duration::from_secs(3600)));
         let mut dice = Dice::new(self.seed);
         let mut workers = Vec::new();
         for worker in 0..LOCKS * WORKERS {
@@ -121,6 +121,12 @@ impl Plan {
         }
         let stall = Stall::watch(&pair.master);
         self.act(&pair, start);
+        sleep(over.saturating_duration_since(Instant::now()));
+        let mut new = pair.replica.client();
+        eventually("the new master has granted locks", || {
+            new.counter("acquired") + new.counter("handed_over") >= 3
+        });
+        *ends.lock().unwrap() = Instant::now();
         let lives = workers.into_iter().map(|worker| worker.join().unwrap());
         let lives: Vec<Life> = lives.collect();
         let mut outcome = self.judge(&lives, start, stall.longest());

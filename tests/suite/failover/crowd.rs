@@ -76,7 +76,13 @@ impl Crowd {
         let mut client = second.client();
         let mut granted = || client.counter("acquired") + client.counter("handed_over");
         let before = granted();
-        eventually("it grants locks", || granted() > before + 40);
+        // On a busy machine the cluster may take a server for dead that is not, and the old one is back.
+        let mut lost_its_place = false;
+        eventually("it grants locks", || {
+            let role = second.client().info("replication", "role");
+            lost_its_place = role.as_deref() == Some("slave");
+            lost_its_place || granted() > before + 40
+        });
         *self.ends.lock().unwrap() = Instant::now();
         let lives = self
             .workers
@@ -88,6 +94,9 @@ impl Crowd {
             return skip("the machine's clock was set");
         }
         assert!(wrong.is_empty(), "{}", wrong[0]);
+        if lost_its_place {
+            return skip("the second server lost its place again");
+        }
         let beliefs = || lives.iter().flat_map(|life| &life.beliefs);
         for side in [0, 1] {
             assert!(

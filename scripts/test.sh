@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs every test against one server, or those with that in their names, and closes with one line of
+# Runs every test against one server, or those that arguments of `cargo test` choose, and closes with one line of
 # counts; cargo gives one a binary.
-# Usage: scripts/test.sh [NAME]
+# Usage: scripts/test.sh [ARGUMENT ...]
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
@@ -10,6 +10,8 @@ trap 'rm -rf "$work"' EXIT
 log=$work/log
 export LOCK_TEST_SKIPS=$work/skips
 touch "$LOCK_TEST_SKIPS"
+# A snapshot that differs is a failure, and nothing else.
+export INSTA_UPDATE=no
 
 # Most of what the tests do is wait.
 export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((3 * $(nproc)))}

@@ -1,29 +1,17 @@
-//! Reads the arguments that follow a lock's name.
+//! Reads the arguments of a command, as its description lists them.
 
 use super::error::Error;
-use crate::lock::{Millis, Token, MAX_HOLDS, MAX_OWNER, MAX_TTL, MODE_FIELD};
-use crate::session::{Claim, MIN_TTL};
-use crate::settings::Settings;
-use std::rc::Rc;
+use super::spec::{Argument, Kind, Slot, Spec};
+use crate::engine::{self, SessionOptions, Settings, MIN_TTL};
+use crate::lock::{decimal, KeyRef, Millis, Token, MAX_OWNER, MODE_FIELD};
+use std::ffi::CStr;
 
-/// What a command accepts after the owner. What is not set, the command does not have.
-#[derive(Default)]
-pub struct Accepts {
-    /// `[ttl]`, directly after the owner.
-    pub ttl: bool,
-    /// `[HOLDS n]`, with the minimum of n.
-    pub holds: Option<u32>,
-    /// `[TOKEN token]`.
-    pub token: bool,
-    /// `[WAIT timeout]`.
-    pub wait: bool,
-    /// `[SESSION [LINGER linger]]`.
-    pub session: bool,
-}
-
-/// What was sent after the owner.
+/// What was sent with a command. What the command does not have, or was left out, is none.
 #[derive(Debug, Default)]
-pub struct Options {
+pub struct Args<'a> {
+    name: &'a [u8],
+    /// The owner; empty if the command takes none.
+    pub owner: &'a [u8],
     ttl: Option<Millis>,
     /// The n of `HOLDS n`.
     pub holds: Option<u32>,
@@ -33,18 +21,91 @@ pub struct Options {
     pub wait: Option<Millis>,
     session: Option<()>,
     linger: Option<Millis>,
+    /// The n of `COUNT n`.
+    pub count: Option<usize>,
 }
 
-/// What `SESSION` asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Binding {
-    /// The lease that every renewal sets.
-    pub ttl: Millis,
-    /// How long the owner keeps the lock after the connection has closed.
-    pub linger: Millis,
-}
+impl<'a> Args<'a> {
+    /// Reads what follows the command's name.
+    ///
+    /// # Errors
+    /// A text that names the argument and its range.
+    // Inlined, so that the compiler knows the description: it is on the path of every command.
+    #[inline(always)]
+    pub fn parse(spec: &Spec, args: &[&'a [u8]]) -> Result<Args<'a>, Error> {
+        let mut parsed = Args::default();
+        let mut rest = args.iter().copied();
+        let mut next = || rest.next().ok_or(Error::Arity(spec.name));
+        next()?; // the command's own name
+        if spec.has_key() {
+            parsed.name = next()?;
+        }
+        // Those without a token come first, in order. Of these only the last one may be left out.
+        let mut optional = None;
+        for argument in spec.arguments {
+            match argument.kind {
+                Kind::Block(_) | Kind::Word => break,
+                _ if argument.token.is_some() => break,
+                _ if argument.optional => optional = Some(argument),
+                _ => parsed.set(argument, next()?)?,
+            }
+        }
+        while let Some(word) = rest.next() {
+            let expected = optional.take();
+            let is_word = word.first().is_some_and(u8::is_ascii_alphabetic);
+            let option = match is_word {
+                true => options(spec.arguments).find(|option| is_named(option, word)),
+                false => None,
+            };
+            match (option, expected) {
+                (Some(option), _) => {
+                    let value = match option.kind {
+                        Kind::Word => b"",
+                        _ => rest.next().ok_or_else(|| Error::NoValue(token(option)))?,
+                    };
+                    parsed.set(option, value)?;
+                }
+                (None, Some(argument)) if !is_word => parsed.set(argument, word)?,
+                (None, expected) => return Err(unknown(spec, word, expected.is_some())),
+            }
+        }
+        Ok(parsed)
+    }
 
-impl Options {
+    /// The lock, in this database.
+    pub fn key(&self, db: i32) -> KeyRef<'a> {
+        KeyRef {
+            db,
+            name: self.name,
+        }
+    }
+
+    #[inline(always)]
+    fn set(&mut self, argument: &Argument, value: &'a [u8]) -> Result<(), Error> {
+        let number = match argument.kind {
+            Kind::Integer(min, max) => number(argument, min, max, value)?,
+            _ => 0,
+        };
+        let is_new = match argument.slot {
+            Slot::Owner => {
+                check_owner(value)?;
+                std::mem::replace(&mut self.owner, value).is_empty()
+            }
+            Slot::Ttl => self.ttl.replace(Millis(number)).is_none(),
+            Slot::Holds => self.holds.replace(number as u32).is_none(),
+            Slot::Token => std::mem::replace(&mut self.token, Token::new(number)).is_none(),
+            Slot::Wait => self.wait.replace(Millis(number)).is_none(),
+            Slot::Session => self.session.replace(()).is_none(),
+            Slot::Linger => self.linger.replace(Millis(number)).is_none(),
+            Slot::Count => self.count.replace(number as usize).is_none(),
+            Slot::None => true,
+        };
+        match is_new {
+            true => Ok(()),
+            false => Err(Error::Twice(token(argument))),
+        }
+    }
+
     /// The lease asked for, or the default.
     ///
     /// # Errors
@@ -61,34 +122,43 @@ impl Options {
     /// # Errors
     /// If the lease is too short for a session, `LINGER` is longer than `lock.max-ttl` allows, or
     /// there is a `LINGER` without `SESSION`.
-    pub fn session(&self, settings: &Settings) -> Result<Option<Binding>, Error> {
-        let linger = self.linger.unwrap_or(Millis(0));
+    pub fn session(&self, settings: &Settings) -> Result<Option<SessionOptions>, Error> {
         match (self.session, self.linger) {
             (None, None) => Ok(None),
             (None, Some(_)) => Err(Error::LingerAlone),
-            (Some(()), _) => Ok(Some(Binding {
-                ttl: session_ttl(self.ttl(settings)?)?,
-                linger: bounded("LINGER", 0, linger, settings)?,
-            })),
+            (Some(()), linger) => {
+                let ttl = self.ttl(settings)?;
+                if ttl < MIN_TTL {
+                    return Err(engine::Error::SessionTtl(ttl).into());
+                }
+                let linger = bounded("LINGER", 0, linger.unwrap_or(Millis(0)), settings)?;
+                Ok(Some(SessionOptions { ttl, linger }))
+            }
         }
     }
 }
 
-/// Checks that a session can have this lease.
-///
-/// # Errors
-/// If it is shorter than [`MIN_TTL`].
-pub fn session_ttl(ttl: Millis) -> Result<Millis, Error> {
-    if ttl >= MIN_TTL {
-        return Ok(ttl);
-    }
-    Err(Error::Number {
-        name: "ttl",
-        min: MIN_TTL.0,
-        max: MAX_TTL.0,
-        remark: " for a session",
-        given: ttl.0.to_string().into_bytes(),
-    })
+/// The options of a command, those of a block one by one.
+fn options(arguments: &'static [Argument]) -> impl Iterator<Item = &'static Argument> {
+    let each = arguments.iter().flat_map(|argument| match argument.kind {
+        Kind::Block(inner) => inner,
+        _ => std::slice::from_ref(argument),
+    });
+    each.filter(|argument| argument.token.is_some())
+}
+
+fn is_named(option: &Argument, word: &[u8]) -> bool {
+    let token = option.token.map(CStr::to_bytes);
+    token.is_some_and(|token| word.eq_ignore_ascii_case(token))
+}
+
+fn token(option: &Argument) -> &'static str {
+    text(option.token.unwrap_or(option.name))
+}
+
+/// Names and tokens are ASCII.
+fn text(name: &'static CStr) -> &'static str {
+    name.to_str().unwrap_or_default()
 }
 
 fn bounded(name: &'static str, min: i64, span: Millis, of: &Settings) -> Result<Millis, Error> {
@@ -104,98 +174,6 @@ fn bounded(name: &'static str, min: i64, span: Millis, of: &Settings) -> Result<
     })
 }
 
-impl Binding {
-    /// The binding to a connection, and the name of its user.
-    pub fn of(self, client: u64, user: Option<Rc<[u8]>>) -> Claim {
-        Claim {
-            client,
-            user,
-            ttl: self.ttl,
-            linger: self.linger,
-        }
-    }
-}
-
-/// Parses `name key owner …`: the owner, and what follows it.
-///
-/// # Errors
-/// A text that names the argument and its range.
-pub fn parse<'a>(
-    command: &'static str,
-    args: &[&'a [u8]],
-    accepts: &Accepts,
-) -> Result<(&'a [u8], Options), Error> {
-    let [_, _, owner, rest @ ..] = args else {
-        return Err(Error::Arity(command));
-    };
-    check_owner(owner)?;
-    let mut options = Options::default();
-    let mut rest = rest.iter();
-    let mut first = accepts.ttl;
-    while let Some(word) = rest.next() {
-        let mut value = |name| rest.next().copied().ok_or(Error::NoValue(name));
-        match (accepts.holds, accepts.token) {
-            (Some(min), _) if word.eq_ignore_ascii_case(b"HOLDS") => {
-                let n = number(
-                    "HOLDS",
-                    i64::from(min),
-                    i64::from(MAX_HOLDS),
-                    value("HOLDS")?,
-                )?;
-                once("HOLDS", &mut options.holds, n as u32)?;
-            }
-            (_, true) if word.eq_ignore_ascii_case(b"TOKEN") => {
-                let n = number("TOKEN", 1, Token::MAX, value("TOKEN")?)?;
-                if let Some(token) = Token::new(n) {
-                    once("TOKEN", &mut options.token, token)?;
-                }
-            }
-            _ if accepts.wait && word.eq_ignore_ascii_case(b"WAIT") => {
-                let ms = number("WAIT", 0, MAX_TTL.0, value("WAIT")?)?;
-                once("WAIT", &mut options.wait, Millis(ms))?;
-            }
-            _ if accepts.session && word.eq_ignore_ascii_case(b"SESSION") => {
-                once("SESSION", &mut options.session, ())?;
-            }
-            _ if accepts.session && word.eq_ignore_ascii_case(b"LINGER") => {
-                let ms = number("LINGER", 0, MAX_TTL.0, value("LINGER")?)?;
-                once("LINGER", &mut options.linger, Millis(ms))?;
-            }
-            _ if first && !word.first().is_some_and(u8::is_ascii_alphabetic) => {
-                let ms = number("ttl", 1, MAX_TTL.0, word)?;
-                options.ttl = Some(Millis(ms));
-            }
-            _ => return Err(unknown(word, accepts, first)),
-        }
-        first = false;
-    }
-    Ok((owner, options))
-}
-
-/// Parses `name [COUNT n]`.
-///
-/// # Errors
-/// A text that names the argument and its range.
-pub fn count(args: &[&[u8]]) -> Result<Option<usize>, Error> {
-    let mut rest = args.iter().skip(1);
-    let mut count = None;
-    while let Some(word) = rest.next() {
-        if !word.eq_ignore_ascii_case(b"COUNT") {
-            return Err(Error::UnknownOption {
-                given: word.to_vec(),
-                known: "COUNT".to_owned(),
-            });
-        }
-        let n = rest.next().ok_or(Error::NoValue("COUNT"))?;
-        let n = number("COUNT", 1, MAX_COUNT, n)?;
-        once("COUNT", &mut count, n as usize)?;
-    }
-    Ok(count)
-}
-
-/// The maximum of `COUNT`: there are no more queues than waiters.
-const MAX_COUNT: i64 = crate::settings::MAX_WAITERS;
-
 /// An owner may be any bytes except the name of the other field of a lock.
 fn check_owner(owner: &[u8]) -> Result<(), Error> {
     if owner.is_empty() || owner.len() > MAX_OWNER {
@@ -207,22 +185,15 @@ fn check_owner(owner: &[u8]) -> Result<(), Error> {
     }
 }
 
-fn once<T>(name: &'static str, option: &mut Option<T>, value: T) -> Result<(), Error> {
-    match option.replace(value) {
-        Some(_) => Err(Error::Twice(name)),
-        None => Ok(()),
-    }
-}
-
-fn number(name: &'static str, min: i64, max: i64, given: &[u8]) -> Result<i64, Error> {
+fn number(argument: &Argument, min: i64, max: i64, given: &[u8]) -> Result<i64, Error> {
     let parsed = match given {
         b"0" => Some(0),
-        _ => crate::lock::decimal(given),
+        _ => decimal(given),
     };
     parsed
         .filter(|n| (min..=max).contains(n))
         .ok_or_else(|| Error::Number {
-            name,
+            name: token(argument),
             min,
             max,
             remark: "",
@@ -230,24 +201,12 @@ fn number(name: &'static str, min: i64, max: i64, given: &[u8]) -> Result<i64, E
         })
 }
 
-fn unknown(word: &[u8], accepts: &Accepts, first: bool) -> Error {
-    let mut known = Vec::new();
-    if first {
-        known.push("a ttl in ms");
-    }
-    if accepts.wait {
-        known.push("WAIT");
-    }
-    if accepts.session {
-        known.push("SESSION");
-        known.push("LINGER");
-    }
-    if accepts.holds.is_some() {
-        known.push("HOLDS");
-    }
-    if accepts.token {
-        known.push("TOKEN");
-    }
+fn unknown(spec: &Spec, word: &[u8], ttl: bool) -> Error {
+    let ttl = ttl.then_some("a ttl in ms");
+    let known: Vec<_> = ttl
+        .into_iter()
+        .chain(options(spec.arguments).map(token))
+        .collect();
     Error::UnknownOption {
         given: word.to_vec(),
         known: known.join(" or "),

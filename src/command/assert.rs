@@ -1,9 +1,10 @@
 //! `LOCK.ASSERT key owner [TOKEN token]`
 
-use super::args::{parse, Accepts};
-use super::spec::{OWNER, TOKEN};
-use super::{Access, Command, Error, Reply, Spec, Store};
-use crate::lock;
+use super::args::Args;
+use super::error::Error;
+use super::reply::Reply;
+use super::spec::{Access, Command, Spec, OWNER, TOKEN};
+use crate::engine::{Server, Step};
 
 /// Fails unless the owner holds the lock: a guard for the writes that follow in a script.
 pub struct Assert;
@@ -13,29 +14,16 @@ impl Command for Assert {
         name: "lock.assert",
         flags: c"readonly fast",
         categories: c"read fast",
-        min_args: 3,
-        fixed_args: false,
         access: Access::Read,
         summary: c"Fails unless the owner holds the lock",
         complexity: c"O(1)",
         arguments: &[OWNER, TOKEN],
     };
 
-    fn run(args: &[&[u8]], store: &mut impl Store) -> Result<Reply, Error> {
-        let accepts = Accepts {
-            token: true,
-            ..Accepts::default()
-        };
-        let (owner, options) = parse("lock.assert", args, &accepts)?;
-        let view = store.view(owner)?;
-        let in_grace = match store.grace() {
-            Some(grace) => grace.check(&view, options.token),
-            None => Ok(()),
-        };
-        if let Err(error) = in_grace.and(lock::assert(&view, options.token)) {
-            store.count(|counters| &mut counters.asserts_failed);
-            return Err(error.into());
-        }
+    fn run<S: Server>(args: &[&[u8]], step: &mut Step<S>) -> Result<Reply, Error> {
+        let args = Args::parse(&Self::SPEC, args)?;
+        let key = args.key(step.db());
+        step.assert(key, args.owner, args.token)?;
         Ok(Reply::Ok)
     }
 }

@@ -1,17 +1,23 @@
 //! Error replies.
 
-use crate::escape::Escaped;
-use crate::lock;
-use std::fmt;
+use crate::engine;
+use crate::lock::Escaped;
+use thiserror::Error;
 
 /// An error reply: one line that starts with a code.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Error {
-    /// The lock refuses it.
-    Lock(lock::Error),
+    /// The engine refuses it.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
     /// Too few or too many arguments.
+    #[error("ERR wrong number of arguments for '{0}' command")]
     Arity(&'static str),
     /// A value that is not a number, or is out of range.
+    #[error(
+        "ERR {name} must be a whole number from {min} to {max}{remark}, not {}",
+        Escaped(given)
+    )]
     Number {
         /// The argument's name.
         name: &'static str,
@@ -25,8 +31,10 @@ pub enum Error {
         given: Vec<u8>,
     },
     /// An owner's id that is not allowed, and why.
+    #[error("ERR owner {0}")]
     Owner(&'static str),
     /// An option that the command does not have.
+    #[error("ERR unknown option {}, expected {known}", Escaped(given))]
     UnknownOption {
         /// What was sent.
         given: Vec<u8>,
@@ -34,86 +42,12 @@ pub enum Error {
         known: String,
     },
     /// An option without its value.
+    #[error("ERR {0} needs a value")]
     NoValue(&'static str),
     /// An option that was given twice.
+    #[error("ERR {0} may be given only once")]
     Twice(&'static str),
     /// `LINGER` without `SESSION`.
+    #[error("ERR LINGER needs SESSION")]
     LingerAlone,
-    /// The caller has no connection of its own: it is a script or function.
-    NoConnection,
-    /// `READONLY`: the server is a replica, writable or not.
-    OnReplica,
-    /// The server does not let this client wait.
-    NotNow,
-    /// As many calls wait as `lock.max-waiters` allows.
-    TooManyWaiters(i64),
-    /// The wait would close a cycle of owners that wait for one another.
-    Deadlock {
-        /// How many owners.
-        owners: usize,
-        /// Whether it is a cycle only because owners share a connection.
-        shares_connection: bool,
-        /// The lock that was asked for.
-        lock: Vec<u8>,
-    },
-}
-
-impl From<lock::Error> for Error {
-    fn from(error: lock::Error) -> Error {
-        Error::Lock(error)
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Lock(error) => error.fmt(f),
-            Error::Arity(command) => {
-                write!(f, "ERR wrong number of arguments for '{command}' command")
-            }
-            Error::Number {
-                name,
-                min,
-                max,
-                remark,
-                given,
-            } => write!(
-                f,
-                "ERR {name} must be a whole number from {min} to {max}{remark}, not {}",
-                Escaped(given)
-            ),
-            Error::Owner(why) => write!(f, "ERR owner {why}"),
-            Error::UnknownOption { given, known } => {
-                write!(f, "ERR unknown option {}, expected {known}", Escaped(given))
-            }
-            Error::NoValue(option) => write!(f, "ERR {option} needs a value"),
-            Error::Twice(option) => write!(f, "ERR {option} may be given only once"),
-            Error::LingerAlone => f.write_str("ERR LINGER needs SESSION"),
-            Error::NoConnection => f.write_str(
-                "ERR SESSION needs a connection of its own, which a script or function does not have",
-            ),
-            Error::OnReplica => {
-                f.write_str("READONLY this server is a replica: only its master grants locks")
-            }
-            Error::NotNow => f.write_str("ERR this client cannot be blocked"),
-            Error::TooManyWaiters(most) => {
-                write!(f, "TOOMANYWAITERS {most} calls are waiting already (lock.max-waiters)")
-            }
-            Error::Deadlock {
-                owners,
-                shares_connection,
-                lock,
-            } => {
-                let how = match shares_connection {
-                    true => " by way of a shared connection",
-                    false => "",
-                };
-                write!(
-                    f,
-                    "DEADLOCK waiting for {} would close a cycle of {owners} owners{how}",
-                    Escaped(lock)
-                )
-            }
-        }
-    }
 }

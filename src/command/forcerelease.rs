@@ -1,7 +1,10 @@
 //! `LOCK.FORCERELEASE key`
 
-use super::{Access, Command, Error, Reply, Spec, Store};
-use crate::lock::Change;
+use super::args::Args;
+use super::error::Error;
+use super::reply::Reply;
+use super::spec::{Access, Command, Spec};
+use crate::engine::{Server, Step};
 
 /// Frees a lock whoever holds it.
 pub struct ForceRelease;
@@ -11,23 +14,16 @@ impl Command for ForceRelease {
         name: "lock.forcerelease",
         flags: c"write",
         categories: c"write slow dangerous",
-        min_args: 2,
-        fixed_args: true,
         access: Access::Release,
         summary: c"Frees a lock whoever holds it",
         complexity: c"O(1)",
         arguments: &[],
     };
 
-    fn run(args: &[&[u8]], store: &mut impl Store) -> Result<Reply, Error> {
-        if args.len() != 2 {
-            return Err(Error::Arity("lock.forcerelease"));
-        }
-        let Some(holder) = store.holder_to_free()? else {
-            return Ok(Reply::Integer(0));
-        };
-        store.apply(&holder.owner, &Change::Force);
-        store.count(|counters| &mut counters.forced);
-        Ok(Reply::Integer(1))
+    fn run<S: Server>(args: &[&[u8]], step: &mut Step<S>) -> Result<Reply, Error> {
+        let args = Args::parse(&Self::SPEC, args)?;
+        let key = args.key(step.db());
+        let freed = step.force_release(key)?;
+        Ok(Reply::Integer(i64::from(freed)))
     }
 }

@@ -1,6 +1,10 @@
 //! `LOCK.INFO key`
 
-use super::{Access, Command, Error, LockInfo, Reply, Spec, Store};
+use super::args::Args;
+use super::error::Error;
+use super::reply::Reply;
+use super::spec::{Access, Command, Spec};
+use crate::engine::{Server, Step};
 
 /// Shows who holds a lock.
 pub struct Info;
@@ -10,27 +14,16 @@ impl Command for Info {
         name: "lock.info",
         flags: c"readonly fast",
         categories: c"read fast",
-        min_args: 2,
-        fixed_args: true,
         access: Access::Read,
         summary: c"Shows who holds a lock, how often, with which token and for how long",
         complexity: c"O(1)",
         arguments: &[],
     };
 
-    fn run(args: &[&[u8]], store: &mut impl Store) -> Result<Reply, Error> {
-        if args.len() != 2 {
-            return Err(Error::Arity("lock.info"));
-        }
-        let now = store.now();
-        Ok(match store.holder()? {
-            None => Reply::Null,
-            Some(holder) => Reply::Info(LockInfo::of(
-                Some(holder),
-                store.has_session(),
-                store.line(),
-                now,
-            )),
-        })
+    fn run<S: Server>(args: &[&[u8]], step: &mut Step<S>) -> Result<Reply, Error> {
+        let args = Args::parse(&Self::SPEC, args)?;
+        let key = args.key(step.db());
+        let info = step.info(key)?;
+        Ok(info.map_or(Reply::Null, Reply::Info))
     }
 }

@@ -1,8 +1,10 @@
 //! `LOCK.LINES [COUNT n]`
 
-use super::args::count;
-use super::spec::COUNT;
-use super::{Access, Command, Error, LockInfo, Reply, Spec, Store};
+use super::args::Args;
+use super::error::Error;
+use super::reply::Reply;
+use super::spec::{Access, Command, Spec, COUNT};
+use crate::engine::{Server, Step};
 
 /// Lists the locks that are waited for, the longest wait queue first.
 pub struct Lines;
@@ -15,8 +17,6 @@ impl Command for Lines {
         name: "lock.lines",
         flags: c"readonly",
         categories: c"read slow dangerous",
-        min_args: 1,
-        fixed_args: false,
         access: Access::NoKey,
         summary: c"Lists the locks that are waited for, the longest wait queue first",
         complexity:
@@ -24,14 +24,9 @@ impl Command for Lines {
         arguments: &[COUNT],
     };
 
-    fn run(args: &[&[u8]], store: &mut impl Store) -> Result<Reply, Error> {
-        let most = count(args)?.unwrap_or(MOST);
-        let now = store.now();
-        let lines = store.lines(most).into_iter();
-        Ok(Reply::Lines(
-            lines
-                .map(|l| (l.lock, LockInfo::of(l.holder, l.session, l.line, now)))
-                .collect(),
-        ))
+    fn run<S: Server>(args: &[&[u8]], step: &mut Step<S>) -> Result<Reply, Error> {
+        let args = Args::parse(&Self::SPEC, args)?;
+        let most = args.count.unwrap_or(MOST);
+        Ok(Reply::Queues(step.queues(most)))
     }
 }

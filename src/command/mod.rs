@@ -1,5 +1,5 @@
-//! The commands: each one parses its arguments, applies a rule of [`crate::lock`] to what is
-//! stored, and returns the reply. They know no server, only a [`Store`].
+//! The commands, a file each: from bytes to a call of the engine, and to a typed reply. They know no server, only the
+//! engine's port [`crate::engine::Server`].
 
 mod acquire;
 mod args;
@@ -10,30 +10,11 @@ mod info;
 mod lines;
 mod release;
 mod renew;
+mod reply;
 mod spec;
-mod store;
+mod table;
 
-pub use args::Binding;
 pub use error::Error;
-pub use spec::{Access, Argument, Kind, Spec};
-pub use store::{Counters, Holder, Line, LineOf, LockInfo, Reply, Store};
-
-/// A command: its description, and what it does.
-pub trait Command {
-    /// Its name, flags, arguments and documentation.
-    const SPEC: Spec;
-
-    /// Runs it on the key that is its first argument. `args` starts with the command's name.
-    ///
-    /// # Errors
-    /// The error reply. Nothing was changed then.
-    fn run(args: &[&[u8]], store: &mut impl Store) -> Result<Reply, Error>;
-}
-
-pub use acquire::Acquire;
-pub use assert::Assert;
-pub use forcerelease::ForceRelease;
-pub use info::Info;
-pub use lines::Lines;
-pub use release::Release;
-pub use renew::Renew;
+pub use reply::Reply;
+pub use spec::{Access, Argument, Command, Kind, Spec};
+pub use table::{run, run_by_name, visit_all, Visitor, MOST_ARGS};

@@ -1,6 +1,28 @@
-//! How a command is described to the server and, by `COMMAND DOCS`, to people.
+//! How a command is described: to the parser of its arguments, to the server, and by `COMMAND DOCS` to people.
 
+use super::error::Error;
+use super::reply::Reply;
+use crate::engine::{Server, Step, MAX_WAITERS};
+use crate::lock::{Token, MAX_HOLDS, MAX_TTL};
 use std::ffi::CStr;
+
+/// A command: its description, and what it does.
+pub trait Command {
+    /// Its name, flags, arguments and documentation.
+    const SPEC: Spec;
+
+    /// The minimum number of arguments, with the name.
+    const MIN_ARGS: usize = Self::SPEC.min_args();
+
+    /// Whether that is also the maximum.
+    const HAS_FIXED_ARGS: bool = Self::SPEC.has_fixed_args();
+
+    /// Runs it. `args` starts with the command's name; there are as many as the description allows.
+    ///
+    /// # Errors
+    /// The error reply. Nothing was changed then.
+    fn run<S: Server>(args: &[&[u8]], step: &mut Step<S>) -> Result<Reply, Error>;
+}
 
 /// What a command does to its key, which is its first argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +37,8 @@ pub enum Access {
     Release,
 }
 
-/// An argument after the key, for `COMMAND DOCS`.
+/// An argument after the key.
+#[derive(Debug)]
 pub struct Argument {
     /// Its name.
     pub name: &'static CStr,
@@ -23,16 +46,34 @@ pub struct Argument {
     pub token: Option<&'static CStr>,
     /// What its value is.
     pub kind: Kind,
+    /// Where the parser puts its value.
+    pub(super) slot: Slot,
     /// Whether it may be left out.
     pub optional: bool,
 }
 
+/// Where the parser puts a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slot {
+    Owner,
+    Ttl,
+    Holds,
+    Token,
+    Wait,
+    /// A block: each of its arguments has its own.
+    None,
+    Session,
+    Linger,
+    Count,
+}
+
 /// The type of an argument's value.
+#[derive(Debug)]
 pub enum Kind {
     /// Bytes.
     String,
-    /// A whole number.
-    Integer,
+    /// A whole number, and its range.
+    Integer(i64, i64),
     /// None: the argument is its token alone.
     Word,
     /// Several arguments that come together.
@@ -40,6 +81,7 @@ pub enum Kind {
 }
 
 /// Everything that describes a command.
+#[derive(Debug)]
 pub struct Spec {
     /// The name, in lower case.
     pub name: &'static str,
@@ -47,10 +89,6 @@ pub struct Spec {
     pub flags: &'static CStr,
     /// The ACL categories, `lock` aside.
     pub categories: &'static CStr,
-    /// The minimum number of arguments, with the name.
-    pub min_args: u8,
-    /// Whether that is also the maximum.
-    pub fixed_args: bool,
     /// What it does to its key.
     pub access: Access,
     /// What it does, in one line.
@@ -61,11 +99,40 @@ pub struct Spec {
     pub arguments: &'static [Argument],
 }
 
+impl Spec {
+    /// The minimum number of arguments, with the name.
+    pub const fn min_args(&self) -> usize {
+        let mut count = 1 + self.has_key() as usize;
+        let mut at = 0;
+        while at < self.arguments.len() {
+            count += !self.arguments[at].optional as usize;
+            at += 1;
+        }
+        count
+    }
+
+    /// Whether that is also the maximum.
+    pub const fn has_fixed_args(&self) -> bool {
+        self.min_args() == 1 + self.has_key() as usize + self.arguments.len()
+    }
+
+    /// Whether its first argument is a key.
+    pub const fn has_key(&self) -> bool {
+        !matches!(self.access, Access::NoKey)
+    }
+
+    /// Whether it may write.
+    pub fn writes(&self) -> bool {
+        matches!(self.access, Access::Update | Access::Release)
+    }
+}
+
 /// The owner, in the form that most commands take.
 pub const OWNER: Argument = Argument {
     name: c"owner",
     token: None,
     kind: Kind::String,
+    slot: Slot::Owner,
     optional: false,
 };
 
@@ -73,23 +140,28 @@ pub const OWNER: Argument = Argument {
 pub const TTL: Argument = Argument {
     name: c"ttl",
     token: None,
-    kind: Kind::Integer,
+    kind: Kind::Integer(1, MAX_TTL.0),
+    slot: Slot::Ttl,
     optional: true,
 };
 
-/// `HOLDS n`.
-pub const HOLDS: Argument = Argument {
-    name: c"holds",
-    token: Some(c"HOLDS"),
-    kind: Kind::Integer,
-    optional: true,
-};
+/// `HOLDS n`, with the minimum of n.
+pub const fn holds(min: i64) -> Argument {
+    Argument {
+        name: c"holds",
+        token: Some(c"HOLDS"),
+        kind: Kind::Integer(min, MAX_HOLDS as i64),
+        slot: Slot::Holds,
+        optional: true,
+    }
+}
 
 /// `WAIT timeout`, in ms.
 pub const WAIT: Argument = Argument {
     name: c"timeout",
     token: Some(c"WAIT"),
-    kind: Kind::Integer,
+    kind: Kind::Integer(0, MAX_TTL.0),
+    slot: Slot::Wait,
     optional: true,
 };
 
@@ -102,17 +174,18 @@ pub const SESSION: Argument = Argument {
             name: c"session",
             token: Some(c"SESSION"),
             kind: Kind::Word,
+            slot: Slot::Session,
             optional: false,
         },
-        LINGER,
+        Argument {
+            name: c"linger",
+            token: Some(c"LINGER"),
+            kind: Kind::Integer(0, MAX_TTL.0),
+            slot: Slot::Linger,
+            optional: true,
+        },
     ]),
-    optional: true,
-};
-
-const LINGER: Argument = Argument {
-    name: c"linger",
-    token: Some(c"LINGER"),
-    kind: Kind::Integer,
+    slot: Slot::None,
     optional: true,
 };
 
@@ -120,14 +193,16 @@ const LINGER: Argument = Argument {
 pub const TOKEN: Argument = Argument {
     name: c"token",
     token: Some(c"TOKEN"),
-    kind: Kind::Integer,
+    kind: Kind::Integer(1, Token::MAX),
+    slot: Slot::Token,
     optional: true,
 };
 
-/// `COUNT n`.
+/// `COUNT n`. There are no more queues than waiters.
 pub const COUNT: Argument = Argument {
     name: c"n",
     token: Some(c"COUNT"),
-    kind: Kind::Integer,
+    kind: Kind::Integer(1, MAX_WAITERS),
+    slot: Slot::Count,
     optional: true,
 };

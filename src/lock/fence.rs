@@ -1,6 +1,6 @@
 //! What a lock stores of a hold besides its count: the fencing token, and when the hold began.
 
-use super::decimal::decimal;
+use super::decimal::leading_decimal;
 use super::error::Error;
 use super::time::{Now, Start};
 use super::token::Token;
@@ -16,7 +16,7 @@ pub const MODE_FIELD: &[u8] = b"mode";
 const PREFIX: &[u8] = b"fenced:";
 
 /// The fencing token of a hold, and when the hold began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fence {
     /// The token.
     pub token: Token,
@@ -48,15 +48,17 @@ impl Fence {
     /// is out of range.
     pub fn parse(value: &[u8]) -> Result<Fence, Error> {
         let numbers = value.strip_prefix(PREFIX).ok_or(Error::WrongType)?;
-        let mut numbers = numbers.split(|byte| *byte == b':').map(parse_number);
-        let token = numbers.next().unwrap_or(Err(Error::WrongType))?;
-        let start = numbers.next().unwrap_or(Ok(token))?;
-        match numbers.next() {
-            None => Ok(Fence {
+        let (token, rest) = leading_number(numbers)?;
+        let (start, rest) = match rest {
+            [b':', start @ ..] => leading_number(start)?,
+            _ => (token, rest),
+        };
+        match rest {
+            [] => Ok(Fence {
                 token,
                 start: Start(start.get()),
             }),
-            Some(_) => Err(Error::WrongType),
+            _ => Err(Error::WrongType),
         }
     }
 
@@ -74,8 +76,9 @@ impl Fence {
 }
 
 /// Token and start have the same range.
-fn parse_number(text: &[u8]) -> Result<Token, Error> {
-    decimal(text).and_then(Token::new).ok_or(Error::WrongType)
+fn leading_number(text: &[u8]) -> Result<(Token, &[u8]), Error> {
+    let number = leading_decimal(text).and_then(|(n, rest)| Some((Token::new(n)?, rest)));
+    number.ok_or(Error::WrongType)
 }
 
 /// The value of the field, on the stack.
@@ -103,15 +106,8 @@ impl Text {
         self.len = end;
     }
 
-    fn push_number(&mut self, mut number: i64) {
-        let mut digits = [0; Text::DIGITS];
-        let mut first = Text::DIGITS;
-        while number > 0 && first > 0 {
-            first -= 1;
-            digits[first] = b'0' + (number % 10) as u8;
-            number /= 10;
-        }
-        self.push(&digits[first..]);
+    fn push_number(&mut self, number: i64) {
+        self.push(itoa::Buffer::new().format(number).as_bytes());
     }
 
     /// Its bytes.

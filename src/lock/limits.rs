@@ -4,7 +4,7 @@ use super::time::{Deadline, Millis, Now, Start};
 use super::MAX_TTL;
 
 /// The bounds that the settings put on every lease.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// The longest lease.
     pub lease: Millis,

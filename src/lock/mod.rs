@@ -7,9 +7,12 @@
 mod channel;
 mod decimal;
 mod error;
+mod escape;
 mod fence;
+mod key;
 mod limits;
 mod rules;
+mod slot;
 mod time;
 mod token;
 mod view;
@@ -17,14 +20,17 @@ mod view;
 pub use channel::Channel;
 pub use decimal::decimal;
 pub use error::{Error, NotOwner};
+pub use escape::Escaped;
 pub use fence::{Fence, MODE_FIELD};
+pub use key::{KeyRef, LockKey};
 pub use limits::Limits;
 pub use rules::{
     acquire, assert, extend, release, renew, set_ttl, Acquire, Change, Grant, Left, Release, Update,
 };
-pub use time::{Deadline, Millis, Now, Start};
+pub use slot::slot_of;
+pub use time::{Deadline, Millis, Now, Start, Tick};
 pub use token::{Token, Tokens};
-pub use view::{parse_holds, Fields, Hold, View};
+pub use view::{Fields, Hold, Holder, Stored, View};
 
 /// The maximum hold count: what Redisson's counter can hold.
 pub const MAX_HOLDS: u32 = i32::MAX as u32;

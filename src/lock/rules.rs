@@ -44,7 +44,7 @@ pub struct Update {
 }
 
 /// The answer to `LOCK.ACQUIRE` and `LOCK.RENEW`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Grant {
     /// How often this owner holds the lock now; 0 if it does not.
     pub holds: u32,
@@ -69,7 +69,7 @@ impl Grant {
 }
 
 /// What `LOCK.ACQUIRE` asks for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Acquire {
     /// How long the lease should last from now.
     pub ttl: Millis,
@@ -112,7 +112,7 @@ pub fn acquire(
                 fence,
                 ..extend(&hold, request.ttl, now, limits)
             };
-            Ok(updated(hold, update, now))
+            Ok(updated(hold, update, now, limits))
         }
         (None, View::Free { lapsed }) => {
             counted_up(0, request.holds)?;
@@ -210,7 +210,7 @@ pub fn renew(
         fence,
         ..set_ttl(&hold, ttl, now, limits)
     };
-    Ok(updated(hold, update, now))
+    Ok(updated(hold, update, now, limits))
 }
 
 /// The time left becomes `ttl`, or less if the hold has to end before.
@@ -287,11 +287,18 @@ fn fenced(hold: Hold, now: Now, tokens: &mut Tokens) -> Result<(Hold, Option<Fen
 }
 
 /// The change and the reply for a hold that stays.
-fn updated(hold: Hold, update: Update, now: Now) -> (Change, Grant) {
+///
+/// Its lease may end later than any that is allowed: by the clock of the server that this one has replaced. The holder
+/// is not told so, since the next server may see it by yet another clock.
+fn updated(hold: Hold, update: Update, now: Now, limits: &Limits) -> (Change, Grant) {
     let grant = Grant {
         holds: update.holds.unwrap_or(hold.holds),
         fence: hold.fence,
-        ttl: update.deadline.unwrap_or(hold.deadline).left(now),
+        ttl: update
+            .deadline
+            .unwrap_or(hold.deadline)
+            .left(now)
+            .min(limits.lease),
     };
     (Change::Update(update), grant)
 }

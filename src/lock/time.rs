@@ -5,11 +5,11 @@
 //! down. For those who wait for the end it is rounded up, so that they do not wake early.
 
 /// A duration in whole milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Millis(pub i64);
 
 /// A point in time: milliseconds since the Unix epoch, as the server stores an expiry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Deadline(pub i64);
 
 impl Deadline {
@@ -31,7 +31,7 @@ impl Deadline {
 }
 
 /// When a hold began: microseconds since the Unix epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Start(pub i64);
 
 impl Start {
@@ -42,7 +42,7 @@ impl Start {
 }
 
 /// The current time: microseconds since the Unix epoch. A command reads it once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Now(pub i64);
 
 impl Now {
@@ -54,6 +54,17 @@ impl Now {
     /// The deadline of a lease that starts now: `ttl` from now, or up to a millisecond more.
     pub fn plus(self, ttl: Millis) -> Deadline {
         Deadline(round_up(self.0) + ttl.0)
+    }
+}
+
+/// A point in time of the monotonic clock, in milliseconds. Waits and sessions are measured by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tick(pub i64);
+
+impl Tick {
+    /// So much later.
+    pub fn plus(self, span: Millis) -> Tick {
+        Tick(self.0.saturating_add(span.0))
     }
 }
 

@@ -27,7 +27,7 @@ impl Token {
 }
 
 /// Issues tokens, each larger than any that this server has issued or learned from a lock before.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Tokens {
     last: i64,
 }
@@ -47,6 +47,11 @@ impl Tokens {
     /// Nothing issued or learned yet.
     pub const fn new() -> Tokens {
         Tokens { last: 0 }
+    }
+
+    /// The largest that was issued or learned.
+    pub fn last(&self) -> Option<Token> {
+        Token::new(self.last)
     }
 
     /// Learns a token that was read from a lock: another server may have issued it.

@@ -2,13 +2,13 @@
 
 use super::decimal::decimal;
 use super::error::Error;
-use super::fence::Fence;
+use super::fence::{Fence, MODE_FIELD};
 use super::time::{Deadline, Now};
 use super::token::{Token, Tokens};
-use super::MAX_HOLDS;
+use super::{MAX_HOLDS, MAX_OWNER};
 
 /// One owner's hold of a lock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Hold {
     /// How often the owner holds it, from 1 to [`MAX_HOLDS`].
     pub holds: u32,
@@ -53,23 +53,53 @@ pub struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    /// The hash as a lock, as the owner that it was read for sees it. Learns the token.
+    /// The hash as a lock.
     ///
     /// Another owner's hold count is not read: that would take a scan of the hash.
     ///
     /// # Errors
     /// [`Error::WrongType`] if the hash does not have the layout of a lock.
-    pub fn as_lock(&self, now: Now, tokens: &mut Tokens) -> Result<View, Error> {
+    pub fn parse(&self) -> Result<Stored, Error> {
         let deadline = self.deadline.ok_or(Error::WrongType)?;
         let fence = self.mode.map(Fence::parse).transpose()?;
         // A field for the holder, perhaps one for the fence, and nothing else.
         if self.count != 1 + usize::from(fence.is_some()) {
             return Err(Error::WrongType);
         }
+        let holds = self.owner.map(parse_holds).transpose()?;
+        Ok(Stored {
+            holds,
+            fence,
+            deadline,
+        })
+    }
+}
+
+/// A lock as it is stored, read for one owner. Its lease may be over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    /// How often that owner holds it; none if another one does.
+    pub holds: Option<u32>,
+    /// The fence, whoever the holder is; none if Redisson made the hold.
+    pub fence: Option<Fence>,
+    /// When the lease ends.
+    pub deadline: Deadline,
+}
+
+impl Stored {
+    /// The lock as that owner sees it now. Learns the token.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] if no server can have issued its token.
+    pub fn seen(self, now: Now, tokens: &mut Tokens) -> Result<View, Error> {
+        let Stored {
+            holds,
+            fence,
+            deadline,
+        } = self;
         if let Some(fence) = fence {
             tokens.learn(fence.token, now)?;
         }
-        let holds = self.owner.map(parse_holds).transpose()?;
         Ok(match holds {
             _ if deadline.has_passed(now) => View::Free { lapsed: true },
             Some(holds) => View::Mine(Hold {
@@ -79,6 +109,45 @@ impl Fields<'_> {
             }),
             None => View::Theirs(deadline),
         })
+    }
+}
+
+/// The holder of a lock, whoever it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Its name.
+    pub owner: Vec<u8>,
+    /// What it holds. The lease may be over.
+    pub hold: Hold,
+}
+
+impl Holder {
+    /// The most fields that a lock has.
+    pub const MOST_FIELDS: usize = 2;
+
+    /// The holder, from all fields of a hash with their values, and the key's expiry.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] if the hash does not have the layout of a lock.
+    pub fn parse(
+        fields: Vec<(Vec<u8>, Vec<u8>)>,
+        deadline: Option<Deadline>,
+    ) -> Result<Holder, Error> {
+        let deadline = deadline.ok_or(Error::WrongType)?;
+        let (modes, owners): (Vec<_>, Vec<_>) = fields
+            .into_iter()
+            .partition(|(field, _)| field == MODE_FIELD);
+        let [(owner, holds)] = <[_; 1]>::try_from(owners).map_err(|_| Error::WrongType)?;
+        if owner.is_empty() || owner.len() > MAX_OWNER {
+            return Err(Error::WrongType);
+        }
+        let fence = modes.first().map(|(_, mode)| Fence::parse(mode));
+        let hold = Hold {
+            holds: parse_holds(&holds)?,
+            fence: fence.transpose()?,
+            deadline,
+        };
+        Ok(Holder { owner, hold })
     }
 }
 
@@ -111,7 +180,7 @@ mod tests {
     }
 
     fn view(fields: Fields) -> Result<View, Error> {
-        fields.as_lock(NOW, &mut Tokens::new())
+        fields.parse()?.seen(NOW, &mut Tokens::new())
     }
 
     #[test]
@@ -134,7 +203,8 @@ mod tests {
             };
             let count = 1 + usize::from(mode.is_some());
             let mut tokens = Tokens::new();
-            let read = fields(count, Some(b"3"), mode).as_lock(NOW, &mut tokens);
+            let read = fields(count, Some(b"3"), mode).parse();
+            let read = read.and_then(|stored| stored.seen(NOW, &mut tokens));
             assert_eq!(read, Ok(View::Mine(hold)));
         }
     }
@@ -144,7 +214,9 @@ mod tests {
         let mode = Some(b"fenced:5000007".as_slice());
         let next = |fields: Fields| {
             let mut tokens = Tokens::new();
-            let read = fields.as_lock(NOW, &mut tokens);
+            let read = fields
+                .parse()
+                .and_then(|stored| stored.seen(NOW, &mut tokens));
             (read.is_ok(), tokens.issue(NOW).unwrap().token.get())
         };
         assert_eq!(next(fields(2, Some(b"1"), mode)), (true, 5_000_008));

@@ -13,8 +13,6 @@ struct Wanted {
     categories: &'static [&'static str],
     /// The flags of its key.
     key: &'static [&'static str],
-    /// The arguments after the key, as a synopsis.
-    synopsis: &'static str,
 }
 
 impl Wanted {
@@ -31,8 +29,6 @@ const WANTED: [Wanted; 7] = [
         flags: &["write", "denyoom", "fast", "blocking"],
         categories: &["@lock", "@write", "@fast", "@blocking"],
         key: &["RW", "access", "update"],
-        synopsis:
-            "owner [ttl] [WAIT timeout] [SESSION [LINGER linger]] [HOLDS holds] [TOKEN token]",
     },
     Wanted {
         name: "lock.release",
@@ -40,7 +36,6 @@ const WANTED: [Wanted; 7] = [
         flags: &["write", "fast"],
         categories: &["@lock", "@write", "@fast"],
         key: &["RW", "access", "delete"],
-        synopsis: "owner [HOLDS holds] [TOKEN token]",
     },
     Wanted {
         name: "lock.renew",
@@ -48,7 +43,6 @@ const WANTED: [Wanted; 7] = [
         flags: &["write", "fast"],
         categories: &["@lock", "@write", "@fast"],
         key: &["RW", "access", "update"],
-        synopsis: "owner [ttl] [TOKEN token]",
     },
     Wanted {
         name: "lock.assert",
@@ -56,7 +50,6 @@ const WANTED: [Wanted; 7] = [
         flags: &["readonly", "fast"],
         categories: &["@lock", "@read", "@fast"],
         key: &["RO", "access"],
-        synopsis: "owner [TOKEN token]",
     },
     Wanted {
         name: "lock.info",
@@ -64,7 +57,6 @@ const WANTED: [Wanted; 7] = [
         flags: &["readonly", "fast"],
         categories: &["@lock", "@read", "@fast"],
         key: &["RO", "access"],
-        synopsis: "",
     },
     Wanted {
         name: "lock.lines",
@@ -72,7 +64,6 @@ const WANTED: [Wanted; 7] = [
         flags: &["readonly"],
         categories: &["@lock", "@read", "@slow", "@dangerous"],
         key: &[],
-        synopsis: "[COUNT n]",
     },
     Wanted {
         name: "lock.forcerelease",
@@ -80,7 +71,6 @@ const WANTED: [Wanted; 7] = [
         flags: &["write"],
         categories: &["@lock", "@write", "@slow", "@dangerous"],
         key: &["RW", "access", "delete"],
-        synopsis: "",
     },
 ];
 
@@ -221,27 +211,53 @@ fn synopsis(arguments: &[Value]) -> String {
     shown.collect::<Vec<_>>().join(" ")
 }
 
+/// What COMMAND DOCS says of a command, as a page of a manual.
+fn page(client: &mut Client, wanted: &Wanted) -> String {
+    let docs = docs(client, wanted.name);
+    assert_eq!(show(&docs["since"]), "0.1.0");
+    assert_eq!(show(&docs["group"]), "module");
+    assert_eq!(show(&docs["module"]), "lock");
+    let arguments = parts(&docs["arguments"]);
+    let (key, rest) = arguments.split_at(usize::from(wanted.has_key()));
+    for key in key.iter().map(map) {
+        assert_eq!(show(&key["name"]), "key");
+        assert_eq!(show(&key["type"]), "key");
+        assert_eq!(show(&key["key_spec_index"]), "0");
+    }
+    let key = if wanted.has_key() { " key" } else { "" };
+    let line = format!("{}{key} {}", wanted.name, synopsis(rest));
+    let (summary, complexity) = (show(&docs["summary"]), show(&docs["complexity"]));
+    format!("{}\n    {summary}\n    {complexity}", line.trim_end())
+}
+
 #[test]
 fn command_docs_explain_each_command_and_its_arguments() {
     let server = Server::start();
     let mut client = server.client();
-    for wanted in WANTED {
-        let docs = docs(&mut client, wanted.name);
-        assert!(show(&docs["summary"]).len() > 20, "{}", wanted.name);
-        assert_eq!(show(&docs["since"]), "0.1.0");
-        let complexity = show(&docs["complexity"]);
-        assert_eq!(complexity == "O(1)", wanted.has_key(), "{complexity}");
-        assert_eq!(show(&docs["group"]), "module");
-        assert_eq!(show(&docs["module"]), "lock");
-        let arguments = parts(&docs["arguments"]);
-        let (key, rest) = arguments.split_at(usize::from(wanted.has_key()));
-        for key in key.iter().map(map) {
-            assert_eq!(show(&key["name"]), "key");
-            assert_eq!(show(&key["type"]), "key");
-            assert_eq!(show(&key["key_spec_index"]), "0");
-        }
-        assert_eq!(synopsis(rest), wanted.synopsis, "{}", wanted.name);
-    }
+    let pages = WANTED.map(|wanted| page(&mut client, &wanted));
+    insta::assert_snapshot!(pages.join("\n"), @r"
+    lock.acquire key owner [ttl] [WAIT timeout] [SESSION [LINGER linger]] [HOLDS holds] [TOKEN token]
+        Takes a lock, or reenters it if the owner holds it
+        O(1)
+    lock.release key owner [HOLDS holds] [TOKEN token]
+        Releases one hold of a lock, and frees the lock with the last one
+        O(1)
+    lock.renew key owner [ttl] [TOKEN token]
+        Sets the time left of the holder's lease
+        O(1)
+    lock.assert key owner [TOKEN token]
+        Fails unless the owner holds the lock
+        O(1)
+    lock.info key
+        Shows who holds a lock, how often, with which token and for how long
+        O(1)
+    lock.lines [COUNT n]
+        Lists the locks that are waited for, the longest wait queue first
+        O(N log(N)) with N being the number of locks of the database that are waited for
+    lock.forcerelease key
+        Frees a lock whoever holds it
+        O(1)
+    ");
 }
 
 #[test]

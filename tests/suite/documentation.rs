@@ -13,7 +13,7 @@ mod session;
 use crate::support::{show, version, Client, Server, Setup};
 use page::{headings, page, pages, root};
 use redis::Value;
-use redis_reentrant_lock::settings::{Settings, CHANNEL_PREFIX, CHOICES, MAX_PREFIX, NUMBERS};
+use redis_reentrant_lock::engine::{Settings, CHANNEL_PREFIX, CHOICES, MAX_PREFIX, NUMBERS};
 use session::check_sessions;
 use std::collections::BTreeSet;
 use std::fs;

@@ -3,9 +3,10 @@
 mod calls;
 mod check;
 
-use crate::support::{eventually, show, Dice, Server, Setup, PATIENCE};
-use calls::{COMMANDS, WORDS};
+use crate::support::{eventually, show, Server, Setup, PATIENCE};
+use calls::{any_call, any_word, COMMANDS, WORDS};
 use check::{check_health, pack, read_all, send_all};
+use fastrand::Rng;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
@@ -19,9 +20,9 @@ fn random_arguments_get_readable_replies_and_never_stop_the_server() {
     let server = open();
     let mut client = server.client();
     for seed in 1..=20 {
-        let mut dice = Dice::new(seed);
+        let mut dice = Rng::with_seed(seed);
         for _ in 0..8 {
-            let calls: Vec<_> = (0..25).map(|_| dice.call()).collect();
+            let calls: Vec<_> = (0..25).map(|_| any_call(&mut dice)).collect();
             send_all(&mut client, &calls);
         }
     }
@@ -36,17 +37,17 @@ fn random_arguments_get_readable_replies_and_never_stop_the_server() {
 fn random_arguments_in_transactions_and_scripts_never_stop_the_server() {
     let server = open();
     let mut client = server.client();
-    let mut dice = Dice::new(77);
+    let mut dice = Rng::with_seed(77);
     let script = b"return {redis.pcall(unpack(ARGV))}".to_vec();
     for _ in 0..100 {
         let mut calls = vec![vec![b"MULTI".to_vec()]];
-        calls.extend((0..4).map(|_| dice.call()));
+        calls.extend((0..4).map(|_| any_call(&mut dice)));
         calls.push(vec![b"EXEC".to_vec()]);
         calls.extend((0..4).map(|_| {
             let mut call = vec![b"EVAL".to_vec(), script.clone(), b"0".to_vec()];
-            call.extend(dice.call());
-            if dice.roll(4) == 0 {
-                call.extend([b"WAIT".to_vec(), dice.word()]);
+            call.extend(any_call(&mut dice));
+            if dice.usize(..4) == 0 {
+                call.extend([b"WAIT".to_vec(), any_word(&mut dice)]);
             }
             call
         }));
@@ -64,14 +65,14 @@ fn random_arguments_in_transactions_and_scripts_never_stop_the_server() {
 fn random_waits_on_many_connections_get_one_reply_each() {
     let server = open();
     let mut clients: Vec<_> = (0..8).map(|_| server.client()).collect();
-    let mut dice = Dice::new(31);
+    let mut dice = Rng::with_seed(31);
     for _ in 0..20 {
         let mut sent = Vec::new();
         for client in &mut clients {
-            let mut calls: Vec<_> = (0..10).map(|_| dice.call()).collect();
+            let mut calls: Vec<_> = (0..10).map(|_| any_call(&mut dice)).collect();
             for call in &mut calls {
-                if dice.roll(2) == 0 {
-                    let ms = (1 + dice.roll(3)).to_string();
+                if dice.usize(..2) == 0 {
+                    let ms = (1 + dice.usize(..3)).to_string();
                     call.extend([b"WAIT".to_vec(), ms.into_bytes()]);
                 }
             }
@@ -93,17 +94,17 @@ fn random_waits_on_many_connections_get_one_reply_each() {
 fn random_data_under_a_locks_name_never_stops_the_server() {
     let server = Server::start();
     let mut client = server.client();
-    let mut dice = Dice::new(4711);
+    let mut dice = Rng::with_seed(4711);
     let fields: [&[u8]; 5] = [b"me", b"you", b"mode", b"", b"\0\xff"];
     for _ in 0..400 {
         let mut plant = vec![b"HSET".to_vec(), b"orders".to_vec()];
-        for _ in 0..=dice.roll(3) {
-            let field = fields[dice.roll(fields.len())].to_vec();
-            plant.extend([field, dice.word()]);
+        for _ in 0..=dice.usize(..3) {
+            let field = fields[dice.usize(..fields.len())].to_vec();
+            plant.extend([field, any_word(&mut dice)]);
         }
         let mut calls = vec![vec![b"DEL".to_vec(), b"orders".to_vec()], plant];
-        if dice.roll(4) > 0 {
-            let ttl = [b"1".as_slice(), b"60000", b"9000000000000000"][dice.roll(3)];
+        if dice.usize(..4) > 0 {
+            let ttl = [b"1".as_slice(), b"60000", b"9000000000000000"][dice.usize(..3)];
             calls.push(
                 [b"PEXPIRE", b"orders".as_slice(), ttl]
                     .map(<[u8]>::to_vec)
@@ -175,11 +176,11 @@ fn any_bytes_are_the_name_of_a_lock() {
 #[test]
 fn a_client_that_leaves_in_the_middle_of_its_calls_harms_nobody() {
     let server = open();
-    let mut dice = Dice::new(99);
+    let mut dice = Rng::with_seed(99);
     for _ in 0..50 {
-        let packed: Vec<u8> = (0..50).flat_map(|_| pack(&dice.call())).collect();
+        let packed: Vec<u8> = (0..50).flat_map(|_| pack(&any_call(&mut dice))).collect();
         let mut socket = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
-        let cut = dice.roll(packed.len());
+        let cut = dice.usize(..packed.len());
         // The server may close the connection first, where its part of a call makes no sense.
         let _ = socket.write_all(&packed[..cut]);
     }
@@ -253,7 +254,7 @@ fn no_call_loses_memory() {
 fn random_settings_never_stop_the_server() {
     let server = Server::start();
     let mut client = server.client();
-    let mut dice = Dice::new(5);
+    let mut dice = Rng::with_seed(5);
     for _ in 0..300 {
         let names = [
             "default-ttl",
@@ -263,8 +264,8 @@ fn random_settings_never_stop_the_server() {
             "notify",
             "channel-prefix",
         ];
-        let name = format!("lock.{}", names[dice.roll(names.len())]);
-        let value = dice.word();
+        let name = format!("lock.{}", names[dice.usize(..names.len())]);
+        let value = any_word(&mut dice);
         client.send(&[b"CONFIG", b"SET", name.as_bytes(), &value]);
         client.run("CONFIG GET lock.*");
         client.run("LOCK.ACQUIRE orders me");

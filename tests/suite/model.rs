@@ -1,5 +1,5 @@
 //! Random walks over all commands with time passing, beside a small model of a lock: many over the
-//! pure rules and a clock that the test holds, fewer over a real server.
+//! engine in memory and a clock that the test holds, fewer over a real server.
 
 mod memory;
 mod real;
@@ -22,7 +22,7 @@ fn cases(cases: u32) -> ProptestConfig {
 prop_state_machine! {
     #![proptest_config(cases(3000))]
     #[test]
-    fn random_commands_on_the_pure_rules_do_what_the_model_says(sequential 1..60 => Memory);
+    fn random_commands_on_the_engine_in_memory_do_what_the_model_says(sequential 1..60 => Memory);
 }
 
 prop_state_machine! {

@@ -204,3 +204,20 @@ fn a_session_is_renewed_by_the_user_who_took_it_whoever_its_connection_is_now() 
         assert_eq!(admin.run("LOCK.FORCERELEASE app:l"), "1");
     }
 }
+
+/// The module freed a null pointer for a user that the server did not know any more, and ended the server.
+#[test]
+fn a_session_whose_user_was_deleted_ended_the_server_at_its_renewal() {
+    let (server, mut admin) = server();
+    let mut holder = Waiter::begin(
+        &server,
+        &["AUTH app any"],
+        "LOCK.ACQUIRE app:l me 1000 SESSION",
+    );
+    assert_eq!(holder.grant()[0], 1);
+    // Now its connection has another user, so that it is not closed with the user that took the session.
+    assert_eq!(holder.run("RESET"), "RESET");
+    assert_eq!(admin.run("ACL DELUSER app"), "1");
+    assert_eq!(holder.reply(), "closed");
+    assert_eq!(admin.counter("sessions_lost"), 1);
+}

@@ -10,7 +10,8 @@ mod registry;
 mod troublemaker;
 mod worker;
 
-use crate::support::{allow_many_files, eventually, Client, Dice, Server, Setup};
+use crate::support::{allow_many_files, eventually, Client, Server, Setup};
+use fastrand::Rng;
 use registry::Registry;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
@@ -83,11 +84,11 @@ fn soak(server: &Server, registry: &Registry, seed: u64, time: Duration) {
     std::thread::scope(|scope| {
         let mut clients = Vec::new();
         for (number, id) in ids.iter().enumerate() {
-            let dice = Dice::nth(seed, number as u64);
+            let dice = Rng::with_seed(seed.wrapping_add(number as u64));
             let work = move || Worker::new(server, registry, number, id, dice).run();
             clients.push(scope.spawn(move || till_the_end(registry, work)));
         }
-        let dice = Dice::nth(seed, CLIENTS as u64);
+        let dice = Rng::with_seed(seed.wrapping_add(CLIENTS as u64));
         let trouble = || troublemaker::run(server, registry, &ids, dice);
         clients.push(scope.spawn(|| till_the_end(registry, trouble)));
         let start = Instant::now();

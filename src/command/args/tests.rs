@@ -1,21 +1,24 @@
 use super::*;
 
-const ALL: Accepts = Accepts {
-    ttl: true,
-    holds: Some(1),
-    token: true,
-    wait: false,
-    session: false,
+use crate::command::spec::{holds, Access, OWNER, TOKEN, TTL};
+
+const SPEC: Spec = Spec {
+    name: "lock.x",
+    flags: c"",
+    categories: c"",
+    access: Access::Update,
+    summary: c"",
+    complexity: c"",
+    arguments: &[OWNER, TTL, holds(1), TOKEN],
 };
 
-fn read(words: &[&str]) -> Result<Options, String> {
+fn read<'a>(words: &[&'a str]) -> Result<Args<'a>, String> {
     let args: Vec<&[u8]> = ["LOCK.X", "key", "me"]
         .iter()
         .chain(words)
         .map(|word| word.as_bytes())
         .collect();
-    let (_, options) = parse("lock.x", &args, &ALL).map_err(|error| error.to_string())?;
-    Ok(options)
+    Args::parse(&SPEC, &args).map_err(|error| error.to_string())
 }
 
 #[test]
@@ -100,7 +103,7 @@ fn numbers_are_plain_decimals() {
 fn an_owner_is_1_to_1024_bytes_and_no_reserved_name() {
     let owner = |owner: &[u8]| {
         let args = [b"LOCK.X".as_slice(), b"key", owner];
-        parse("lock.x", &args, &ALL).map(|_| ())
+        Args::parse(&SPEC, &args).map(|_| ())
     };
     assert!(owner(b"\0\xff%s").is_ok());
     assert!(owner(b"Mode").is_ok());

@@ -355,3 +355,24 @@ fn renew_and_assert_want_the_holder_and_its_token() {
         assert_eq!(try_renew(view, 9, token).map(|_| ()), result);
     }
 }
+
+#[test]
+fn a_holder_is_told_of_no_more_than_the_longest_lease() {
+    let limits = Limits {
+        lease: Millis(20_000),
+        hold: None,
+    };
+    let request = Acquire {
+        ttl: Millis(5000),
+        holds: None,
+        token: None,
+    };
+    // What stands, 30 seconds, is what the clock of another server makes of a shorter lease.
+    let (change, grant) = acquire(&mine(1, 7), &request, NOW, &limits, &mut Tokens::new()).unwrap();
+    assert_eq!(grant.ttl, Millis(20_000));
+    let update = Update {
+        holds: Some(2),
+        ..Update::default()
+    };
+    assert_eq!(change, Change::Update(update));
+}

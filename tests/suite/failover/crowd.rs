@@ -4,7 +4,8 @@ use super::beliefs::Life;
 use super::pair::Times;
 use super::trial::wrong;
 use super::worker::run;
-use crate::support::{eventually, skip, Clocks, Dice, Server, Waiter};
+use crate::support::{eventually, skip, Clocks, Server, Waiter};
+use fastrand::Rng;
 use std::sync::{Arc, Mutex};
 use std::thread::{spawn, JoinHandle};
 use std::time::{Duration, Instant};
@@ -28,7 +29,7 @@ pub struct Task {
     /// When it stops.
     pub ends: Arc<Mutex<Instant>>,
     /// Its choices.
-    pub dice: Dice,
+    pub dice: Rng,
 }
 
 /// Clients of the first master, who turn to the second one when the first is none any more, and
@@ -59,7 +60,7 @@ impl Crowd {
                 start
             },
             ends: ends.clone(),
-            dice: Dice::nth(0x5eed, worker),
+            dice: Rng::with_seed(0x5eed + worker),
         };
         let workers = (0..16).map(task).map(|task| spawn(move || run(task)));
         Crowd {

@@ -5,7 +5,8 @@ use super::crowd::Task;
 use super::pair::{Pair, Times};
 use super::proxy::Cut;
 use super::worker::run;
-use crate::support::{eventually, skip, Clocks, Dice, Server, Setup};
+use crate::support::{eventually, skip, Clocks, Server, Setup};
+use fastrand::Rng;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread::{sleep, spawn, JoinHandle};
@@ -57,30 +58,29 @@ pub struct Outcome {
 impl Plan {
     /// Some plan.
     pub fn random(seed: u64, max_ttl: u64) -> Plan {
-        let mut dice = Dice::new(seed);
-        (0..20).for_each(|_| _ = dice.roll(2));
+        let mut dice = Rng::with_seed(seed);
         // Some sessions come back, which is promised where they linger for as long as the old master
         // may still grant.
-        let lingers = dice.roll(4) == 0;
-        let long = lingers || dice.roll(3) == 0;
+        let lingers = dice.usize(..4) == 0;
+        let long = lingers || dice.usize(..3) == 0;
         let times = Times::safe(if long { 3200 } else { max_ttl });
-        let cut = 500 + dice.roll(1200);
+        let cut = 500 + dice.usize(..1200);
         // At once, before the old master knows that it is cut off, or after.
-        let promote = cut + [0, dice.roll(300), dice.roll(4000)][dice.roll(3)];
-        let chain = dice.roll(2) == 0;
-        let demoted = dice.roll(2) == 0;
-        let demote = promote + dice.roll(2500);
+        let promote = cut + [0, dice.usize(..300), dice.usize(..4000)][dice.usize(..3)];
+        let chain = dice.usize(..2) == 0;
+        let demoted = dice.usize(..2) == 0;
+        let demote = promote + dice.usize(..2500);
         Plan {
             seed,
             times,
             linger: if lingers { 3200 } else { 0 },
-            how: [Cut::Frozen, Cut::Frozen, Cut::Closed][dice.roll(3)],
+            how: [Cut::Frozen, Cut::Frozen, Cut::Closed][dice.usize(..3)],
             cut,
             promote,
             chain,
-            alone: (!demoted && !chain).then(|| promote + dice.roll(500)),
+            alone: (!demoted && !chain).then(|| promote + dice.usize(..500)),
             demote: demoted.then_some(demote),
-            heal: (dice.roll(3) == 0).then(|| cut + dice.roll(6000)),
+            heal: (dice.usize(..3) == 0).then(|| cut + dice.usize(..6000)),
         }
     }
 
@@ -95,15 +95,15 @@ impl Plan {
         let grace = self.times.grace as usize;
         let over = at(self.promote.max(self.demote.unwrap_or(0)) + grace + 2000);
         let ends = Arc::new(Mutex::new(start + Duration::from_secs(3600)));
-        let mut dice = Dice::new(self.seed);
+        let mut dice = Rng::with_seed(self.seed);
         let mut workers = Vec::new();
         for worker in 0..LOCKS * WORKERS {
             let number = worker / LOCKS;
             let after = match number {
                 // It stays with the old master for as long as that is one.
                 0 => 1_000_000,
-                1 => dice.roll(300),
-                2 => dice.roll(2000),
+                1 => dice.usize(..300),
+                2 => dice.usize(..2000),
                 _ => 0,
             };
             let task = Task {
@@ -115,7 +115,7 @@ impl Plan {
                 begins: if number == 3 { at(self.promote) } else { start },
                 moves: at(self.promote + after),
                 ends: ends.clone(),
-                dice: Dice::nth(self.seed, worker as u64 + 1),
+                dice: Rng::with_seed(self.seed.wrapping_add(worker as u64 + 1)),
             };
             workers.push(spawn(move || run(task)));
         }

@@ -208,14 +208,25 @@ impl Worker {
     fn release(&mut self) {
         let (who, _, token) = self.words();
         let sent = Instant::now();
-        let last = self.hold.as_ref().is_some_and(|hold| hold.holds == 1);
+        let (last, session) = self
+            .hold
+            .as_ref()
+            .map_or((false, false), |hold| (hold.holds == 1, hold.session));
         if last {
             self.ends(sent);
         }
         let reply = self.call(&format!("LOCK.RELEASE {who} TOKEN {token}"));
-        let left = reply.and_then(|reply| reply.parse().ok());
+        let left = reply.as_ref().map(|reply| reply.parse::<usize>());
         match (left, &mut self.hold) {
-            (Some(left @ 1..), Some(hold)) => hold.holds = left,
+            (Some(Ok(left @ 1..)), Some(hold)) => hold.holds = left,
+            (Some(Err(_)), _) => {
+                // The server still holds the lock for it, by this connection if it is a session.
+                self.ends(sent);
+                self.line = None;
+                if session {
+                    self.task.owner.push('i');
+                }
+            }
             // The server may know of fewer holds.
             _ => self.ends(sent),
         }
@@ -276,6 +287,6 @@ impl Worker {
     }
 
     fn roll(&mut self, sides: usize) -> usize {
-        self.task.dice.roll(sides)
+        self.task.dice.usize(..sides)
     }
 }

@@ -1,6 +1,6 @@
 //! Random calls.
 
-use crate::support::Dice;
+use fastrand::Rng;
 
 /// Every command of the module.
 pub const COMMANDS: [&str; 7] = [
@@ -55,32 +55,32 @@ pub const WORDS: [&[u8]; 37] = [
     b"{tag}",
 ];
 
-impl Dice {
-    /// An argument.
-    pub fn word(&mut self) -> Vec<u8> {
-        match self.roll(20) {
-            0..=14 => WORDS[self.roll(WORDS.len())].to_vec(),
-            15..=17 => (0..self.roll(24)).map(|_| self.roll(256) as u8).collect(),
-            18 => vec![self.roll(256) as u8; 1023 + self.roll(3)],
-            // Rarely, for it takes its time: a mebibyte.
-            _ if self.roll(40) == 0 => vec![b'x'; 1 << 20],
-            _ => self.roll(usize::MAX).to_string().into_bytes(),
-        }
+/// An argument.
+pub fn any_word(dice: &mut Rng) -> Vec<u8> {
+    match dice.usize(..20) {
+        0..=14 => WORDS[dice.usize(..WORDS.len())].to_vec(),
+        15..=17 => (0..dice.usize(..24))
+            .map(|_| dice.usize(..256) as u8)
+            .collect(),
+        18 => vec![dice.usize(..256) as u8; 1023 + dice.usize(..3)],
+        // Rarely, for it takes its time: a mebibyte.
+        _ if dice.usize(..40) == 0 => vec![b'x'; 1 << 20],
+        _ => dice.usize(..usize::MAX).to_string().into_bytes(),
     }
+}
 
-    /// A call of some command with up to 20 arguments: half of them start as a proper call does.
-    pub fn call(&mut self) -> Vec<Vec<u8>> {
-        let mut words = vec![COMMANDS[self.roll(COMMANDS.len())].as_bytes().to_vec()];
-        if self.roll(2) == 0 {
-            words.push(b"orders".to_vec());
-            if self.roll(8) == 0 {
-                return words;
-            }
-            words.push([b"me".as_slice(), b"you"][self.roll(2)].to_vec());
-            words.extend((0..self.roll(6)).map(|_| self.word()));
-        } else {
-            words.extend((0..self.roll(21)).map(|_| self.word()));
+/// A call of some command with up to 20 arguments: half of them start as a proper call does.
+pub fn any_call(dice: &mut Rng) -> Vec<Vec<u8>> {
+    let mut words = vec![COMMANDS[dice.usize(..COMMANDS.len())].as_bytes().to_vec()];
+    if dice.usize(..2) == 0 {
+        words.push(b"orders".to_vec());
+        if dice.usize(..8) == 0 {
+            return words;
         }
-        words
+        words.push([b"me".as_slice(), b"you"][dice.usize(..2)].to_vec());
+        words.extend((0..dice.usize(..6)).map(|_| any_word(dice)));
+    } else {
+        words.extend((0..dice.usize(..21)).map(|_| any_word(dice)));
     }
+    words
 }

@@ -1,11 +1,16 @@
-//! The commands over a hash in memory and a clock that the test holds.
+//! The engine over hashes in memory and a clock that the test holds.
 
 use super::reference::{lock_name, owner_name, Numbers, Outcome, Reference, Step};
 use proptest_state_machine::StateMachineTest;
-use redis_reentrant_lock::command::*;
-use redis_reentrant_lock::lock::{self, Change, Deadline, Fields, Now, Tokens, Update, View};
-use redis_reentrant_lock::settings::Settings;
+use redis_reentrant_lock::command::{run_by_name, Reply};
+use redis_reentrant_lock::engine::{
+    ClientId, Effects, Engine, LockInfo, Server, Settings, UserName, Write, WriteCheck,
+};
+use redis_reentrant_lock::lock::{
+    self, Deadline, Error, Fields, Holder, KeyRef, Millis, Now, Stored, Tick, MODE_FIELD,
+};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 #[derive(Debug, Clone)]
 struct Hash {
@@ -13,192 +18,163 @@ struct Hash {
     deadline: Deadline,
 }
 
+/// The data, and the clock.
+#[derive(Debug)]
+struct Data {
+    keys: BTreeMap<Vec<u8>, Hash>,
+    now: Now,
+}
+
 /// What is tested.
 #[derive(Debug)]
 pub struct Memory {
-    keys: BTreeMap<String, Hash>,
-    tokens: Tokens,
-    now: Now,
-    settings: Settings,
+    engine: Engine,
+    data: Data,
     numbers: Numbers,
 }
 
 /// When the walk begins. Not 0, so that no token is the one that [`Numbers`] keeps for none.
 const START: Now = Now(1_000_000_000);
 
-/// One key of it, as a command sees it.
-struct Key<'a> {
-    memory: &'a mut Memory,
-    name: String,
-}
-
 fn number(text: &[u8]) -> i64 {
     std::str::from_utf8(text).unwrap().parse().unwrap()
 }
 
-impl Store for Key<'_> {
-    fn now(&self) -> Now {
-        self.memory.now
+impl Data {
+    /// The server drops keys whose leases are over, sooner or later.
+    fn drop_lapsed(&mut self) {
+        let now = self.now;
+        if now.millis() % 2 == 0 {
+            self.keys.retain(|_, hash| now.millis() <= hash.deadline.0);
+        }
+    }
+}
+
+impl Server for Data {
+    fn now(&mut self) -> Now {
+        self.now
     }
 
-    fn settings<R>(&self, read: impl FnOnce(&Settings) -> R) -> R {
-        read(&self.memory.settings)
+    fn tick(&mut self) -> Tick {
+        Tick(self.now.millis())
     }
 
-    fn view(&mut self, owner: &[u8]) -> Result<View, lock::Error> {
-        let memory = &mut *self.memory;
-        let Some(hash) = memory.keys.get(&self.name) else {
-            return Ok(View::Free { lapsed: false });
+    fn read(&mut self, key: KeyRef, owner: &[u8]) -> Result<Option<Stored>, Error> {
+        let Some(hash) = self.keys.get(key.name) else {
+            return Ok(None);
         };
         let field = |name: &[u8]| hash.fields.get(name).map(Vec::as_slice);
         let fields = Fields {
             count: hash.fields.len(),
             owner: field(owner),
-            mode: field(lock::MODE_FIELD),
+            mode: field(MODE_FIELD),
             deadline: Some(hash.deadline),
         };
-        fields.as_lock(memory.now, &mut memory.tokens)
+        fields.parse().map(Some)
     }
 
-    fn holder(&mut self) -> Result<Option<Holder>, lock::Error> {
-        let Some(hash) = self.memory.keys.get(&self.name) else {
+    fn read_holder(&mut self, key: KeyRef) -> Result<Option<Holder>, Error> {
+        let Some(hash) = self.keys.get(key.name) else {
             return Ok(None);
         };
-        let owners: Vec<_> = hash
-            .fields
-            .keys()
-            .filter(|name| *name != lock::MODE_FIELD)
-            .collect();
-        let [owner] = owners[..] else {
-            return Err(lock::Error::WrongType);
-        };
-        let owner = owner.clone();
-        Ok(match self.view(&owner)? {
-            View::Mine(hold) => Some(Holder { owner, hold }),
-            _ => None,
-        })
+        let fields = hash.fields.clone().into_iter().collect();
+        Holder::parse(fields, Some(hash.deadline)).map(Some)
     }
 
-    fn holder_to_free(&mut self) -> Result<Option<Holder>, lock::Error> {
-        self.holder()
+    fn expiry(&mut self, key: KeyRef) -> Option<Deadline> {
+        self.keys.get(key.name).map(|hash| hash.deadline)
     }
 
-    fn tokens<R>(&mut self, work: impl FnOnce(&mut Tokens) -> R) -> R {
-        work(&mut self.memory.tokens)
-    }
-
-    fn apply(&mut self, owner: &[u8], change: &Change) {
-        let (keys, name) = (&mut self.memory.keys, self.name.clone());
-        let count = |holds: u32| holds.to_string().into_bytes();
-        match *change {
-            Change::Free | Change::Force => {
-                assert!(keys.remove(&name).is_some(), "freed what was free")
+    fn write(&mut self, key: KeyRef, write: &Write) {
+        match *write {
+            Write::Delete => assert!(self.keys.remove(key.name).is_some(), "it was free"),
+            Write::Expire => {
+                let hash = self
+                    .keys
+                    .remove(key.name)
+                    .expect("a lapsed lease is stored");
+                assert!(hash.deadline.has_passed(self.now), "its lease is not over");
             }
-            Change::Take {
-                lapsed,
+            Write::Hold {
+                owner,
+                ends,
                 holds,
                 fence,
                 deadline,
             } => {
-                assert_eq!(
-                    keys.remove(&name).is_some(),
-                    lapsed,
-                    "a lapsed lease is told of"
-                );
-                let mode = (lock::MODE_FIELD.to_vec(), fence.text().as_bytes().to_vec());
-                let fields = BTreeMap::from([(owner.to_vec(), count(holds)), mode]);
-                keys.insert(name, Hash { fields, deadline });
-            }
-            Change::Update(update) if update == Update::default() => (),
-            Change::Update(Update {
-                holds,
-                fence,
-                deadline,
-                shortened,
-            }) => {
-                let hash = keys.get_mut(&name).expect("only what is there is updated");
+                assert_eq!(ends, None, "nobody waits");
+                let is_new = !self.keys.contains_key(key.name);
+                let whole = holds.is_some() && fence.is_some() && deadline.is_some();
+                assert!(!is_new || whole, "a new hold is written in part");
+                let hash = self.keys.entry(key.name.to_vec()).or_insert(Hash {
+                    fields: BTreeMap::new(),
+                    deadline: Deadline(0),
+                });
                 let mut set = |field: &[u8], value| hash.fields.insert(field.to_vec(), value);
-                holds.map(|holds| set(owner, count(holds)));
-                fence.map(|fence| set(lock::MODE_FIELD, fence.text().as_bytes().to_vec()));
-                let deadline = deadline.unwrap_or(hash.deadline);
-                assert_eq!(shortened, deadline < hash.deadline);
-                hash.deadline = deadline;
+                holds.map(|holds| set(owner, holds.to_string().into_bytes()));
+                fence.map(|fence| set(MODE_FIELD, fence.text().as_bytes().to_vec()));
+                hash.deadline = deadline.unwrap_or(hash.deadline);
             }
         }
     }
 
-    fn answered(&mut self, _grant: &lock::Grant) {}
-
-    fn may_wait(&self) -> bool {
-        false
+    fn accepts_writes(&mut self) -> bool {
+        true
     }
 
-    fn grace(&self) -> Option<redis_reentrant_lock::grace::Left> {
+    fn check_write(&mut self, _: KeyRef) -> WriteCheck {
+        WriteCheck::Accepted
+    }
+
+    fn is_user(&mut self, _: ClientId, _: &[u8]) -> bool {
+        true
+    }
+
+    fn may_acquire(&mut self, _: &[u8], _: KeyRef, _: &[u8]) -> bool {
+        true
+    }
+
+    fn caller(&mut self) -> ClientId {
+        ClientId(1)
+    }
+
+    fn caller_user(&mut self) -> Option<UserName> {
         None
     }
 
-    fn check_connection(&self) -> Result<(), Error> {
-        Err(Error::NoConnection)
-    }
-
-    fn bind(&mut self, _: &[u8], _: &lock::Grant, _: Binding) {}
-
-    fn has_session(&mut self) -> bool {
+    fn may_block(&mut self) -> bool {
         false
     }
 
-    fn set_session_ttl(&mut self, _: lock::Millis) {}
-
-    fn wait(
-        &mut self,
-        _: &[u8],
-        _: lock::Acquire,
-        _: Option<Binding>,
-        _: lock::Millis,
-    ) -> Result<(), Error> {
-        Err(Error::NotNow)
+    fn has_connection(&mut self) -> bool {
+        false
     }
 
-    fn line(&mut self) -> Line {
-        Line {
-            waiters: 0,
-            queue: Vec::new(),
-        }
+    fn readable(&mut self, names: Vec<Arc<[u8]>>, most: usize) -> Vec<Arc<[u8]>> {
+        names.into_iter().take(most).collect()
     }
 
-    fn lines(&mut self, _: usize) -> Vec<LineOf> {
-        Vec::new()
+    fn selected_db(&mut self) -> i32 {
+        0
     }
-
-    fn count(&mut self, _counter: fn(&mut Counters) -> &mut u64) {}
 }
 
 impl Memory {
     fn run(&mut self, words: &[String]) -> Outcome {
         let args: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
-        let mut key = Key {
-            memory: self,
-            name: words[1].clone(),
-        };
-        let result = match words[0].as_str() {
-            "LOCK.ACQUIRE" => Acquire::run(&args, &mut key),
-            "LOCK.RELEASE" => Release::run(&args, &mut key),
-            "LOCK.RENEW" => Renew::run(&args, &mut key),
-            "LOCK.ASSERT" => Assert::run(&args, &mut key),
-            "LOCK.INFO" => Info::run(&args, &mut key),
-            "LOCK.FORCERELEASE" => ForceRelease::run(&args, &mut key),
-            other => panic!("no command {other}"),
-        };
+        let Memory { engine, data, .. } = self;
+        let result = run_by_name(&args, engine, data, &mut Effects::new());
+        assert!(engine.is_idle(), "something is due though nobody waits");
         let mut ordinal =
             |token: Option<lock::Token>| token.and_then(|token| self.numbers.ordinal(token.get()));
-        match result {
+        match result.expect("there is such a command") {
             Ok(Reply::Grant(grant)) => Outcome::Grant {
                 acquired: grant.holds > 0,
                 holds: i64::from(grant.holds),
                 token: ordinal(grant.token()),
                 ttl: grant.ttl.0,
             },
-            Ok(Reply::Later | Reply::Lines(_)) => panic!("nobody may wait here"),
+            Ok(Reply::Waits(..) | Reply::Queues(_)) => panic!("nobody may wait here"),
             Ok(Reply::Info(LockInfo { owner, grant, .. })) => Outcome::Info {
                 owner: String::from_utf8(owner.unwrap()).unwrap(),
                 holds: i64::from(grant.holds),
@@ -216,12 +192,28 @@ impl Memory {
         }
     }
 
+    /// Lets the engine read a lock with this token, which is gone again then.
+    fn learn(&mut self, token: i64) {
+        let mode = (MODE_FIELD.to_vec(), format!("fenced:{token}").into_bytes());
+        let fields = BTreeMap::from([(b"someone".to_vec(), b"1".to_vec()), mode]);
+        let deadline = START.plus(Millis(1));
+        self.data
+            .keys
+            .insert(b"seen".to_vec(), Hash { fields, deadline });
+        let args: [&[u8]; 2] = [b"LOCK.INFO", b"seen"];
+        let Memory { engine, data, .. } = self;
+        let seen = run_by_name(&args, engine, data, &mut Effects::new());
+        assert!(matches!(seen, Some(Ok(Reply::Info(_)))));
+        data.keys.clear();
+    }
+
     fn redisson(&mut self, lock: u8, owner: u8, ttl: i64) {
-        let (now, owner) = (self.now, owner_name(owner).into_bytes());
-        let deadline = now.plus(lock::Millis(ttl));
+        let Data { keys, now } = &mut self.data;
+        let owner = owner_name(owner).into_bytes();
+        let deadline = now.plus(Millis(ttl));
         // The server drops a lapsed key before a script sees it.
-        self.keys.retain(|_, hash| !hash.deadline.has_passed(now));
-        let hash = self.keys.entry(lock_name(lock)).or_insert(Hash {
+        keys.retain(|_, hash| !hash.deadline.has_passed(*now));
+        let hash = keys.entry(lock_name(lock).into_bytes()).or_insert(Hash {
             fields: BTreeMap::new(),
             deadline,
         });
@@ -239,20 +231,22 @@ impl StateMachineTest for Memory {
 
     fn init_test(reference: &Reference) -> Memory {
         let mut settings = Settings::new();
-        settings.max_hold = lock::Millis(reference.max_hold);
-        let mut tokens = Tokens::new();
+        settings.max_hold = Millis(reference.max_hold);
+        let mut engine = Engine::new();
+        engine.restart(settings, false, true);
+        let mut memory = Memory {
+            engine,
+            data: Data {
+                keys: BTreeMap::new(),
+                now: START,
+            },
+            numbers: Numbers::default(),
+        };
         if reference.max_hold > 0 {
             // So far ahead of the clock no token tells when its hold began.
-            let hour = lock::Token::new(START.0 + 3_600_000_000).unwrap();
-            tokens.learn(hour, START).unwrap();
+            memory.learn(START.0 + 3_600_000_000);
         }
-        Memory {
-            keys: BTreeMap::new(),
-            tokens,
-            now: START,
-            settings,
-            numbers: Numbers::default(),
-        }
+        memory
     }
 
     fn apply(mut memory: Memory, reference: &Reference, step: Step) -> Memory {
@@ -264,7 +258,8 @@ impl StateMachineTest for Memory {
                 Outcome::Nothing
             }
             (None, _) => {
-                memory.now = Now(START.0 + reference.clock * 1000);
+                memory.data.now = Now(START.0 + reference.clock * 1000);
+                memory.data.drop_lapsed();
                 Outcome::Nothing
             }
         };

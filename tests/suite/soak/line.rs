@@ -1,7 +1,8 @@
 //! The connection of a worker: checks that each call gets one reply, and comes back when it ends.
 
 use super::registry::Registry;
-use crate::support::{show, Client, Dice, Server};
+use crate::support::{show, Client, Server};
+use fastrand::Rng;
 use redis::{ConnectionLike, Value};
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
@@ -15,7 +16,7 @@ pub struct Line<'a> {
     id: &'a AtomicI64,
     client: Client,
     owner: String,
-    dice: Dice,
+    dice: Rng,
 }
 
 impl<'a> Line<'a> {
@@ -25,7 +26,7 @@ impl<'a> Line<'a> {
         registry: &'a Registry,
         id: &'a AtomicI64,
         owner: &str,
-        dice: Dice,
+        dice: Rng,
     ) -> Line<'a> {
         let mut line = Line {
             server,
@@ -56,8 +57,8 @@ impl<'a> Line<'a> {
     pub fn value(&mut self, line: &str) -> Option<Value> {
         let value = self.ask(line)?;
         // Had there been a second reply, this would read it.
-        if self.dice.roll(8) == 0 {
-            let number = self.dice.roll(1_000_000).to_string();
+        if self.dice.usize(..8) == 0 {
+            let number = self.dice.usize(..1_000_000).to_string();
             if let Some(echo) = self.ask(&format!("ECHO {number}")) {
                 if show(&echo) != number {
                     self.wrong(line, &format!("{}, and {}", show(&value), show(&echo)));

@@ -2,35 +2,36 @@
 
 use super::registry::Registry;
 use super::{CALM, LOCKS};
-use crate::support::{show, Client, Dice, Server};
+use crate::support::{show, Client, Server};
+use fastrand::Rng;
 use redis::Value;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::time::Duration;
 
 /// Goes on until the soak ends. `clients` has the ids of the connections.
-pub fn run(server: &Server, registry: &Registry, clients: &[AtomicI64], mut dice: Dice) {
+pub fn run(server: &Server, registry: &Registry, clients: &[AtomicI64], mut dice: Rng) {
     let mut client = server.client();
     while !registry.is_stopped() {
-        let id = clients[dice.roll(clients.len())].load(SeqCst);
+        let id = clients[dice.usize(..clients.len())].load(SeqCst);
         // Not known yet; and to kill the client 0 is to kill everyone.
         if id == 0 {
             continue;
         }
-        match dice.roll(10) {
+        match dice.usize(..10) {
             0..=2 => client.run(&format!("CLIENT UNBLOCK {id} TIMEOUT")),
             3..=4 => client.run(&format!("CLIENT UNBLOCK {id} ERROR")),
             5 | 6 => client.run(&format!("CLIENT KILL ID {id}")),
             _ => take_away(&mut client, registry, id, &mut dice),
         };
-        std::thread::sleep(Duration::from_micros(500 * dice.roll(5) as u64));
+        std::thread::sleep(Duration::from_micros(500 * dice.usize(..5) as u64));
     }
 }
 
 /// Frees a lock that someone holds; half of the time a client is let go in the same step, which may
 /// be the one that is granted the lock then.
-fn take_away(client: &mut Client, registry: &Registry, id: i64, dice: &mut Dice) -> String {
-    let lock = CALM + dice.roll(LOCKS - CALM);
-    let free = ["LOCK.FORCERELEASE", "DEL", "UNLINK"][dice.roll(3)];
+fn take_away(client: &mut Client, registry: &Registry, id: i64, dice: &mut Rng) -> String {
+    let lock = CALM + dice.usize(..LOCKS - CALM);
+    let free = ["LOCK.FORCERELEASE", "DEL", "UNLINK"][dice.usize(..3)];
     let and = [
         format!("CLIENT KILL ID {id}"),
         format!("CLIENT UNBLOCK {id} TIMEOUT"),
@@ -38,7 +39,7 @@ fn take_away(client: &mut Client, registry: &Registry, id: i64, dice: &mut Dice)
         "PING".to_owned(),
         "PING".to_owned(),
     ];
-    let and = &and[dice.roll(and.len())];
+    let and = &and[dice.usize(..and.len())];
     registry.forces(lock);
     client.run("MULTI");
     // The token of another lock: every hold until then has a smaller one, and every later hold a

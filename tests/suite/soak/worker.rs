@@ -3,7 +3,8 @@
 use super::line::Line;
 use super::registry::Registry;
 use super::{CALM, LOCKS};
-use crate::support::{show, Dice, Server, PATIENCE};
+use crate::support::{show, Server, PATIENCE};
+use fastrand::Rng;
 use std::sync::atomic::AtomicI64;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ pub struct Worker<'a> {
     owner: String,
     /// How many owners it was besides, who died.
     dead: u64,
-    dice: Dice,
+    dice: Rng,
 }
 
 /// How a first call ended.
@@ -35,12 +36,12 @@ impl<'a> Worker<'a> {
         registry: &'a Registry,
         number: usize,
         id: &'a AtomicI64,
-        dice: Dice,
+        mut dice: Rng,
     ) -> Worker<'a> {
         let owner = format!("o{number}");
         Worker {
             registry,
-            line: Line::new(server, registry, id, &owner, dice.other()),
+            line: Line::new(server, registry, id, &owner, dice.fork()),
             owner,
             dead: 0,
             dice,
@@ -50,7 +51,7 @@ impl<'a> Worker<'a> {
     /// Goes on until the soak ends, and gives back whatever it holds then.
     pub fn run(&mut self) {
         while !self.registry.is_stopped() {
-            match self.dice.roll(25) {
+            match self.dice.usize(..25) {
                 0 => self.die_holding(),
                 1 => self.die_waiting(),
                 2 | 3 => self.go_away_waiting(),
@@ -62,18 +63,18 @@ impl<'a> Worker<'a> {
     /// Takes a lock, with another one in hand or without.
     fn lock_once(&mut self, in_hand: Option<usize>) {
         // The smaller its number, the more want it.
-        let bound = 1 + self.dice.roll(LOCKS);
-        let lock = self.dice.roll(bound);
+        let bound = 1 + self.dice.usize(..LOCKS);
+        let lock = self.dice.usize(..bound);
         if in_hand == Some(lock) {
             return;
         }
-        let wait = match self.dice.roll(8) {
+        let wait = match self.dice.usize(..8) {
             0 => String::new(),
-            1..=3 => format!(" WAIT {}", 1 + self.dice.roll(30)),
+            1..=3 => format!(" WAIT {}", 1 + self.dice.usize(..30)),
             4 => " WAIT 60000".to_owned(),
             _ => " WAIT 0".to_owned(),
         };
-        let holds = ["", " HOLDS 1"][self.dice.roll(2)];
+        let holds = ["", " HOLDS 1"][self.dice.usize(..2)];
         let line = format!("LOCK.ACQUIRE k{lock} {} {LONG}{wait}{holds}", self.owner);
         let mut outcome = self.acquire(&line, in_hand.is_some());
         while matches!(outcome, Outcome::Gone) && !holds.is_empty() {
@@ -89,14 +90,14 @@ impl<'a> Worker<'a> {
     /// Holds a lock: reenters it, checks that it is held, waits for another, and gives it back.
     fn hold(&mut self, lock: usize, token: i64, in_hand: Option<usize>) {
         self.registry.begins(lock, &self.owner, token, None);
-        let reentries = self.dice.roll(4).saturating_sub(1);
+        let reentries = self.dice.usize(..4).saturating_sub(1);
         // Where nobody takes locks away, a reentry can be no new hold.
-        let same = match lock < CALM && self.dice.roll(2) == 0 {
+        let same = match lock < CALM && self.dice.usize(..2) == 0 {
             true => String::new(),
             false => format!(" TOKEN {token}"),
         };
         for holds in 2..2 + reentries {
-            let repeat = match self.dice.roll(2) {
+            let repeat = match self.dice.usize(..2) {
                 0 => String::new(),
                 _ => format!(" HOLDS {holds}"),
             };
@@ -106,13 +107,13 @@ impl<'a> Worker<'a> {
                 return;
             }
         }
-        match self.dice.roll(8) {
+        match self.dice.usize(..8) {
             0 if in_hand.is_none() => self.lock_once(Some(lock)),
-            1..=3 => std::thread::sleep(Duration::from_micros(self.dice.roll(2000) as u64)),
+            1..=3 => std::thread::sleep(Duration::from_micros(self.dice.usize(..2000) as u64)),
             _ => (),
         }
         let line = format!("LOCK.ASSERT k{lock} {} TOKEN {token}", self.owner);
-        if self.dice.roll(2) == 0 && !self.expect(lock, token, &line, "OK") {
+        if self.dice.usize(..2) == 0 && !self.expect(lock, token, &line, "OK") {
             return;
         }
         for left in (0..=reentries).rev() {
@@ -148,8 +149,11 @@ impl<'a> Worker<'a> {
 
     /// Takes a lock for a while and never gives it back: it lapses.
     fn die_holding(&mut self) {
-        let lock = self.dice.roll(LOCKS);
-        let (ttl, wait) = (20 + self.dice.roll(80) as u64, 1 + self.dice.roll(100));
+        let lock = self.dice.usize(..LOCKS);
+        let (ttl, wait) = (
+            20 + self.dice.usize(..80) as u64,
+            1 + self.dice.usize(..100),
+        );
         let owner = self.one_more();
         let sent = Instant::now();
         let line = format!("LOCK.ACQUIRE k{lock} {owner} {ttl} WAIT {wait}");
@@ -204,16 +208,16 @@ impl<'a> Worker<'a> {
 
     /// Closes the connection while it waits, and then tries again or gives up.
     fn go_away_waiting(&mut self) {
-        let lock = self.dice.roll(LOCKS);
+        let lock = self.dice.usize(..LOCKS);
         let line = format!("LOCK.ACQUIRE k{lock} {} {LONG} HOLDS 1 WAIT 0", self.owner);
         self.line.forget(&line);
-        std::thread::sleep(Duration::from_micros(self.dice.roll(3000) as u64));
+        std::thread::sleep(Duration::from_micros(self.dice.usize(..3000) as u64));
         self.line.come_back();
         self.registry.note(
             &self.owner,
             &format!("has gone away from k{lock} and come back"),
         );
-        if self.dice.roll(2) == 0 {
+        if self.dice.usize(..2) == 0 {
             return self.give_back(lock, "");
         }
         loop {

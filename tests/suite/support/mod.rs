@@ -5,7 +5,6 @@
 
 mod client;
 mod cluster;
-mod dice;
 mod journal;
 mod latency;
 mod listener;
@@ -20,7 +19,6 @@ pub use client::{show, Client};
 pub use cluster::{
     cluster, cluster_replica, has_slot, owner_of_slot, shard_replica, three_masters,
 };
-pub use dice::Dice;
 pub use journal::Journal;
 pub use latency::{mostly_within, Clocks};
 pub use listener::Listener;

@@ -1,11 +1,12 @@
 //! Random commands on a few locks of a few databases, whose leases lapse meanwhile.
 
-use super::{show, Client, Dice, Stored};
+use super::{show, Client, Stored};
+use fastrand::Rng;
 use redis::Value;
 use std::collections::BTreeMap;
 
 /// A source of random commands. The same seed gives the same commands.
-pub struct Walk(Dice);
+pub struct Walk(Rng);
 
 /// Databases, keys and owners: few, so that the commands meet.
 const DATABASES: u64 = 3;
@@ -15,7 +16,7 @@ const OWNERS: u64 = 3;
 impl Walk {
     /// Starts a walk.
     pub fn new(seed: u64) -> Walk {
-        Walk(Dice::new(seed))
+        Walk(Rng::with_seed(seed))
     }
 
     /// Runs at least so many commands. An error reply is as good as any other, except one that
@@ -78,7 +79,7 @@ impl Walk {
     }
 
     fn below(&mut self, bound: u64) -> u64 {
-        self.0.roll(bound as usize) as u64
+        self.0.u64(..bound)
     }
 }
 

@@ -1,0 +1,39 @@
+//! Faults that tests plant, to see that they are found. Without the feature `planted-faults` none can be planted, and
+//! asking for one costs nothing.
+
+/// A fault. The engine has at most one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PlantedFault {
+    /// There is no grace period.
+    NoGrace,
+    /// In a grace period leases are extended at once: it is forgotten for how long an old master may still grant.
+    NoCutOff,
+    /// A grant that could not be delivered is not undone.
+    NoUndo,
+    /// Queues are served from the wrong end.
+    LastFirst,
+    /// A session is renewed where the server refuses writes.
+    RenewsUnasked,
+    /// Tokens are issued twice.
+    TokenTwice,
+    /// A waiter is answered twice.
+    AnswersTwice,
+    /// A lock that others have freed is not handed over.
+    NeverServes,
+    /// A repeat with `HOLDS` counts again.
+    CountsRepeats,
+    /// Waits whose timeout has passed are forgotten.
+    ForgetsTimeouts,
+    /// A lease is rounded down to whole seconds.
+    ShortLease,
+    /// The lock of a connection that has closed is not freed, but renewed.
+    OutlivesConnection,
+    /// Waits that close a cycle are let wait.
+    LeavesCycles,
+    /// The rights of those who waited are not checked.
+    IgnoresRights,
+    /// A session goes on after its lock was deleted or granted to another owner.
+    GoesOnAfterLoss,
+    /// A command overtakes those who wait.
+    Overtakes,
+}

@@ -1,0 +1,36 @@
+//! Blocks clients.
+
+use super::core::with_engine;
+use super::replies::{free, reply};
+use super::state::{Blocked, HOST};
+use super::unblock::{disconnect, time_out};
+use crate::engine::{ClientId, WaiterId};
+use crate::lock::Grant;
+use crate::module::ffi::context::client_id;
+use crate::module::ffi::reply::send_grant;
+use redis_module::raw::RedisModuleCtx;
+
+/// Blocks the caller, which waits from now on. If the server refuses that, the call is answered that the lock is busy.
+pub fn block(ctx: *mut RedisModuleCtx, id: WaiterId, busy: Grant) {
+    let block = api!(RedisModule_BlockClient);
+    // The server's own timeouts fire up to 100 ms late, so none is set.
+    // SAFETY: callbacks for the life of the module, which stays while clients are blocked.
+    let handle = unsafe { block(ctx, Some(reply), Some(time_out), Some(free), 0) };
+    if handle.is_null() {
+        with_engine(|engine| engine.could_not_block(id));
+        return send_grant(ctx, &busy);
+    }
+    let on_disconnect = api!(RedisModule_SetDisconnectCallback);
+    // SAFETY: the handle is new.
+    unsafe { on_disconnect(handle, Some(disconnect)) };
+    let blocked = Blocked {
+        handle,
+        client: ClientId(client_id(ctx)),
+        user: with_engine(|engine| engine.user_waiting(id)),
+        answer: None,
+    };
+    HOST.with(|host| {
+        host.blocked.insert(id, blocked);
+        host.ids.insert(handle, id);
+    });
+}

@@ -1,0 +1,40 @@
+//! Closes connections, and learns whether the server is about to close one.
+
+use super::state::HOST;
+use crate::engine::ClientId;
+use crate::module::ffi::call::{client_flags, client_kill};
+use crate::module::ffi::context::gets_messages;
+use crate::module::ffi::string::OwnedStr;
+use crate::module::ffi::{log, user};
+use redis_module::raw::RedisModuleCtx;
+
+/// Closes the clients that were requested. Only from a timer.
+pub fn close_all(ctx: *mut RedisModuleCtx) {
+    // The server calls back for each, which may request more.
+    while let Some(ClientId(client)) = HOST.with(|host| host.closing.pop_first()) {
+        if let Err(error) = client_kill(ctx, client) {
+            let text =
+                format!("client {client} could not be closed by CLIENT KILL (errno {error})");
+            log::warning(ctx, &text);
+        }
+    }
+}
+
+/// Whether the server has marked a client to be closed: it sends nothing more to it. `user` is the client's user when
+/// it began to wait.
+///
+/// No callback reports that mark. `CLIENT LIST` shows it, but takes a twentieth of a hand-over's time, so it is called
+/// only if there is a reason to.
+pub fn is_closing(ctx: *mut RedisModuleCtx, client: ClientId, user: Option<&[u8]>) -> bool {
+    let ClientId(client) = client;
+    // A client whose user is deleted becomes the default user, which cannot be deleted, before it is closed.
+    let user_is_gone = || user != Some(b"default") && !has_user(ctx, client, user);
+    // A client that also gets messages may have exceeded its output buffer.
+    let may_be = gets_messages(client) || user_is_gone();
+    may_be && client_flags(ctx, client).is_some_and(|flags| flags.contains('A'))
+}
+
+/// Whether a client still has this user.
+fn has_user(ctx: *mut RedisModuleCtx, client: u64, name: Option<&[u8]>) -> bool {
+    user::of_client(ctx, client).as_ref().map(OwnedStr::bytes) == name
+}

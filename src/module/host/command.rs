@@ -1,0 +1,60 @@
+//! Runs commands.
+
+use super::blocked;
+use super::schedule::step;
+use crate::command::{self, Command, Error, Reply, MOST_ARGS};
+use crate::module::ffi::guard::guard;
+use crate::module::ffi::reply::{send, send_error};
+use crate::module::ffi::string::Str;
+use crate::module::keyspace::{Arguments, Data};
+use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
+use std::ffi::c_int;
+
+/// What the server calls for the command `C`.
+pub extern "C" fn entry<C: Command>(
+    ctx: *mut RedisModuleCtx,
+    argv: *mut *mut RedisModuleString,
+    argc: c_int,
+) -> c_int {
+    let name = C::SPEC.name;
+    let result = guard(ctx, name, || {
+        // SAFETY: the server passes `argc` strings, which live as long as the call.
+        let argv = unsafe { std::slice::from_raw_parts(argv, argc as usize) };
+        match run::<C>(ctx, argv) {
+            Ok(Reply::Waits(id, busy)) => blocked::block(ctx, id, busy),
+            Ok(reply) => send(ctx, &reply),
+            Err(error) => send_error(ctx, &error.to_string()),
+        }
+    });
+    if result.is_none() {
+        let text = format!("ERR internal error in {name}, see the server's log");
+        guard(ctx, name, || send_error(ctx, &text));
+    }
+    raw::REDISMODULE_OK as c_int
+}
+
+fn run<C: Command>(
+    ctx: *mut RedisModuleCtx,
+    argv: &[*mut RedisModuleString],
+) -> Result<Reply, Error> {
+    if argv.len() > MOST_ARGS {
+        return Err(Error::Arity(C::SPEC.name));
+    }
+    let mut args: [&[u8]; MOST_ARGS] = [b""; MOST_ARGS];
+    // SAFETY: the arguments live as long as the call.
+    let string = |at: usize| unsafe { Str::new(argv[at]) };
+    for (at, arg) in args.iter_mut().enumerate().take(argv.len()) {
+        *arg = string(at).bytes();
+    }
+    let args = &args[..argv.len()];
+    let argument = |at: usize| (args.len() > at).then(|| (args[at], string(at)));
+    let arguments = Arguments {
+        name: argument(1),
+        owner: argument(2),
+    };
+    // SAFETY: the server runs a command, and does not walk its tables.
+    let data = unsafe { Data::new(ctx, arguments, C::SPEC.writes()) };
+    step(ctx, data, |engine, data, effects| {
+        command::run::<C, _>(args, engine, data, effects)
+    })
+}

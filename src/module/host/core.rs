@@ -1,0 +1,99 @@
+//! The one place that runs the engine, and then carries out its effects.
+
+use super::effects::carry_out;
+use crate::engine::{Effects, Engine, Event};
+use crate::module::ffi::clock::clock;
+use crate::module::ffi::gil::Gil;
+use crate::module::keyspace::Data;
+use redis_module::raw::RedisModuleCtx;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// The engine, and the effects that were not carried out yet. While they are in use the server may call the module
+/// again: see [`INBOX`].
+static CORE: Gil<Core> = Gil::new(Core {
+    engine: Engine::new(),
+    effects: Effects::new(),
+});
+
+struct Core {
+    engine: Engine,
+    effects: Effects,
+}
+
+/// What has happened and was not noted yet. The server calls back in the middle of our own calls, when the engine is in
+/// use: opening a key that has expired deletes it, and raises an event.
+static INBOX: Gil<Vec<Event>> = Gil::new(Vec::new());
+
+/// Whether something is in the inbox. Every command asks.
+static HAS_MAIL: AtomicBool = AtomicBool::new(false);
+
+/// Reads or sets something of the engine.
+pub fn with_engine<R>(work: impl FnOnce(&mut Engine) -> R) -> R {
+    CORE.with(|core| work(&mut core.engine))
+}
+
+/// Reads something of the engine, unless it is in use.
+pub fn with_engine_if_free<R>(work: impl FnOnce(&Engine) -> R) -> Option<R> {
+    CORE.try_with(|core| work(&core.engine))
+}
+
+/// Notes what has happened. No key is opened.
+pub fn note(ctx: *mut RedisModuleCtx, event: Event) {
+    INBOX.with(|inbox| inbox.push(event));
+    HAS_MAIL.store(true, Relaxed);
+    // Otherwise what has it in use goes on with the inbox.
+    if !is_in_use() {
+        CORE.with(|core| core.settle(ctx));
+    }
+}
+
+/// Whether the engine is in use: the server calls back in the middle of a step.
+pub fn is_in_use() -> bool {
+    !CORE.is_free()
+}
+
+/// Runs one step of the engine with the data, and then carries out the effects. Also returns whether the engine is
+/// idle.
+pub fn step<R>(
+    ctx: *mut RedisModuleCtx,
+    mut data: Data,
+    work: impl FnOnce(&mut Engine, &mut Data, &mut Effects) -> R,
+) -> (R, bool) {
+    CORE.with(|core| {
+        core.note_inbox();
+        let result = work(&mut core.engine, &mut data, &mut core.effects);
+        // Closes the key, and selects the database again that was selected before.
+        drop(data);
+        core.settle(ctx);
+        (result, core.engine.is_idle())
+    })
+}
+
+impl Core {
+    /// Notes what is in the inbox, and carries out the effects. That may fill the inbox again.
+    #[inline]
+    fn settle(&mut self, ctx: *mut RedisModuleCtx) {
+        self.note_inbox();
+        while !self.effects.is_empty() {
+            carry_out(ctx, &self.effects);
+            self.effects.clear();
+            self.note_inbox();
+        }
+    }
+
+    #[inline]
+    fn note_inbox(&mut self) {
+        if HAS_MAIL.load(Relaxed) {
+            self.note_mail();
+        }
+    }
+
+    #[cold]
+    fn note_mail(&mut self) {
+        HAS_MAIL.store(false, Relaxed);
+        let clock = clock();
+        for event in INBOX.with(std::mem::take) {
+            self.engine.note(event, clock, &mut self.effects);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The server delivers replies to waiters. Reports whether they arrived.
+
+use super::closing::is_closing;
+use super::schedule::note;
+use super::state::HOST;
+use crate::engine::{Answer, Event, WaiterId};
+use crate::module::ffi::guard::only_notes;
+use crate::module::ffi::reply::{send_error, send_grant};
+use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
+use std::ffi::{c_int, c_void};
+
+const OK: c_int = raw::REDISMODULE_OK as c_int;
+
+/// The reply if no reply was recorded.
+pub const INTERNAL: &str = "ERR internal error";
+
+/// Sends a client its reply.
+pub extern "C" fn reply(
+    ctx: *mut RedisModuleCtx,
+    _argv: *mut *mut RedisModuleString,
+    _argc: c_int,
+) -> c_int {
+    only_notes(ctx, "a reply", || {
+        let data = api!(RedisModule_GetBlockedClientPrivateData);
+        // SAFETY: the context is that of a reply.
+        let id = WaiterId(unsafe { data(ctx) } as u64);
+        let client = HOST.with(|host| {
+            let blocked = host.blocked.get(&id)?;
+            let is_closing = host.closing.contains(&blocked.client);
+            Some((blocked.client, blocked.user.clone(), is_closing))
+        });
+        // It would not get the reply. `free` reports that.
+        let is_lost = client.is_some_and(|(client, user, closing)| {
+            closing || is_closing(ctx, client, user.as_deref())
+        });
+        if !is_lost {
+            send_answer(ctx, id);
+        }
+    });
+    OK
+}
+
+/// Sends the client of this context its reply.
+pub fn send_answer(ctx: *mut RedisModuleCtx, id: WaiterId) {
+    let answer = HOST.with(|host| host.blocked.get_mut(&id)?.answer.take());
+    note(ctx, Event::Delivered(id));
+    match answer {
+        Some(Answer::Grant(grant)) => send_grant(ctx, &grant),
+        Some(Answer::Error(text)) => send_error(ctx, &text),
+        None => send_error(ctx, INTERNAL),
+    }
+}
+
+/// The server is done with a client. If the reply was not delivered, the client is gone.
+pub extern "C" fn free(ctx: *mut RedisModuleCtx, data: *mut c_void) {
+    only_notes(ctx, "an end of a wait", || {
+        let id = WaiterId(data as u64);
+        HOST.with(|host| {
+            if let Some(blocked) = host.blocked.take(&id) {
+                host.ids.take(&blocked.handle);
+            }
+        });
+        note(ctx, Event::NotDelivered(id));
+    });
+}

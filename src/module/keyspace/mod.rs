@@ -1,0 +1,12 @@
+//! The engine's port to a real server: reads and writes locks, and asks what is allowed.
+
+mod data;
+mod open;
+mod rights;
+mod shared_strings;
+
+mod write;
+
+pub use data::{Arguments, Data};
+pub use shared_strings::{SharedStrings, SHARED_STRINGS};
+pub use write::is_ours;

@@ -10,10 +10,13 @@ SERVER ?= redis-server
 PREFIX ?= /usr/local
 MODULES = $(PREFIX)/lib/redis/modules
 
-export CARGO MODULE PORT SERVER TARGET
+# A snapshot that differs is a failure, and nothing else.
+INSTA_UPDATE = no
+
+export CARGO INSTA_UPDATE MODULE PORT SERVER TARGET
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-servers soak storm storm-asan bench install build lint clean
+.PHONY: help run test test-servers simulate soak storm storm-asan bench install build lint clean
 
 help: ## List these targets
 	@echo 'make TARGET, where TARGET is one of:'
@@ -26,10 +29,15 @@ test: ## Run every test against the installed redis-server (LOCK_TEST_SERVER: an
 	@SERVER="$${LOCK_TEST_SERVER:-redis-server}" scripts/setup.sh build server
 	@scripts/test.sh
 
-test-servers: ## Run every test against each server of tests/servers.tsv (ONLY=NAME: just that)
+test-servers: ## Run the tests that need a server against each of tests/servers.tsv (ONLY=NAME: just that)
 	@SERVER=redis-server scripts/setup.sh build server wheels
 	@$(CARGO) test --no-run
 	@python3 scripts/servers.py $(ONLY)
+
+simulate: ## Let the engine run through simulated failovers (SECONDS=60, SEED=, PLANS=NAME,NAME, ONCE=1: that seed only)
+	@scripts/setup.sh build
+	@$(CARGO) test --profile simulate --test simulate -- --seconds '$(or $(SECONDS),60)' \
+		$(if $(SEED),--seed '$(SEED)') $(if $(PLANS),--plans '$(PLANS)') $(if $(ONCE),--once)
 
 soak: ## Let 500 clients contend for some minutes, and much go wrong (LOCK_TEST_SOAK_SECONDS=180)
 	@SERVER="$${LOCK_TEST_SERVER:-redis-server}" scripts/setup.sh build server

@@ -1,12 +1,11 @@
 //! `LOCK.ACQUIRE`.
 
 use crate::engine::error::Error;
-use crate::engine::planted::PlantedFault;
 use crate::engine::port::Server;
 use crate::engine::session::SessionOptions;
 use crate::engine::step::Step;
 use crate::engine::wait::WaiterId;
-use crate::lock::{acquire, Acquire, Change, Grant, KeyRef, Millis, Token, View};
+use crate::lock::{acquire, Acquire, Grant, KeyRef, Millis, View};
 
 /// A call of `LOCK.ACQUIRE`.
 #[derive(Debug, Clone, Copy)]
@@ -50,12 +49,11 @@ impl<S: Server> Step<'_, S> {
             view = grace.seen(view, request.token, now);
             request.ttl = grace.lease(request.ttl, &view, now);
         }
-        if self.engine.has_planted(PlantedFault::CountsRepeats) {
-            request.holds = request.holds.filter(|_| !matches!(view, View::Mine(_)));
-        }
+        self.spoil_request(&mut request, &view);
         let limits = self.engine.settings.limits();
-        let decided = acquire(&view, &request, now, &limits, &mut self.engine.tokens)?;
-        let (change, grant) = self.spoiled(decided);
+        let tokens = &mut self.engine.tokens;
+        let (mut change, mut grant) = acquire(&view, &request, now, &limits, tokens)?;
+        self.spoil_grant(&mut change, &mut grant);
         if grant.holds == 0 {
             if let Some(timeout) = call.wait {
                 if self.server.may_block() {
@@ -79,24 +77,5 @@ impl<S: Server> Step<'_, S> {
             _ => self.engine.counters.acquired += 1,
         }
         Ok(Acquired::Reply(grant))
-    }
-
-    /// A new hold, with what [`PlantedFault::TokenTwice`] and [`PlantedFault::ShortLease`] make of it.
-    fn spoiled(&self, (mut change, mut grant): (Change, Grant)) -> (Change, Grant) {
-        const WHOLE: i64 = 10_000_000;
-        if let Change::Take {
-            fence, deadline, ..
-        } = &mut change
-        {
-            if self.engine.has_planted(PlantedFault::ShortLease) {
-                deadline.0 -= 500;
-            }
-            if self.engine.has_planted(PlantedFault::TokenTwice) {
-                let token = Token::new(fence.token.get() / WHOLE * WHOLE);
-                fence.token = token.unwrap_or(fence.token);
-                grant.fence = Some(*fence);
-            }
-        }
-        (change, grant)
     }
 }

@@ -1,7 +1,8 @@
 //! Hands a lock over to the first in its queue.
 
 use crate::engine::deadlock::Holding;
-use crate::engine::effects::Answer;
+use crate::engine::effects::{Answer, Watch};
+use crate::engine::loss::Loss;
 use crate::engine::planted::PlantedFault;
 use crate::engine::port::{Server, UserName, Write};
 use crate::engine::session::{Connection, NewHold};
@@ -73,14 +74,6 @@ impl<S: Server> Step<'_, S> {
             may
         });
         waits
-    }
-
-    /// What [`PlantedFault::LastFirst`] takes.
-    fn take_last(&mut self, key: KeyRef) -> Vec<(WaiterId, Waiter)> {
-        let last = self.engine.queues.waiters_of(key).last();
-        let last = last.map(|(id, _)| id);
-        let taken = last.and_then(|id| Some((id, self.engine.queues.leave(id)?)));
-        taken.into_iter().collect()
     }
 
     /// Whether a client is still the user that it was when it began to wait, and that user may still acquire the
@@ -193,7 +186,7 @@ impl<S: Server> Step<'_, S> {
         connection: Connection,
     ) {
         let Some(fence) = grant.fence else { return };
-        self.watch(crate::engine::effects::Watch::Changes);
+        self.watch(Watch::Changes);
         self.check_slots_later();
         // What the holder is told is rounded down.
         let hold = NewHold {
@@ -204,8 +197,9 @@ impl<S: Server> Step<'_, S> {
         };
         let lost = self.engine.sessions.reserve(key, &hold, connection);
         if let Some(lost) = lost {
-            let (key, loss) = (key.borrowed(), crate::engine::loss::Loss::Other);
-            self.engine.session_lost(key, &lost, loss, self.effects);
+            let key = key.borrowed();
+            self.engine
+                .session_lost(key, &lost, Loss::Other, self.effects);
         }
     }
 }

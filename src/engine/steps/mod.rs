@@ -4,6 +4,7 @@
 mod acquire;
 mod deadlock;
 mod hand_over;
+mod planted;
 mod query;
 mod release;
 mod renew;

@@ -4,6 +4,7 @@ use super::acquire::AcquireCall;
 use crate::engine::effects::Watch;
 use crate::engine::error::Error;
 use crate::engine::port::Server;
+use crate::engine::state::Engine;
 use crate::engine::step::Step;
 use crate::engine::wait::{Waiter, WaiterId};
 use crate::lock::{Acquire, Millis};
@@ -50,7 +51,7 @@ impl<S: Server> Step<'_, S> {
     }
 }
 
-impl crate::engine::Engine {
+impl Engine {
     /// The server has refused to block the caller after all: it does not wait, and is answered that the lock is
     /// busy.
     pub fn could_not_block(&mut self, id: WaiterId) {

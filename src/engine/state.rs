@@ -300,7 +300,12 @@ impl Engine {
             false => None,
         };
         let all = [writes, grace_end, slots, self.queues.next_timeout()];
-        all.into_iter().flatten().min()
+        let next = all.into_iter().flatten().min();
+        debug_assert!(
+            next.is_none() || !self.is_idle(),
+            "{next:?} is due in an idle engine"
+        );
+        next
     }
 
     /// When something may have to be written.

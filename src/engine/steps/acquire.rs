@@ -65,6 +65,9 @@ impl<S: Server> Step<'_, S> {
             self.engine.counters.busy += 1;
             return Ok(Acquired::Reply(grant));
         }
+        if matches!(view, View::Mine(_)) {
+            self.hold_goes_on(key);
+        }
         self.apply(key, owner, &change);
         if let Some(token) = grant.token() {
             self.engine.undelivered.answered(token, grant.holds);

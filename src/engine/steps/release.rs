@@ -13,6 +13,12 @@ impl<S: Server> Step<'_, S> {
     pub fn release(&mut self, key: KeyRef, owner: &[u8], request: &Release) -> Result<Left, Error> {
         let view = self.current_view(key, owner)?;
         let (change, left) = release(&view, request)?;
+        match left {
+            // Nothing of the lock is this owner's.
+            Left::NoneBefore => return Ok(left),
+            Left::Holds(0) => (),
+            Left::Holds(_) => self.hold_goes_on(key),
+        }
         self.apply(key, owner, &change);
         if change == Change::Free {
             self.engine.counters.released += 1;

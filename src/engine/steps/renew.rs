@@ -32,6 +32,7 @@ impl<S: Server> Step<'_, S> {
         if has_session && ttl < MIN_TTL {
             return Err(Error::SessionTtl(ttl));
         }
+        self.hold_goes_on(key);
         self.apply(key, owner, &change);
         if has_session {
             let tick = self.server.tick();

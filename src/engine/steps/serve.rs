@@ -5,30 +5,24 @@ use crate::engine::planted::PlantedFault;
 use crate::engine::port::{Server, Write};
 use crate::engine::step::Step;
 use crate::engine::wait::{on_foreign_value, ForeignValue};
-use crate::lock::{Error, KeyRef, LockKey, View};
+use crate::lock::{Error, Hold, KeyRef, LockKey, View};
+use std::sync::Arc;
 
 impl<S: Server> Step<'_, S> {
     /// Brings a lock up to date: its session is compared with the data, and its queue served if the lock is free.
     /// True if the lock was written.
     pub(in crate::engine) fn bring_up_to_date(&mut self, key: KeyRef) -> bool {
-        let restored = self.reconcile(key);
-        if restored {
-            self.serve_restored(key);
-        }
-        restored || self.serve(key)
+        self.reconcile(key) || self.serve(key)
     }
 
     /// A session's lease was written again. Its owner may wait for it: it saw that no lock was granted while this server
     /// was in doubt. Its waits are reentries, wherever they stand in the queue.
-    fn serve_restored(&mut self, key: KeyRef) {
-        let Some(owner) = self.engine.sessions.get(key).map(|s| s.owner.clone()) else {
-            return;
-        };
-        let waits = self.take_waits_of(&owner, key);
-        if waits.is_empty() {
+    pub(super) fn serve_restored(&mut self, key: KeyRef, owner: &Arc<[u8]>) {
+        if !self.engine.queues.is_waited_for(key) {
             return;
         }
-        if let Ok(view) = self.view(key, &owner) {
+        if let Ok(view @ View::Mine(_)) = self.view(key, owner) {
+            let waits = self.take_waits_of(owner, key);
             self.grant(&waits, view, None);
         }
     }
@@ -47,7 +41,7 @@ impl<S: Server> Step<'_, S> {
                 false
             }
             Ok(View::Free { lapsed }) => self.serve_free(&key, lapsed),
-            Ok(view @ View::Mine(_)) => self.serve_holder(&key, view),
+            Ok(View::Mine(hold)) => self.serve_holder(&key, hold),
             Err(refusal) => {
                 self.serve_foreign(&key, refusal);
                 false
@@ -73,13 +67,16 @@ impl<S: Server> Step<'_, S> {
     }
 
     /// The first in the queue has taken the lock otherwise, by Redisson's script: its waits are reentries.
-    fn serve_holder(&mut self, key: &LockKey, view: View) -> bool {
+    fn serve_holder(&mut self, key: &LockKey, hold: Hold) -> bool {
+        // For those behind it, if its waits do not fit the hold.
+        let queues = &mut self.engine.queues;
+        queues.set_lease(key.borrowed(), Some(hold.deadline));
         // The data may be incomplete, and the wait asks for a new hold.
         if self.grace_left().is_some() {
             return false;
         }
         let waits = self.take_first(key.borrowed()).unwrap_or_default();
-        let granted = self.grant(&waits, view, None);
+        let granted = self.grant(&waits, View::Mine(hold), None);
         self.refuse_cycles_of(key);
         granted
     }

@@ -111,6 +111,7 @@ impl<S: Server> Step<'_, S> {
         let tick = self.server.tick();
         self.engine.sessions.renewed(&key, tick);
         self.engine.counters.sessions_renewed += 1;
+        self.serve_restored(key.borrowed(), &session.owner);
         // Calls that began to wait meanwhile saw a free lock.
         let holding = Holding {
             owner: session.owner.clone(),

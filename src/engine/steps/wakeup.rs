@@ -10,8 +10,6 @@ use std::collections::BTreeSet;
 impl<S: Server> Step<'_, S> {
     /// Does what is due: locks that others changed, leases that ended, grants that could not be delivered, sessions
     /// to renew or to end, waits whose timeout has passed, slots that moved.
-    ///
-    /// Nothing else may run in this iteration of the event loop that wants to write: see [`Server::check_write`].
     pub fn wake_up(&mut self) {
         let clock = self.clock();
         self.engine.end_grace(clock.tick);

@@ -96,11 +96,6 @@ impl<S: Server> Step<'_, S> {
             self.engine.sessions.set_lease(key, end);
         }
         let sessions = &mut self.engine.sessions;
-        let is_closed = sessions.get(key).is_some_and(|session| session.is_closed());
-        if is_closed && matches!(change, Change::Update(_)) {
-            // The owner calls on another connection and gets the reply that it holds the lock.
-            sessions.unbind(key);
-        }
         let lost = match change {
             Change::Take { fence, holds, .. } => {
                 let lost = sessions.replace(key, fence.token);
@@ -122,6 +117,15 @@ impl<S: Server> Step<'_, S> {
         if let Some(lost) = lost {
             self.engine
                 .session_lost(key, &lost, Loss::Other, self.effects);
+        }
+    }
+
+    /// The owner is about to be told that it holds the lock. If the connection of its session has closed, it calls on
+    /// another one, and the hold goes on without that session.
+    pub(super) fn hold_goes_on(&mut self, key: KeyRef) {
+        let sessions = &mut self.engine.sessions;
+        if sessions.get(key).is_some_and(|session| session.is_closed()) {
+            sessions.unbind(key);
         }
     }
 

@@ -15,7 +15,7 @@ impl<T> Gil<T> {
         Gil(RefCell::new(value))
     }
 
-    /// Runs with the value. Nothing inside may call back into the module.
+    /// Runs with the value. Panics if it is in use already: the server has called back in the middle.
     pub fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
         work(&mut self.0.borrow_mut())
     }

@@ -32,7 +32,10 @@ pub enum Kind {
 
 impl Key {
     /// Opens the key, to read or also to write. A key past its expiry is absent.
-    pub fn open(ctx: *mut raw::RedisModuleCtx, name: Str, write: bool) -> Key {
+    ///
+    /// # Safety
+    /// Only where the server is not walking its own tables: see `keyspace::Data::new`.
+    pub unsafe fn open(ctx: *mut raw::RedisModuleCtx, name: Str, write: bool) -> Key {
         check_may_open_key();
         let open = api!(RedisModule_OpenKey);
         let mode = if write { READ | WRITE } else { READ };

@@ -1,7 +1,8 @@
 //! Runs commands.
 
 use super::blocked;
-use super::schedule::step;
+use super::core::is_in_use;
+use super::schedule::{schedule, step};
 use crate::command::{self, Command, Error, Reply, MOST_ARGS};
 use crate::module::ffi::guard::guard;
 use crate::module::ffi::reply::{send, send_error};
@@ -9,6 +10,9 @@ use crate::module::ffi::string::Str;
 use crate::module::keyspace::{Arguments, Data};
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
 use std::ffi::c_int;
+
+/// The reply to a call that another module makes while it is told of a change that a LOCK command has just made.
+const NESTED: &str = "ERR a LOCK command cannot be called in a key event of another one";
 
 /// What the server calls for the command `C`.
 pub extern "C" fn entry<C: Command>(
@@ -20,6 +24,9 @@ pub extern "C" fn entry<C: Command>(
     let result = guard(ctx, name, || {
         // SAFETY: the server passes `argc` strings, which live as long as the call.
         let argv = unsafe { std::slice::from_raw_parts(argv, argc as usize) };
+        if is_in_use() {
+            return send_error(ctx, NESTED);
+        }
         match run::<C>(ctx, argv) {
             Ok(Reply::Waits(id, busy)) => blocked::block(ctx, id, busy),
             Ok(reply) => send(ctx, &reply),
@@ -29,6 +36,7 @@ pub extern "C" fn entry<C: Command>(
     if result.is_none() {
         let text = format!("ERR internal error in {name}, see the server's log");
         guard(ctx, name, || send_error(ctx, &text));
+        guard(ctx, name, || schedule(ctx));
     }
     raw::REDISMODULE_OK as c_int
 }

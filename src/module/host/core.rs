@@ -27,6 +27,13 @@ static INBOX: Gil<Vec<Event>> = Gil::new(Vec::new());
 /// Whether something is in the inbox. Every command asks.
 static HAS_MAIL: AtomicBool = AtomicBool::new(false);
 
+/// Forgets what was not noted or carried out, when the module is loaded.
+pub fn restart() {
+    HAS_MAIL.store(false, Relaxed);
+    INBOX.with(Vec::clear);
+    CORE.with(|core| core.effects.clear());
+}
+
 /// Reads or sets something of the engine.
 pub fn with_engine<R>(work: impl FnOnce(&mut Engine) -> R) -> R {
     CORE.with(|core| work(&mut core.engine))
@@ -75,8 +82,12 @@ impl Core {
     fn settle(&mut self, ctx: *mut RedisModuleCtx) {
         self.note_inbox();
         while !self.effects.is_empty() {
-            carry_out(ctx, &self.effects);
-            self.effects.clear();
+            // Taken before: a panic must not have them carried out again and again.
+            let mut effects = std::mem::take(&mut self.effects);
+            carry_out(ctx, &effects);
+            effects.clear();
+            // Its memory is used again.
+            self.effects = effects;
             self.note_inbox();
         }
     }

@@ -161,6 +161,7 @@ pub fn check(ctx: *mut RedisModuleCtx) {
 /// Begins anew, when the module is loaded: the library may have stayed in memory since an unload.
 pub fn restart() {
     HOST.with(|host| *host = Host::new());
+    core::restart();
     event_loop::restart();
 }
 

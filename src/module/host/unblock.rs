@@ -73,14 +73,15 @@ enum Left {
 /// The server has unblocked a client.
 fn let_go(ctx: *mut RedisModuleCtx, handle: Handle) -> Option<(WaiterId, Left)> {
     let id = HOST.with(|host| host.ids.get(&handle).copied())?;
-    let lease = with_engine_if_free(|engine| engine.lease_waited_for(id)).flatten();
-    let left = match lease {
-        Some(lease) => {
+    let is_answered = HOST.with(|host| Some(host.blocked.get(&id)?.answer.is_some()))?;
+    let left = match is_answered {
+        false => {
+            let lease = with_engine_if_free(|engine| engine.lease_waited_for(id)).flatten();
             note(ctx, Event::WaitCancelled(id));
-            Left::Queue(lease)
+            Left::Queue(lease.flatten())
         }
-        None if HOST.with(|host| host.to_deliver.remove(&id)) => Left::Answered,
-        None => Left::Delivering,
+        true if HOST.with(|host| host.to_deliver.remove(&id)) => Left::Answered,
+        true => Left::Delivering,
     };
     if !matches!(left, Left::Delivering) {
         // The server keeps the handle until the module says that it is done with it.

@@ -89,7 +89,8 @@ impl<'a> Data<'a> {
             Some(argument) => AnyStr::Lent(argument),
             None => AnyStr::Own(OwnedStr::new(key.name)),
         };
-        self.open = Some(Open::new(self.ctx, key.db, name, write));
+        // SAFETY: as was promised when this was made.
+        self.open = Some(unsafe { Open::new(self.ctx, key.db, name, write) });
     }
 
     fn select(&mut self, db: i32) {
@@ -140,15 +141,17 @@ impl Server for Data<'_> {
     }
 
     fn read_holder(&mut self, key: KeyRef) -> Result<Option<Holder>, Error> {
-        self.open(key, false).read_holder()
+        self.open(key, self.writes).read_holder()
     }
 
     fn expiry(&mut self, key: KeyRef) -> Option<Deadline> {
-        self.open(key, false).key.deadline()
+        self.open(key, self.writes).key.deadline()
     }
 
     fn write(&mut self, key: KeyRef, write: &Write) {
         self.write_to(key, write);
+        // Other modules were told of it, and may have deleted the key.
+        self.open = None;
     }
 
     fn accepts_writes(&mut self) -> bool {
@@ -159,7 +162,7 @@ impl Server for Data<'_> {
     }
 
     fn check_write(&mut self, key: KeyRef) -> WriteCheck {
-        // In a cluster the server also looks for the key, and deletes it if it has expired.
+        // In a cluster the server also looks for the key: what it does to one that has expired is its own affair.
         self.open = None;
         self.select(key.db);
         match check_write(self.ctx, self.name(key.name).lend()) {

@@ -20,10 +20,20 @@ pub struct Open<'a> {
 
 impl<'a> Open<'a> {
     /// Opens the key of that name in the database that is selected.
-    pub fn new(ctx: *mut RedisModuleCtx, db: i32, name: AnyStr<'a>, writable: bool) -> Open<'a> {
+    ///
+    /// # Safety
+    /// As for [`Key::open`].
+    pub unsafe fn new(
+        ctx: *mut RedisModuleCtx,
+        db: i32,
+        name: AnyStr<'a>,
+        writable: bool,
+    ) -> Open<'a> {
+        // SAFETY: the caller's promise is passed on.
+        let key = unsafe { Key::open(ctx, name.lend(), writable) };
         Open {
             db,
-            key: Key::open(ctx, name.lend(), writable),
+            key,
             name,
             writable,
         }

@@ -190,3 +190,22 @@ fn a_lock_granted_to_a_client_whose_connection_is_closed_for_another_loss_goes_t
     assert_eq!(waiter.reply(), "closed");
     assert_eq!(next.grant()[..2], [1, 1]);
 }
+
+/// The session was forgotten with its closed connection, and the lock stayed held until its lease ended.
+#[test]
+fn a_strangers_release_kept_the_lock_of_a_connection_that_had_just_closed() {
+    for stranger in ["you", "me"] {
+        let server = Server::start();
+        let mut admin = server.client();
+        let mut holder = Waiter::begin(&server, &[], "LOCK.ACQUIRE orders me 600000 SESSION");
+        let [_, _, token, _] = holder.grant();
+        let kill = format!("CLIENT KILL ID {}", holder.id());
+        // The owner's own may be that of an earlier hold.
+        let release = format!("LOCK.RELEASE orders {stranger} HOLDS 0 TOKEN {}", token - 1);
+        assert_eq!(admin.at_once(&[kill, release]), ["1", "-1"]);
+        eventually("the lock is free", || {
+            admin.run("LOCK.INFO orders") == "nil"
+        });
+        assert_eq!(admin.counter("sessions_ended"), 1);
+    }
+}

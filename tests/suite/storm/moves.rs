@@ -180,14 +180,18 @@ impl<'a> Moves<'a> {
             .control(replica)
             .say("INFO replication")
             .contains("link_status:up");
-        let knows_all = self.slots.clone().into_iter().all(|slot| {
+        // And all have to agree on who has which slot: a master that learns in the pause that it has lost one deletes its
+        // keys, and 7.2 ends itself for that.
+        let agree = self.slots.clone().into_iter().all(|slot| {
             let Some(owner) = self.owner(slot) else {
                 return false;
             };
-            let nodes = self.control(replica).say("CLUSTER NODES");
-            owner_of_slot(&nodes, slot).is_some_and(|line| line.starts_with(&self.ids[owner]))
+            (0..self.controls.len()).all(|node| {
+                let nodes = self.control(node).say("CLUSTER NODES");
+                owner_of_slot(&nodes, slot).is_some_and(|line| line.starts_with(&self.ids[owner]))
+            })
         });
-        if !link || !knows_all {
+        if !link || !agree {
             return;
         }
         let how = one_of(dice, &["", "FORCE", "TAKEOVER"]);

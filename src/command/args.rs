@@ -26,7 +26,7 @@ pub struct Args<'a> {
 }
 
 impl<'a> Args<'a> {
-    /// Reads what follows the command's name.
+    /// Reads what follows the command's name. There are at least [`super::Command::MIN_ARGS`].
     ///
     /// # Errors
     /// A text that names the argument and its range.
@@ -35,10 +35,10 @@ impl<'a> Args<'a> {
     pub fn parse(spec: &Spec, args: &[&'a [u8]]) -> Result<Args<'a>, Error> {
         let mut parsed = Args::default();
         let mut rest = args.iter().copied();
-        let mut next = || rest.next().ok_or(Error::Arity(spec.name));
-        next()?; // the command's own name
+        let mut next = || rest.next().unwrap_or_default();
+        next(); // the command's own name
         if spec.has_key() {
-            parsed.name = next()?;
+            parsed.name = next();
         }
         // Those without a token come first, in order. Of these only the last one may be left out.
         let mut optional = None;
@@ -47,7 +47,7 @@ impl<'a> Args<'a> {
                 Kind::Block(_) | Kind::Word => break,
                 _ if argument.token.is_some() => break,
                 _ if argument.optional => optional = Some(argument),
-                _ => parsed.set(argument, next()?)?,
+                _ => parsed.set(argument, next())?,
             }
         }
         while let Some(word) = rest.next() {

@@ -3,7 +3,7 @@
 
 use super::port::ClientId;
 use super::wait::WaiterId;
-use crate::lock::{Channel, Grant};
+use crate::lock::{push_channel, Grant};
 
 /// One effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,10 +74,10 @@ impl Effects {
         self.list.push(effect);
     }
 
-    /// Adds an unlock message.
-    pub fn publish(&mut self, channel: &Channel, sharded: bool, by_bus: bool) {
+    /// Adds the unlock message of a lock.
+    pub fn publish(&mut self, prefix: &[u8], name: &[u8], sharded: bool, by_bus: bool) {
         let start = self.channels.len();
-        self.channels.extend_from_slice(channel.as_bytes());
+        push_channel(&mut self.channels, prefix, name);
         let end = self.channels.len();
         self.push(Effect::Publish(Message {
             start,

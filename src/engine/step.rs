@@ -69,6 +69,12 @@ impl<'a, S: Server> Step<'a, S> {
         }
     }
 
+    /// Whether no lease may be extended now: an old master may still grant.
+    pub(super) fn extends_nothing(&mut self) -> bool {
+        self.grace_left()
+            .is_some_and(|left| left.no_extension.0 > 0)
+    }
+
     /// The lock as this owner sees it.
     pub(super) fn view(&mut self, key: KeyRef, owner: &[u8]) -> Result<View, Error> {
         let now = self.server.now();

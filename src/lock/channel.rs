@@ -1,49 +1,15 @@
 //! The channel on which unlock messages are published.
 
-/// The bytes of a channel name, on the stack where they fit.
-pub struct Channel {
-    short: [u8; Channel::SHORT],
-    long: Vec<u8>,
-    len: usize,
-}
-
-impl Channel {
-    const SHORT: usize = 256;
-
-    /// The channel of the lock `name`: `prefix:{name}`, or `prefix:name` if the name contains a `{`,
-    /// so that its hash tag stays. Redisson subscribes to the same name.
-    pub fn of(prefix: &[u8], name: &[u8]) -> Channel {
-        let parts: [&[u8]; 4] = if name.contains(&b'{') {
-            [prefix, b":", name, b""]
-        } else {
-            [prefix, b":{", name, b"}"]
-        };
-        let len = parts.iter().map(|part| part.len()).sum();
-        let mut channel = Channel {
-            short: [0; Channel::SHORT],
-            long: Vec::new(),
-            len,
-        };
-        if len > Channel::SHORT {
-            channel.long = parts.concat();
-        } else {
-            let mut rest = channel.short.as_mut_slice();
-            for part in parts {
-                let (to, after) = rest.split_at_mut(part.len());
-                to.copy_from_slice(part);
-                rest = after;
-            }
-        }
-        channel
-    }
-
-    /// The name.
-    pub fn as_bytes(&self) -> &[u8] {
-        if self.long.is_empty() {
-            &self.short[..self.len]
-        } else {
-            &self.long
-        }
+/// Appends the channel of the lock `name`: `prefix:{name}`, or `prefix:name` if the name contains a `{`, so that its
+/// hash tag stays. Redisson subscribes to the same name.
+pub fn push_channel(to: &mut Vec<u8>, prefix: &[u8], name: &[u8]) {
+    let (open, close): (&[u8], &[u8]) = match name.contains(&b'{') {
+        true => (b":", b""),
+        false => (b":{", b"}"),
+    };
+    to.reserve(prefix.len() + open.len() + name.len() + close.len());
+    for part in [prefix, open, name, close] {
+        to.extend_from_slice(part);
     }
 }
 
@@ -51,9 +17,15 @@ impl Channel {
 mod tests {
     use super::*;
 
+    fn channel(prefix: &[u8], name: &[u8]) -> Vec<u8> {
+        let mut channel = b"before".to_vec();
+        push_channel(&mut channel, prefix, name);
+        channel.split_off(b"before".len())
+    }
+
     #[test]
     fn a_name_is_wrapped_in_braces_unless_it_has_one() {
-        let of = |name: &[u8]| Channel::of(b"p", name).as_bytes().to_vec();
+        let of = |name: &[u8]| channel(b"p", name);
         assert_eq!(of(b"orders"), b"p:{orders}");
         assert_eq!(of(b"{shop}:orders"), b"p:{shop}:orders");
         assert_eq!(of(b"odd{"), b"p:odd{");
@@ -66,7 +38,7 @@ mod tests {
         for len in [250, 252, 253, 254, 300, 5000] {
             let name = vec![b'x'; len];
             let expected = [b"p:{".as_slice(), &name, b"}"].concat();
-            assert_eq!(Channel::of(b"p", &name).as_bytes(), expected);
+            assert_eq!(channel(b"p", &name), expected);
         }
     }
 }

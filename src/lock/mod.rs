@@ -17,7 +17,7 @@ mod time;
 mod token;
 mod view;
 
-pub use channel::Channel;
+pub use channel::push_channel;
 pub use decimal::decimal;
 pub use error::{Error, NotOwner};
 pub use escape::Escaped;

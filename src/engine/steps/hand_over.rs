@@ -4,7 +4,7 @@ use crate::engine::deadlock::Holding;
 use crate::engine::effects::{Answer, Watch};
 use crate::engine::loss::Loss;
 use crate::engine::planted::PlantedFault;
-use crate::engine::port::{Server, UserName, Write};
+use crate::engine::port::{Server, UserName};
 use crate::engine::session::{Connection, NewHold};
 use crate::engine::step::Step;
 use crate::engine::wait::{grant_all, Granted, HoldLevel, Waiter, WaiterId};
@@ -141,15 +141,8 @@ impl<S: Server> Step<'_, S> {
             deadline,
         };
         self.observe(key, &change);
-        let write = Write::Hold {
-            owner,
-            ends,
-            holds: Some(holds),
-            fence: Some(fence),
-            deadline: Some(deadline),
-        };
-        self.server.write(key, &write);
-        self.engine.queues.set_lease(key, Some(deadline));
+        let fields = (Some(holds), Some(fence));
+        self.write_hold(key, owner, ends, fields, Some(deadline));
     }
 
     /// Notes a grant to one waiter, whose reply is to be delivered.

@@ -128,10 +128,7 @@ impl<S: Server> Step<'_, S> {
 
     /// Renews the leases that are due. Only while this server may write.
     pub(super) fn renew_due(&mut self) {
-        let no_extension = self
-            .grace_left()
-            .is_some_and(|left| left.no_extension.0 > 0);
-        if !no_extension {
+        if !self.extends_nothing() {
             let until = self.server.tick().plus(SLACK);
             let due = self.engine.sessions.due(until, BATCH);
             self.each(due, Step::renew_session);
@@ -139,7 +136,7 @@ impl<S: Server> Step<'_, S> {
     }
 
     fn each(&mut self, keys: Vec<LockKey>, step: fn(&mut Self, &LockKey)) {
-        let mut known = None;
+        let (mut known, mut is_refused) = (None, false);
         for key in keys {
             // Outside a cluster the result is the same for every key.
             let check = match known {
@@ -154,11 +151,12 @@ impl<S: Server> Step<'_, S> {
                     self.lose_elsewhere(key.borrowed());
                     self.retry_later();
                 }
-                WriteCheck::NotNow => {
-                    self.lose_overdue();
-                    self.retry_later();
-                }
+                WriteCheck::NotNow => is_refused = true,
             }
+        }
+        if is_refused {
+            self.lose_overdue();
+            self.retry_later();
         }
     }
 
@@ -224,10 +222,7 @@ impl<S: Server> Step<'_, S> {
 
     fn linger(&mut self, key: KeyRef, owner: &[u8], hold: &Hold, linger: Millis) {
         let now = self.server.now();
-        let no_extension = self
-            .grace_left()
-            .is_some_and(|left| left.no_extension.0 > 0);
-        let linger = match no_extension {
+        let linger = match self.extends_nothing() {
             true => linger.min(hold.deadline.left(now)),
             false => linger,
         };

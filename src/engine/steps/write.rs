@@ -4,7 +4,7 @@ use crate::engine::loss::Loss;
 use crate::engine::port::{Server, Write};
 use crate::engine::settings::Notify;
 use crate::engine::step::Step;
-use crate::lock::{Change, Channel, Deadline, Fence, KeyRef, Millis, Tick, Update};
+use crate::lock::{Change, Deadline, Fence, KeyRef, Millis, Tick, Update};
 
 impl<S: Server> Step<'_, S> {
     /// Writes a change of that owner's hold.
@@ -20,11 +20,13 @@ impl<S: Server> Step<'_, S> {
                 if lapsed {
                     self.server.write(key, &Write::Expire);
                 }
-                self.write_hold(key, owner, (Some(holds), Some(fence)), Some(deadline));
+                let fields = (Some(holds), Some(fence));
+                self.write_hold(key, owner, None, fields, Some(deadline));
             }
             Change::Update(update) => {
                 if update != Update::default() {
-                    self.write_hold(key, owner, (update.holds, update.fence), update.deadline);
+                    let fields = (update.holds, update.fence);
+                    self.write_hold(key, owner, None, fields, update.deadline);
                 }
                 // Clients that sleep until the old end have to ask again.
                 if update.shortened {
@@ -47,16 +49,18 @@ impl<S: Server> Step<'_, S> {
         }
     }
 
-    fn write_hold(
+    /// Writes parts of an owner's hold, which takes the place of the hold of `ends`.
+    pub(super) fn write_hold(
         &mut self,
         key: KeyRef,
         owner: &[u8],
+        ends: Option<&[u8]>,
         (holds, fence): (Option<u32>, Option<Fence>),
         deadline: Option<Deadline>,
     ) {
         let hold = Write::Hold {
             owner,
-            ends: None,
+            ends,
             holds,
             fence,
             deadline,
@@ -77,8 +81,8 @@ impl<S: Server> Step<'_, S> {
             Notify::SPublish => true,
             Notify::Off => return,
         };
-        let channel = Channel::of(&settings.channel_prefix, key.name);
-        self.effects.publish(&channel, sharded, cluster);
+        let prefix = &settings.channel_prefix;
+        self.effects.publish(prefix, key.name, sharded, cluster);
     }
 
     /// Notes in the lock's session a change that is about to be written.

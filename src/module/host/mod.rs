@@ -1,7 +1,7 @@
 //! Between the server and the engine: callbacks become events, effects become calls.
 //!
-//! [`core`] is the one place that runs the engine and then carries out its effects. Callbacks can only
-//! [`note`]: they get no access to keys.
+//! [`core`] is the one place that runs the engine and then carries out its effects. Callbacks [`note`] what has happened,
+//! and get no access to keys.
 
 mod blocked;
 mod closing;

@@ -4,7 +4,6 @@ mod data;
 mod open;
 mod rights;
 mod shared_strings;
-
 mod write;
 
 pub use data::{Arguments, Data};

@@ -13,11 +13,11 @@ pub struct Acquire;
 impl Command for Acquire {
     const SPEC: Spec = Spec {
         name: "lock.acquire",
-        flags: c"write deny-oom fast blocking",
-        categories: c"write fast blocking",
+        flags: "write deny-oom fast blocking",
+        categories: "write fast blocking",
         access: Access::Update,
-        summary: c"Takes a lock, or reenters it if the owner holds it",
-        complexity: c"O(1)",
+        summary: "Takes a lock, or reenters it if the owner holds it",
+        complexity: "O(1)",
         arguments: &[OWNER, TTL, WAIT, SESSION, holds(1), TOKEN],
     };
 

@@ -4,7 +4,6 @@ use super::error::Error;
 use super::spec::{Argument, Kind, Slot, Spec};
 use crate::engine::{self, SessionOptions, Settings, MIN_TTL};
 use crate::lock::{decimal, KeyRef, Millis, Token, MAX_OWNER, MODE_FIELD};
-use std::ffi::CStr;
 
 /// What was sent with a command. What the command does not have, or was left out, is none.
 #[derive(Debug, Default)]
@@ -148,17 +147,12 @@ fn options(arguments: &'static [Argument]) -> impl Iterator<Item = &'static Argu
 }
 
 fn is_named(option: &Argument, word: &[u8]) -> bool {
-    let token = option.token.map(CStr::to_bytes);
+    let token = option.token.map(str::as_bytes);
     token.is_some_and(|token| word.eq_ignore_ascii_case(token))
 }
 
 fn token(option: &Argument) -> &'static str {
-    text(option.token.unwrap_or(option.name))
-}
-
-/// Names and tokens are ASCII.
-fn text(name: &'static CStr) -> &'static str {
-    name.to_str().unwrap_or_default()
+    option.token.unwrap_or(option.name)
 }
 
 fn bounded(name: &'static str, min: i64, span: Millis, of: &Settings) -> Result<Millis, Error> {

@@ -12,11 +12,11 @@ pub struct Assert;
 impl Command for Assert {
     const SPEC: Spec = Spec {
         name: "lock.assert",
-        flags: c"readonly fast",
-        categories: c"read fast",
+        flags: "readonly fast",
+        categories: "read fast",
         access: Access::Read,
-        summary: c"Fails unless the owner holds the lock",
-        complexity: c"O(1)",
+        summary: "Fails unless the owner holds the lock",
+        complexity: "O(1)",
         arguments: &[OWNER, TOKEN],
     };
 

@@ -12,11 +12,11 @@ pub struct ForceRelease;
 impl Command for ForceRelease {
     const SPEC: Spec = Spec {
         name: "lock.forcerelease",
-        flags: c"write",
-        categories: c"write slow dangerous",
+        flags: "write",
+        categories: "write slow dangerous",
         access: Access::Release,
-        summary: c"Frees a lock whoever holds it",
-        complexity: c"O(1)",
+        summary: "Frees a lock whoever holds it",
+        complexity: "O(1)",
         arguments: &[],
     };
 

@@ -12,11 +12,11 @@ pub struct Info;
 impl Command for Info {
     const SPEC: Spec = Spec {
         name: "lock.info",
-        flags: c"readonly fast",
-        categories: c"read fast",
+        flags: "readonly fast",
+        categories: "read fast",
         access: Access::Read,
-        summary: c"Shows who holds a lock, how often, with which token and for how long",
-        complexity: c"O(1)",
+        summary: "Shows who holds a lock, how often, with which token and for how long",
+        complexity: "O(1)",
         arguments: &[],
     };
 

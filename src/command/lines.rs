@@ -15,12 +15,12 @@ const MOST: usize = 10;
 impl Command for Lines {
     const SPEC: Spec = Spec {
         name: "lock.lines",
-        flags: c"readonly",
-        categories: c"read slow dangerous",
+        flags: "readonly",
+        categories: "read slow dangerous",
         access: Access::NoKey,
-        summary: c"Lists the locks that are waited for, the longest wait queue first",
+        summary: "Lists the locks that are waited for, the longest wait queue first",
         complexity:
-            c"O(N log(N)) with N being the number of locks of the database that are waited for",
+            "O(N log(N)) with N being the number of locks of the database that are waited for",
         arguments: &[COUNT],
     };
 

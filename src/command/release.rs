@@ -13,11 +13,11 @@ pub struct Release;
 impl Command for Release {
     const SPEC: Spec = Spec {
         name: "lock.release",
-        flags: c"write fast",
-        categories: c"write fast",
+        flags: "write fast",
+        categories: "write fast",
         access: Access::Release,
-        summary: c"Releases one hold of a lock, and frees the lock with the last one",
-        complexity: c"O(1)",
+        summary: "Releases one hold of a lock, and frees the lock with the last one",
+        complexity: "O(1)",
         arguments: &[OWNER, holds(0), TOKEN],
     };
 

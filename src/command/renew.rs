@@ -12,11 +12,11 @@ pub struct Renew;
 impl Command for Renew {
     const SPEC: Spec = Spec {
         name: "lock.renew",
-        flags: c"write fast",
-        categories: c"write fast",
+        flags: "write fast",
+        categories: "write fast",
         access: Access::Update,
-        summary: c"Sets the time left of the holder's lease",
-        complexity: c"O(1)",
+        summary: "Sets the time left of the holder's lease",
+        complexity: "O(1)",
         arguments: &[OWNER, TTL, TOKEN],
     };
 

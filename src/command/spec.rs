@@ -4,7 +4,6 @@ use super::error::Error;
 use super::reply::Reply;
 use crate::engine::{Server, Step, MAX_WAITERS};
 use crate::lock::{Token, MAX_HOLDS, MAX_TTL};
-use std::ffi::CStr;
 
 /// A command: its description, and what it does.
 pub trait Command {
@@ -41,9 +40,9 @@ pub enum Access {
 #[derive(Debug)]
 pub struct Argument {
     /// Its name.
-    pub name: &'static CStr,
+    pub name: &'static str,
     /// The keyword before it, if it has one.
-    pub token: Option<&'static CStr>,
+    pub token: Option<&'static str>,
     /// What its value is.
     pub kind: Kind,
     /// Where the parser puts its value.
@@ -86,15 +85,15 @@ pub struct Spec {
     /// The name, in lower case.
     pub name: &'static str,
     /// Its flags, as the server names them.
-    pub flags: &'static CStr,
+    pub flags: &'static str,
     /// The ACL categories, `lock` aside.
-    pub categories: &'static CStr,
+    pub categories: &'static str,
     /// What it does to its key.
     pub access: Access,
     /// What it does, in one line.
-    pub summary: &'static CStr,
+    pub summary: &'static str,
     /// How its cost grows.
-    pub complexity: &'static CStr,
+    pub complexity: &'static str,
     /// The arguments after the key.
     pub arguments: &'static [Argument],
 }
@@ -129,7 +128,7 @@ impl Spec {
 
 /// The owner, in the form that most commands take.
 pub const OWNER: Argument = Argument {
-    name: c"owner",
+    name: "owner",
     token: None,
     kind: Kind::String,
     slot: Slot::Owner,
@@ -138,7 +137,7 @@ pub const OWNER: Argument = Argument {
 
 /// The time to live, in ms.
 pub const TTL: Argument = Argument {
-    name: c"ttl",
+    name: "ttl",
     token: None,
     kind: Kind::Integer(1, MAX_TTL.0),
     slot: Slot::Ttl,
@@ -148,8 +147,8 @@ pub const TTL: Argument = Argument {
 /// `HOLDS n`, with the minimum of n.
 pub const fn holds(min: i64) -> Argument {
     Argument {
-        name: c"holds",
-        token: Some(c"HOLDS"),
+        name: "holds",
+        token: Some("HOLDS"),
         kind: Kind::Integer(min, MAX_HOLDS as i64),
         slot: Slot::Holds,
         optional: true,
@@ -158,8 +157,8 @@ pub const fn holds(min: i64) -> Argument {
 
 /// `WAIT timeout`, in ms.
 pub const WAIT: Argument = Argument {
-    name: c"timeout",
-    token: Some(c"WAIT"),
+    name: "timeout",
+    token: Some("WAIT"),
     kind: Kind::Integer(0, MAX_TTL.0),
     slot: Slot::Wait,
     optional: true,
@@ -167,19 +166,19 @@ pub const WAIT: Argument = Argument {
 
 /// `SESSION [LINGER linger]`, in ms.
 pub const SESSION: Argument = Argument {
-    name: c"session",
+    name: "session",
     token: None,
     kind: Kind::Block(&[
         Argument {
-            name: c"session",
-            token: Some(c"SESSION"),
+            name: "session",
+            token: Some("SESSION"),
             kind: Kind::Word,
             slot: Slot::Session,
             optional: false,
         },
         Argument {
-            name: c"linger",
-            token: Some(c"LINGER"),
+            name: "linger",
+            token: Some("LINGER"),
             kind: Kind::Integer(0, MAX_TTL.0),
             slot: Slot::Linger,
             optional: true,
@@ -191,8 +190,8 @@ pub const SESSION: Argument = Argument {
 
 /// `TOKEN token`.
 pub const TOKEN: Argument = Argument {
-    name: c"token",
-    token: Some(c"TOKEN"),
+    name: "token",
+    token: Some("TOKEN"),
     kind: Kind::Integer(1, Token::MAX),
     slot: Slot::Token,
     optional: true,
@@ -200,8 +199,8 @@ pub const TOKEN: Argument = Argument {
 
 /// `COUNT n`. There are no more queues than waiters.
 pub const COUNT: Argument = Argument {
-    name: c"n",
-    token: Some(c"COUNT"),
+    name: "n",
+    token: Some("COUNT"),
     kind: Kind::Integer(1, MAX_WAITERS),
     slot: Slot::Count,
     optional: true,

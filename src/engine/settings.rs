@@ -2,7 +2,6 @@
 
 use crate::lock::{Escaped, Limits, Millis, MAX_TTL};
 use std::borrow::Cow;
-use std::ffi::CStr;
 
 /// How unlock messages are published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +58,7 @@ pub const MAX_PREFIX: usize = 512;
 /// A setting that is a whole number.
 pub struct Number {
     /// Its name, after the `lock.`.
-    pub name: &'static CStr,
+    pub name: &'static str,
     /// The minimum.
     pub min: i64,
     /// Whether 0 is allowed too, though it is below the minimum.
@@ -75,7 +74,7 @@ pub struct Number {
 /// Every setting that is a whole number.
 pub static NUMBERS: [Number; 5] = [
     Number {
-        name: c"default-ttl",
+        name: "default-ttl",
         min: 1,
         or_0: false,
         max: MAX_TTL.0,
@@ -83,7 +82,7 @@ pub static NUMBERS: [Number; 5] = [
         set: |settings, ms| settings.default_ttl = Millis(ms),
     },
     Number {
-        name: c"max-ttl",
+        name: "max-ttl",
         min: 0,
         or_0: false,
         max: MAX_TTL.0,
@@ -91,7 +90,7 @@ pub static NUMBERS: [Number; 5] = [
         set: |settings, ms| settings.max_ttl = Millis(ms),
     },
     Number {
-        name: c"max-hold",
+        name: "max-hold",
         min: MIN_HOLD,
         or_0: true,
         max: MAX_TTL.0,
@@ -99,7 +98,7 @@ pub static NUMBERS: [Number; 5] = [
         set: |settings, ms| settings.max_hold = Millis(ms),
     },
     Number {
-        name: c"grace-period",
+        name: "grace-period",
         min: 0,
         or_0: false,
         max: MAX_TTL.0,
@@ -107,7 +106,7 @@ pub static NUMBERS: [Number; 5] = [
         set: |settings, ms| settings.grace_period = Millis(ms),
     },
     Number {
-        name: c"max-waiters",
+        name: "max-waiters",
         min: 0,
         or_0: false,
         max: MAX_WAITERS,
@@ -130,7 +129,6 @@ impl Number {
 
     fn refusal(&self, given: &str) -> String {
         let Number { name, min, max, .. } = self;
-        let name = name.to_string_lossy();
         let or_0 = if self.or_0 { "0 or " } else { "" };
         format!("{name} must be {or_0}a whole number from {min} to {max}, not {given}")
     }
@@ -139,9 +137,9 @@ impl Number {
 /// A setting that is one of some words.
 pub struct Choice {
     /// Its name, after the `lock.`.
-    pub name: &'static CStr,
+    pub name: &'static str,
     /// Its values.
-    pub words: &'static [&'static CStr],
+    pub words: &'static [&'static str],
     /// Reads it: which of the words.
     pub get: fn(&Settings) -> usize,
     /// Writes it.
@@ -151,14 +149,14 @@ pub struct Choice {
 /// Every setting that is one of some words.
 pub static CHOICES: [Choice; 2] = [
     Choice {
-        name: c"notify",
-        words: &[c"auto", c"publish", c"spublish", c"off"],
+        name: "notify",
+        words: &["auto", "publish", "spublish", "off"],
         get: |settings| index(&NOTIFY, settings.notify),
         set: |settings, word| settings.notify = NOTIFY[word],
     },
     Choice {
-        name: c"session-loss",
-        words: &[c"close", c"ignore"],
+        name: "session-loss",
+        words: &["close", "ignore"],
         get: |settings| index(&SESSION_LOSS, settings.session_loss),
         set: |settings, word| settings.session_loss = SESSION_LOSS[word],
     },
@@ -176,7 +174,7 @@ fn index<T: PartialEq>(values: &[T], value: T) -> usize {
 }
 
 /// The name of the setting [`Settings::channel_prefix`].
-pub const CHANNEL_PREFIX: &CStr = c"channel-prefix";
+pub const CHANNEL_PREFIX: &str = "channel-prefix";
 
 /// `a, b or c`.
 pub fn either(words: &[impl AsRef<str>]) -> String {
@@ -248,7 +246,7 @@ impl Settings {
     }
 
     fn read_argument(&mut self, name: &[u8], value: &[u8]) -> Result<(), String> {
-        let is = |setting: &CStr| name.eq_ignore_ascii_case(setting.to_bytes());
+        let is = |setting: &str| name.eq_ignore_ascii_case(setting.as_bytes());
         if let Some(number) = NUMBERS.iter().find(|number| is(number.name)) {
             let parsed = std::str::from_utf8(value).ok().and_then(|v| v.parse().ok());
             let wanted = parsed.filter(|n| number.check(*n).is_ok());
@@ -256,15 +254,10 @@ impl Settings {
             (number.set)(self, wanted.ok_or_else(refusal)?);
         } else if let Some(choice) = CHOICES.iter().find(|choice| is(choice.name)) {
             let mut words = choice.words.iter();
-            let found = words.position(|word| value.eq_ignore_ascii_case(word.to_bytes()));
+            let found = words.position(|word| value.eq_ignore_ascii_case(word.as_bytes()));
             let Some(word) = found else {
-                let words: Vec<_> = choice.words.iter().map(|w| w.to_string_lossy()).collect();
-                return Err(format!(
-                    "{} must be {}, not {}",
-                    choice.name.to_string_lossy(),
-                    either(&words),
-                    Escaped(value)
-                ));
+                let (name, words) = (choice.name, either(choice.words));
+                return Err(format!("{name} must be {words}, not {}", Escaped(value)));
             };
             (choice.set)(self, word);
         } else if is(CHANNEL_PREFIX) {

@@ -196,8 +196,8 @@ fn every_link_leads_to_a_file_and_a_heading() {
 fn every_setting_is_described_with_its_default_and_its_range() {
     let page = page("docs/configuration.md");
     let settings = Settings::new();
-    let row = |name: &std::ffi::CStr, parts: &[String]| {
-        let start = format!("| `lock.{}` |", name.to_str().unwrap());
+    let row = |name: &str, parts: &[String]| {
+        let start = format!("| `lock.{}` |", name);
         let row = page.text.lines().find(|line| line.starts_with(&start));
         let row = row.unwrap_or_else(|| panic!("{} has no row {start}", page.name()));
         for part in parts {
@@ -211,8 +211,8 @@ fn every_setting_is_described_with_its_default_and_its_range() {
         row(number.name, &[default, range]);
     }
     for choice in &CHOICES {
-        let words = choice.words.iter().map(|word| word.to_str().unwrap());
-        let default = choice.words[(choice.get)(&settings)].to_str().unwrap();
+        let words = choice.words.iter();
+        let default = choice.words[(choice.get)(&settings)];
         let mut parts = vec![format!("| `{default}` |")];
         parts.extend(words.map(|word| format!("`{word}`")));
         row(choice.name, &parts);

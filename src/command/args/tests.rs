@@ -4,11 +4,11 @@ use crate::command::spec::{holds, Access, OWNER, TOKEN, TTL};
 
 const SPEC: Spec = Spec {
     name: "lock.x",
-    flags: c"",
-    categories: c"",
+    flags: "",
+    categories: "",
     access: Access::Update,
-    summary: c"",
-    complexity: c"",
+    summary: "",
+    complexity: "",
     arguments: &[OWNER, TTL, holds(1), TOKEN],
 };
 

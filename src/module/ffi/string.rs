@@ -1,6 +1,7 @@
 //! The server's strings.
 
 use redis_module::raw::{RedisModuleCtx, RedisModuleString};
+use std::ffi::{c_char, CString};
 use std::ptr::null_mut;
 
 /// A string that the server keeps for as long as `'a`.
@@ -110,5 +111,20 @@ impl AnyStr<'_> {
             AnyStr::Lent(lent) => *lent,
             AnyStr::Own(own) => own.lend(),
         }
+    }
+}
+
+/// Texts as C has them, kept for as long as this lives. For calls of which the server copies what it is given.
+#[derive(Default)]
+pub struct Texts(Vec<CString>);
+
+impl Texts {
+    /// The text, up to its first NUL if it has one.
+    pub fn add(&mut self, text: &str) -> *const c_char {
+        let text = text.split('\0').next().unwrap_or_default();
+        let text = CString::new(text).unwrap_or_default();
+        let start = text.as_ptr();
+        self.0.push(text);
+        start
     }
 }

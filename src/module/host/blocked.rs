@@ -28,6 +28,7 @@ pub fn block(ctx: *mut RedisModuleCtx, id: WaiterId, busy: Grant) {
         client: ClientId(client_id(ctx)),
         user: with_engine(|engine| engine.user_waiting(id)),
         answer: None,
+        is_delivered: false,
     };
     HOST.with(|host| {
         host.blocked.insert(id, blocked);

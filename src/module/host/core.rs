@@ -46,12 +46,17 @@ pub fn with_engine_if_free<R>(work: impl FnOnce(&Engine) -> R) -> Option<R> {
 
 /// Notes what has happened. No key is opened.
 pub fn note(ctx: *mut RedisModuleCtx, event: Event) {
-    INBOX.with(|inbox| inbox.push(event));
-    HAS_MAIL.store(true, Relaxed);
-    // Otherwise what has it in use goes on with the inbox.
-    if !is_in_use() {
-        CORE.with(|core| core.settle(ctx));
+    if is_in_use() {
+        // What has it in use goes on with the inbox.
+        INBOX.with(|inbox| inbox.push(event));
+        HAS_MAIL.store(true, Relaxed);
+        return;
     }
+    CORE.with(|core| {
+        core.note_inbox();
+        core.engine.note(event, clock(), &mut core.effects);
+        core.settle(ctx);
+    });
 }
 
 /// Whether the engine is in use: the server calls back in the middle of a step.

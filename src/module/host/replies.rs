@@ -42,7 +42,11 @@ pub extern "C" fn reply(
 
 /// Sends the client of this context its reply.
 pub fn send_answer(ctx: *mut RedisModuleCtx, id: WaiterId) {
-    let answer = HOST.with(|host| host.blocked.get_mut(&id)?.answer.take());
+    let answer = HOST.with(|host| {
+        let blocked = host.blocked.get_mut(&id)?;
+        blocked.is_delivered = true;
+        blocked.answer.take()
+    });
     note(ctx, Event::Delivered(id));
     match answer {
         Some(Answer::Grant(grant)) => send_grant(ctx, &grant),
@@ -55,11 +59,13 @@ pub fn send_answer(ctx: *mut RedisModuleCtx, id: WaiterId) {
 pub extern "C" fn free(ctx: *mut RedisModuleCtx, data: *mut c_void) {
     only_notes(ctx, "an end of a wait", || {
         let id = WaiterId(data as u64);
-        HOST.with(|host| {
-            if let Some(blocked) = host.blocked.take(&id) {
-                host.ids.take(&blocked.handle);
-            }
+        let is_delivered = HOST.with(|host| {
+            let blocked = host.blocked.take(&id)?;
+            host.ids.take(&blocked.handle);
+            Some(blocked.is_delivered)
         });
-        note(ctx, Event::NotDelivered(id));
+        if is_delivered != Some(true) {
+            note(ctx, Event::NotDelivered(id));
+        }
     });
 }

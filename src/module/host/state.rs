@@ -39,6 +39,8 @@ pub struct Blocked {
     pub user: Option<UserName>,
     /// Its reply, once it has left the queue.
     pub answer: Option<Answer>,
+    /// Its reply was sent.
+    pub is_delivered: bool,
 }
 
 impl Host {

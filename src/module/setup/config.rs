@@ -4,7 +4,7 @@ use crate::engine::{Choice, Number, CHANNEL_PREFIX, CHOICES, NUMBERS};
 use crate::module::ffi::gil::Gil;
 use crate::module::ffi::guard::guard;
 use crate::module::ffi::log;
-use crate::module::ffi::string::{OwnedStr, Str};
+use crate::module::ffi::string::{OwnedStr, Str, Texts};
 use crate::module::host::{schedule, with_engine};
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
 use std::ffi::{c_char, c_int, c_void};
@@ -18,11 +18,13 @@ const FLAGS: u32 = raw::REDISMODULE_CONFIG_DEFAULT;
 /// configuration file's values. False if one is not valid.
 pub fn register(ctx: *mut RedisModuleCtx) -> bool {
     let settings = with_engine(|engine| engine.settings.clone());
+    // The server copies names and words.
+    let mut texts = Texts::default();
     let mut done = OK;
     let numeric = api!(RedisModule_RegisterNumericConfig);
     for number in &NUMBERS {
         let data = (number as *const Number).cast_mut().cast();
-        let (name, default) = (number.name.as_ptr(), (number.get)(&settings));
+        let (name, default) = (texts.add(number.name), (number.get)(&settings));
         let min = if number.or_0 { 0 } else { number.min };
         let max = number.max;
         // SAFETY: `data` is a static, and the callbacks take it for what it is.
@@ -44,9 +46,9 @@ pub fn register(ctx: *mut RedisModuleCtx) -> bool {
     let enumerated = api!(RedisModule_RegisterEnumConfig);
     for choice in &CHOICES {
         let data = (choice as *const Choice).cast_mut().cast();
-        let mut words: Vec<_> = choice.words.iter().map(|word| word.as_ptr()).collect();
+        let mut words: Vec<_> = choice.words.iter().map(|word| texts.add(word)).collect();
         let numbers: Vec<c_int> = (0..words.len() as c_int).collect();
-        let (name, default) = (choice.name.as_ptr(), (choice.get)(&settings) as c_int);
+        let (name, default) = (texts.add(choice.name), (choice.get)(&settings) as c_int);
         // SAFETY: as many words as numbers, which the server copies. `data` is a static, and the
         // callbacks take it for what it is.
         done |= unsafe {
@@ -74,7 +76,7 @@ pub fn register(ctx: *mut RedisModuleCtx) -> bool {
     done |= unsafe {
         string(
             ctx,
-            CHANNEL_PREFIX.as_ptr(),
+            texts.add(CHANNEL_PREFIX),
             default.as_ptr(),
             FLAGS,
             Some(get_prefix),

@@ -2,9 +2,10 @@
 
 use crate::command::{Access, Argument, Command, Kind, Spec, Visitor};
 use crate::module::ffi::log;
+use crate::module::ffi::string::Texts;
 use crate::module::host::entry;
 use redis_module::raw::{self, RedisModuleCtx};
-use std::ffi::{c_int, CStr, CString};
+use std::ffi::{c_char, c_int};
 use std::mem::{size_of, zeroed};
 use std::ptr::null;
 
@@ -22,19 +23,19 @@ impl Visitor for Registrar {
 /// Registers the command `C`. False, and a line in the log, if the server refuses it.
 fn register<C: Command>(ctx: *mut RedisModuleCtx) -> bool {
     let spec = &C::SPEC;
-    let Ok(name) = CString::new(spec.name) else {
-        return false;
-    };
+    // The server copies what it is given.
+    let mut texts = Texts::default();
+    let name = texts.add(spec.name);
     let create = api!(RedisModule_CreateCommand);
     // The first argument is the key, if there is one.
     let key = c_int::from(spec.has_key());
-    // SAFETY: constants, and a callback for the life of the module.
+    // SAFETY: texts that live until it returns, and a callback for the life of the module.
     let created = unsafe {
         create(
             ctx,
-            name.as_ptr(),
+            name,
             Some(entry::<C>),
-            spec.flags.as_ptr(),
+            texts.add(spec.flags),
             key,
             key,
             key,
@@ -45,19 +46,18 @@ fn register<C: Command>(ctx: *mut RedisModuleCtx) -> bool {
         return false;
     }
     let get = api!(RedisModule_GetCommand);
-    // SAFETY: the name is a constant.
-    let command = unsafe { get(ctx, name.as_ptr()) };
+    // SAFETY: as above.
+    let command = unsafe { get(ctx, name) };
     if command.is_null() {
         return false;
     }
     if let Some(set) = api_if_any!(RedisModule_SetCommandACLCategories) {
         // ACL categories of modules are newer than the server's own.
         let own = api_if_any!(RedisModule_AddACLCategory).map_or("", |_| "lock ");
-        let all = CString::new(format!("{own}{}", spec.categories.to_string_lossy()));
-        let all = all.unwrap_or_default();
-        // SAFETY: the command is the one just made.
-        if unsafe { set(command, all.as_ptr()) } != OK {
-            log::warning(ctx, &format!("the server refused the categories {all:?}"));
+        let all = format!("{own}{}", spec.categories);
+        // SAFETY: the command is the one just made, and the text lives until the call returns.
+        if unsafe { set(command, texts.add(&all)) } != OK {
+            log::warning(ctx, &format!("the server refused the categories {all}"));
             return false;
         }
     }
@@ -103,15 +103,19 @@ fn describe(command: *mut raw::RedisModuleCommand, spec: &Spec) -> bool {
         limit: 0,
     };
     let has_key = spec.has_key();
-    let mut args: Vec<_> = has_key.then(key_argument).into_iter().collect();
+    let mut texts = Texts::default();
+    let mut args: Vec<_> = has_key
+        .then(|| key_argument(&mut texts))
+        .into_iter()
+        .collect();
     let mut blocks = Vec::new();
-    args.extend(raw_arguments(spec.arguments, &mut blocks));
+    args.extend(raw_arguments(spec.arguments, &mut texts, &mut blocks));
     let arity = spec.min_args() as c_int;
     // SAFETY: as above.
     let mut info: raw::RedisModuleCommandInfo = unsafe { zeroed() };
     info.version = &VERSION;
-    info.summary = spec.summary.as_ptr();
-    info.complexity = spec.complexity.as_ptr();
+    info.summary = texts.add(spec.summary);
+    info.complexity = texts.add(spec.complexity);
     info.since = c"0.1.0".as_ptr();
     info.arity = if spec.has_fixed_args() { arity } else { -arity };
     if has_key {
@@ -132,15 +136,16 @@ fn key_flags(access: Access) -> u64 {
     u64::from(kind | change | raw::REDISMODULE_CMD_KEY_ACCESS)
 }
 
-fn key_argument() -> raw::RedisModuleCommandArg {
+fn key_argument(texts: &mut Texts) -> raw::RedisModuleCommandArg {
     let kind = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_KEY;
-    raw_argument(c"key", None, kind, false, 0)
+    raw_argument(texts.add("key"), null(), kind, false, 0)
 }
 
 /// The arguments as the server takes them, with an empty one at the end. `blocks` keeps what they
 /// point to.
 fn raw_arguments(
     arguments: &[Argument],
+    texts: &mut Texts,
     blocks: &mut Vec<Vec<raw::RedisModuleCommandArg>>,
 ) -> Vec<raw::RedisModuleCommandArg> {
     use raw::*;
@@ -152,10 +157,11 @@ fn raw_arguments(
             Kind::Word => RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_PURE_TOKEN,
             Kind::Block(_) => RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_BLOCK,
         };
-        let (name, token, optional) = (argument.name, argument.token, argument.optional);
-        let mut raw = raw_argument(name, token, kind, optional, -1);
+        let name = texts.add(argument.name);
+        let token = argument.token.map_or(null(), |token| texts.add(token));
+        let mut raw = raw_argument(name, token, kind, argument.optional, -1);
         if let Kind::Block(inner) = argument.kind {
-            let mut inner = raw_arguments(inner, blocks);
+            let mut inner = raw_arguments(inner, texts, blocks);
             raw.subargs = inner.as_mut_ptr();
             blocks.push(inner);
         }
@@ -167,16 +173,16 @@ fn raw_arguments(
 }
 
 fn raw_argument(
-    name: &CStr,
-    token: Option<&CStr>,
+    name: *const c_char,
+    token: *const c_char,
     kind: raw::RedisModuleCommandArgType,
     optional: bool,
     key_spec: c_int,
 ) -> raw::RedisModuleCommandArg {
     // SAFETY: plain data, for which zero means 'not given'.
     let mut raw: raw::RedisModuleCommandArg = unsafe { zeroed() };
-    raw.name = name.as_ptr();
-    raw.token = token.map_or(null(), CStr::as_ptr);
+    raw.name = name;
+    raw.token = token;
     raw.type_ = kind;
     raw.key_spec_index = key_spec;
     if optional {

@@ -204,10 +204,10 @@ impl Draft {
         for _ in 0..count {
             let at = self.rng.i64(0..end);
             let (name, value) = match self.rng.u8(..4) {
-                0 => (c"max-ttl", self.rng.i64(max_ttl / 2..=max_ttl)),
-                1 => (c"grace-period", self.rng.i64(grace..grace + 3000)),
-                2 => (c"max-waiters", self.rng.i64(0..4)),
-                _ => (c"max-hold", self.rng.i64(1000..6000)),
+                0 => ("max-ttl", self.rng.i64(max_ttl / 2..=max_ttl)),
+                1 => ("grace-period", self.rng.i64(grace..grace + 3000)),
+                2 => ("max-waiters", self.rng.i64(0..4)),
+                _ => ("max-hold", self.rng.i64(1000..6000)),
             };
             let place = NUMBERS.iter().position(|number| number.name == name);
             let setting = place.unwrap_or_default() as u8;

@@ -53,7 +53,7 @@ impl<'a> Args<'a> {
             let expected = optional.take();
             let is_word = word.first().is_some_and(u8::is_ascii_alphabetic);
             let option = match is_word {
-                true => options(spec.arguments).find(|option| is_named(option, word)),
+                true => named(spec.arguments, word),
                 false => None,
             };
             match (option, expected) {
@@ -146,9 +146,22 @@ fn options(arguments: &'static [Argument]) -> impl Iterator<Item = &'static Argu
     each.filter(|argument| argument.token.is_some())
 }
 
-fn is_named(option: &Argument, word: &[u8]) -> bool {
-    let token = option.token.map(str::as_bytes);
-    token.is_some_and(|token| word.eq_ignore_ascii_case(token))
+/// The option of this name, in any case. Plain loops: it is on the path of every command.
+#[inline(always)]
+fn named(arguments: &'static [Argument], word: &[u8]) -> Option<&'static Argument> {
+    for argument in arguments {
+        let options = match argument.kind {
+            Kind::Block(inner) => inner,
+            _ => std::slice::from_ref(argument),
+        };
+        for option in options {
+            let token = option.token.map(str::as_bytes);
+            if token.is_some_and(|token| word.eq_ignore_ascii_case(token)) {
+                return Some(option);
+            }
+        }
+    }
+    None
 }
 
 fn token(option: &Argument) -> &'static str {

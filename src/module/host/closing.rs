@@ -3,10 +3,10 @@
 use super::state::HOST;
 use crate::engine::ClientId;
 use crate::module::ffi::call::{client_flags, client_kill};
-use crate::module::ffi::context::gets_messages;
+use crate::module::ffi::context::{gets_messages, has_flags};
 use crate::module::ffi::string::OwnedStr;
 use crate::module::ffi::{log, user};
-use redis_module::raw::RedisModuleCtx;
+use redis_module::raw::{self, RedisModuleCtx};
 
 /// Closes the clients that were requested. Only from a timer.
 pub fn close_all(ctx: *mut RedisModuleCtx) {
@@ -20,7 +20,7 @@ pub fn close_all(ctx: *mut RedisModuleCtx) {
     }
 }
 
-/// Whether the server has marked a client to be closed: it sends nothing more to it. `user` is the client's user when
+/// Whether the server has marked the client of this context to be closed: it sends nothing more to it. `user` is the client's user when
 /// it began to wait.
 ///
 /// No callback reports that mark. `CLIENT LIST` shows it, but takes a twentieth of a hand-over's time, so it is called
@@ -29,8 +29,10 @@ pub fn is_closing(ctx: *mut RedisModuleCtx, client: ClientId, user: Option<&[u8]
     let ClientId(client) = client;
     // A client whose user is deleted becomes the default user, which cannot be deleted, before it is closed.
     let user_is_gone = || user != Some(b"default") && !has_user(ctx, client, user);
-    // A client that also gets messages may have exceeded its output buffer.
-    let may_be = gets_messages(client) || user_is_gone();
+    // A client that also gets messages may have exceeded its output buffer. With RESP2 none comes to one that calls
+    // commands; to ask about the others takes a system call.
+    let resp3 = has_flags(ctx, raw::REDISMODULE_CTX_FLAGS_RESP3);
+    let may_be = (resp3 && gets_messages(client)) || user_is_gone();
     may_be && client_flags(ctx, client).is_some_and(|flags| flags.contains('A'))
 }
 

@@ -6,7 +6,8 @@ use std::ffi::c_void;
 
 /// Asks the server to deliver the replies that are recorded, which it does before it sleeps.
 pub fn deliver_all() {
-    for id in HOST.with(|host| std::mem::take(&mut host.to_deliver)) {
+    // One after the other: the set keeps its memory for the next iteration.
+    while let Some(id) = HOST.with(|host| host.to_deliver.pop_first()) {
         let handle = HOST.with(|host| Some(host.blocked.get(&id)?.handle));
         if let Some(handle) = handle {
             unblock_client(handle, id);

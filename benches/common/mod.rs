@@ -4,8 +4,7 @@
 mod gauge;
 mod pipeline;
 mod spread;
-#[path = "../../tests/suite/support/mod.rs"]
-pub mod support;
+pub use lock_test_support as support;
 
 pub use gauge::{Core, Gauge};
 pub use pipeline::{pack, Pipeline, Step};

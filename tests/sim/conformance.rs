@@ -9,16 +9,14 @@ mod plan;
 mod run;
 mod schedule;
 mod stats;
-#[path = "../suite/support/mod.rs"]
-mod support;
 mod world;
 
 use check::{Call, Conn, Entry, Op, Reply, Us, What};
 use fastrand::Rng;
+use lock_test_support::{eventually, Server, Waiter};
 use redis_reentrant_lock::engine::PlantedFault;
 use schedule::{Action, Config, End, Job, Schedule, Step};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use support::{eventually, Server, Waiter};
 
 /// A fault that was planted in the engine.
 pub type Planted = Option<PlantedFault>;

@@ -35,9 +35,10 @@ mod settings;
 mod slots;
 mod soak;
 mod storm;
-mod support;
 mod tooling;
 mod waiting;
 mod walks;
 mod watching;
 mod write_rules;
+
+use lock_test_support as support;

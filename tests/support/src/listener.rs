@@ -1,6 +1,6 @@
 //! A connection that listens to channels.
 
-use super::{show, Server, PATIENCE};
+use crate::{show, Server, PATIENCE};
 use redis::{Parser, Value};
 use std::io::Write;
 use std::net::TcpStream;
@@ -56,6 +56,7 @@ impl Listener {
     }
 
     /// The next message, and the channel that it came on.
+    #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> (String, String) {
         let value = self.read_value();
         let Value::Array(parts) = &value else {

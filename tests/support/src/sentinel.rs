@@ -1,6 +1,6 @@
 //! Three sentinels that watch a master and promote its replica when it is gone.
 
-use super::{binary, eventually, Client, Server, PATIENCE};
+use crate::{binary, eventually, Client, Server, PATIENCE};
 use std::fmt::Write;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
@@ -45,6 +45,17 @@ impl Sentinels {
             });
         }
         sentinels
+    }
+
+    /// The addresses, as client libraries take them.
+    pub fn urls(&self) -> Vec<String> {
+        let address = |node: &Node| format!("redis://127.0.0.1:{}/", node.port);
+        self.nodes.iter().map(address).collect()
+    }
+
+    /// The name under which they watch the master.
+    pub fn name(&self) -> String {
+        "locks".to_owned()
     }
 
     /// The port of the server that is the master by now, as a client asks for it.

@@ -1,6 +1,6 @@
 //! How late a server acts, on a machine that has other things to do as well.
 
-use super::Server;
+use crate::Server;
 use std::time::{Duration, Instant, SystemTime};
 
 impl Server {
@@ -41,7 +41,7 @@ impl Server {
     /// server at once.
     pub fn stand_still<T>(&self, meanwhile: impl FnOnce() -> T) -> T {
         self.signal(libc::SIGSTOP);
-        super::eventually("the server stands still", || {
+        crate::eventually("the server stands still", || {
             let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
             stat.rsplit(')').next().unwrap().starts_with(" T")
         });

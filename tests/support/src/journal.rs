@@ -1,6 +1,6 @@
 //! What a server hands on, to its replicas and to its append-only file, read as commands.
 
-use super::{eventually, show, Client, Server, PATIENCE};
+use crate::{eventually, show, Client, Server, PATIENCE};
 use redis::{Parser, Value};
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,6 +1,6 @@
 //! Clusters of one shard, and of three.
 
-use super::{eventually, Client, Server, Setup};
+use crate::{eventually, Client, Server, Setup};
 use std::time::{Duration, Instant};
 
 /// A cluster of one node, which has every slot.

@@ -1,13 +1,14 @@
 //! Real servers for tests: each on a free port, in a folder of its own, ended with the test.
 //!
 //! `LOCK_TEST_SERVER` names the binary; without it the `redis-server` on the PATH is used.
-#![allow(unsafe_code)]
+#![allow(clippy::missing_panics_doc)]
 
 mod client;
 mod cluster;
 mod journal;
 mod latency;
 mod listener;
+mod proxy;
 mod sentinel;
 mod setup;
 mod stored;
@@ -22,6 +23,7 @@ pub use cluster::{
 pub use journal::Journal;
 pub use latency::{mostly_within, Clocks};
 pub use listener::Listener;
+pub use proxy::Proxy;
 pub use sentinel::Sentinels;
 pub use setup::Setup;
 pub use stored::Stored;

@@ -1,6 +1,6 @@
 //! Random commands on a few locks of a few databases, whose leases lapse meanwhile.
 
-use super::{show, Client, Stored};
+use crate::{show, Client, Stored};
 use fastrand::Rng;
 use redis::Value;
 use std::collections::BTreeMap;

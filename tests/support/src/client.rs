@@ -1,6 +1,6 @@
 //! A connection on which a test types commands and reads replies as text.
 
-use super::PATIENCE;
+use crate::PATIENCE;
 use redis::{Cmd, ConnectionLike, Value};
 
 /// A connection.

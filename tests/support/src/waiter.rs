@@ -1,6 +1,6 @@
 //! A client that waits: a connection on which a command was sent whose reply may come later.
 
-use super::{eventually, show, Client, Server, PATIENCE};
+use crate::{eventually, show, Client, Server, PATIENCE};
 use redis::{Cmd, Parser, Value};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};

@@ -1,6 +1,6 @@
 //! What a server stores of a lock, seen by its own commands: they need no module.
 
-use super::{show, Client};
+use crate::{show, Client};
 use redis::Value;
 use std::collections::BTreeMap;
 

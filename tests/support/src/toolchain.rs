@@ -1,6 +1,6 @@
 //! Programs in other languages: their tools, which this machine may lack, and what they print.
 
-use super::skip;
+use crate::skip;
 use std::env;
 use std::fs;
 use std::io::Read;

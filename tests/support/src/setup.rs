@@ -1,6 +1,6 @@
 //! How servers are started.
 
-use super::{binary, module, Server, PATIENCE};
+use crate::{binary, module, Server, PATIENCE};
 use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
@@ -14,9 +14,9 @@ use tempfile::TempDir;
 pub struct Setup {
     module: bool,
     module_args: String,
-    pub(super) config: Vec<String>,
+    pub(crate) config: Vec<String>,
     env: Vec<(&'static str, String)>,
-    pub(super) may_crash: bool,
+    pub(crate) may_crash: bool,
     dir: Option<Arc<TempDir>>,
 }
 
@@ -124,7 +124,7 @@ impl Setup {
             writeln!(file, "{line}").unwrap();
         }
         // Of a server whose data this one goes on with, or of an attempt on another port.
-        if let Some(complaint) = super::complaint(path).filter(|_| !self.may_crash) {
+        if let Some(complaint) = crate::complaint(path).filter(|_| !self.may_crash) {
             panic!("{complaint}");
         }
         let _ = std::fs::remove_file(path.join("log"));

@@ -1,0 +1,341 @@
+//! A lock that is held: the calls about it, and until when it is certainly held.
+
+use crate::call::{Grant, Kind, Who, holds_left};
+use crate::client::LockClient;
+use crate::error::{Error, Loss, Verdict};
+use crate::link::Link;
+use crate::moment::Moment;
+use crate::pace::Pace;
+use redis::{Cmd, RedisError, Value};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Whether a lock is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Held,
+    /// It was released, or is about to be.
+    Ended,
+    Lost(Loss),
+}
+
+/// A lock that is held. All guards of one owner share it.
+pub(crate) struct Hold {
+    pub client: LockClient,
+    pub name: Vec<u8>,
+    pub owner: String,
+    pub kind: Kind,
+    pub token: u64,
+    /// The connection that it is bound to, if it is a session's.
+    link: Mutex<Option<Link>>,
+    phase: watch::Sender<Phase>,
+    validity: Mutex<Validity>,
+    /// How many holds there are. Calls that change it come one after the other.
+    holds: tokio::sync::Mutex<u32>,
+}
+
+/// Until when a lock is certainly held.
+#[derive(Clone, Copy)]
+struct Validity {
+    /// When the call was sent that the last reply answers.
+    sent: Moment,
+    until: Moment,
+}
+
+/// What came back.
+struct Answer {
+    value: Value,
+    sent: Moment,
+}
+
+impl Hold {
+    /// A lock that was granted by a call that was sent then. `link` is the connection that it is bound to.
+    pub fn new(
+        client: LockClient,
+        name: Vec<u8>,
+        owner: String,
+        kind: Kind,
+        grant: &Grant,
+        sent: Moment,
+        link: Option<Link>,
+    ) -> Hold {
+        let until = sent.after(grant.ttl);
+        Hold {
+            client,
+            name,
+            owner,
+            kind,
+            token: grant.token,
+            link: Mutex::new(link),
+            phase: watch::Sender::new(Phase::Held),
+            validity: Mutex::new(Validity { sent, until }),
+            holds: tokio::sync::Mutex::new(1),
+        }
+    }
+
+    fn who(&self) -> Who<'_> {
+        let (name, owner) = (&self.name, &self.owner);
+        Who { name, owner }
+    }
+
+    /// The connection that it is bound to.
+    pub fn link(&self) -> Option<Link> {
+        self.link
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn take_link(&self) -> Option<Link> {
+        self.link
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    /// What becomes of it.
+    pub fn phases(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
+    /// Whether it is held now.
+    pub fn phase(&self) -> Phase {
+        let phase = *self.phase.borrow();
+        if phase == Phase::Held && self.valid_until().is_over() {
+            self.lose(Loss::LeaseOver);
+            return *self.phase.borrow();
+        }
+        phase
+    }
+
+    /// Until when it is certainly held.
+    pub fn valid_until(&self) -> Moment {
+        self.validity().until
+    }
+
+    /// When the call was sent that was answered last.
+    pub fn confirmed(&self) -> Moment {
+        self.validity().sent
+    }
+
+    fn validity(&self) -> Validity {
+        *self.validity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A reply: from when its call was sent, there was so much time left.
+    fn confirm(&self, sent: Moment, ttl: Duration) {
+        let mut validity = self.validity.lock().unwrap_or_else(PoisonError::into_inner);
+        if sent >= validity.sent {
+            let until = sent.after(ttl);
+            *validity = Validity { sent, until };
+        }
+    }
+
+    /// It is lost, unless it was released before.
+    pub fn lose(&self, loss: Loss) -> Error {
+        let is_new = self.phase.send_if_modified(|phase| {
+            let is_held = *phase == Phase::Held;
+            if is_held {
+                *phase = Phase::Lost(loss);
+            }
+            is_held
+        });
+        // Should the server still keep it, it ends with the connection.
+        drop(self.take_link());
+        if is_new {
+            let name = String::from_utf8_lossy(&self.name);
+            tracing::warn!(lock = %name, owner = %self.owner, token = self.token, %loss, "lock lost");
+        }
+        match *self.phase.borrow() {
+            Phase::Lost(loss) => Error::Lost(loss),
+            _ => Error::Lost(loss),
+        }
+    }
+
+    /// Fails if it is not held.
+    fn expect_held(&self) -> Result<(), Error> {
+        match self.phase() {
+            Phase::Lost(loss) => Err(Error::Lost(loss)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Renews the lease, by which the server also confirms it.
+    pub async fn renew(&self) -> Result<(), Error> {
+        self.expect_held()?;
+        let cmd = self.who().renew(self.kind.ttl(), self.token);
+        let answer = self.send(&cmd).await?;
+        self.confirm(answer.sent, Grant::of(&answer.value)?.ttl);
+        Ok(())
+    }
+
+    /// Renews the lease of a lock that was just granted by a call that waited: nobody relies on it yet, so the time
+    /// since the call was sent does not count.
+    pub async fn renew_granted(&self, lease: Duration) -> Result<(), Error> {
+        {
+            let mut validity = self.validity.lock().unwrap_or_else(PoisonError::into_inner);
+            validity.until = Moment::now().after(lease);
+        }
+        self.renew().await
+    }
+
+    /// How many holds there are.
+    pub async fn holds(&self) -> u32 {
+        *self.holds.lock().await
+    }
+
+    /// Acquires it once more.
+    pub async fn reenter(&self) -> Result<(), Error> {
+        let mut holds = self.holds.lock().await;
+        self.expect_held()?;
+        let token = Some(self.token);
+        let cmd = self.who().acquire(self.kind, None, *holds + 1, token);
+        let answer = self.send(&cmd).await?;
+        let grant = Grant::of(&answer.value)?;
+        if !grant.acquired || grant.token != self.token {
+            return Err(self.lose(Loss::Taken));
+        }
+        self.confirm(answer.sent, grant.ttl);
+        *holds += 1;
+        Ok(())
+    }
+
+    /// Releases one hold.
+    pub async fn release(&self) -> Result<(), Error> {
+        let mut holds = self.holds.lock().await;
+        if *holds == 1 {
+            *holds = 0;
+            return self.release_last().await;
+        }
+        self.expect_held()?;
+        let cmd = self.who().release(*holds - 1, Some(self.token));
+        self.send(&cmd).await?;
+        *holds -= 1;
+        Ok(())
+    }
+
+    /// Sends a call of a lock that is to be held afterwards, until it is answered or the lock is lost.
+    async fn send(&self, cmd: &Cmd) -> Result<Answer, Error> {
+        let mut pace = Pace::new();
+        loop {
+            let until = self.valid_until();
+            let sent = Moment::now();
+            let session = self.link();
+            if self.kind.is_session() && session.is_none() {
+                return Err(self.lose(Loss::Disconnected));
+            }
+            let outcome = match &session {
+                Some(link) => link
+                    .call(cmd, Some(until.left()))
+                    .await
+                    .map_err(Verdict::of),
+                None => self.call_shared(cmd, until.left()).await,
+            };
+            let verdict = match outcome {
+                Ok(value) => return Ok(Answer { value, sent }),
+                Err(verdict) => verdict,
+            };
+            match verdict {
+                Verdict::Gone => return Err(self.lose(Loss::Taken)),
+                Verdict::Final(error) => return Err(error),
+                _ if until.is_over() => return Err(self.lose(Loss::LeaseOver)),
+                // A session does not follow its slot.
+                Verdict::Broken(_) | Verdict::Moved(..) | Verdict::Ask(_) if session.is_some() => {
+                    return Err(self.lose(Loss::Disconnected));
+                }
+                _ => (),
+            }
+            if !pace.pause(Some(until)).await {
+                return Err(self.lose(Loss::LeaseOver));
+            }
+        }
+    }
+
+    /// Sends a call on the connection that many share, at most for so long. Follows a slot that has moved.
+    async fn call_shared(&self, cmd: &Cmd, limit: Duration) -> Result<Value, Verdict> {
+        let (servers, patience) = (&self.client.servers, self.client.patience.min(limit));
+        // Once for a slot that has moved, and once for one that is being moved.
+        for _ in 0..3 {
+            let link = match servers.shared(&self.name, patience).await {
+                Ok(link) => link,
+                // Nothing was sent.
+                Err(error) => return Err(Verdict::Later(error)),
+            };
+            let verdict = match link.call(cmd, Some(patience)).await {
+                Ok(value) => return Ok(value),
+                Err(error) => Verdict::of(error),
+            };
+            match verdict {
+                Verdict::Moved(slot, address) => servers.moved(slot, &address, &link),
+                Verdict::Ask(address) => {
+                    let at = servers.at(&address, &link, patience).await;
+                    let at = at.map_err(Verdict::Later)?;
+                    return at
+                        .call_asking(cmd, Some(patience))
+                        .await
+                        .map_err(Verdict::of);
+                }
+                verdict => {
+                    if matches!(verdict, Verdict::Later(_) | Verdict::Broken(_)) {
+                        servers.doubt(&self.name);
+                    }
+                    return Err(verdict);
+                }
+            }
+        }
+        let text = "the slot of the lock is said to be elsewhere again and again";
+        Err(Verdict::Later((redis::ErrorKind::Client, text).into()))
+    }
+
+    /// Releases the last hold. Sends that again until it is answered, or the lease is over.
+    async fn release_last(&self) -> Result<(), Error> {
+        if let Phase::Lost(loss) = self.phase() {
+            return Err(Error::Lost(loss));
+        }
+        // What is noticed from now on is no loss.
+        self.phase.send_replace(Phase::Ended);
+        let cmd = self.who().release(0, Some(self.token));
+        let until = self.valid_until();
+        let mut session = self.take_link();
+        let mut pace = Pace::new();
+        let mut repeated = false;
+        loop {
+            let own = session.take();
+            let outcome = match &own {
+                Some(link) => {
+                    let limit = until.left().min(self.client.patience);
+                    link.call(&cmd, Some(limit)).await.map_err(Verdict::of)
+                }
+                None => self.call_shared(&cmd, until.left()).await,
+            };
+            let failed: RedisError = match outcome {
+                Ok(value) => {
+                    if let Some(link) = own {
+                        self.client.servers.give_back(link);
+                    }
+                    return match holds_left(&value)? {
+                        Some(_) => Ok(()),
+                        None if repeated => Ok(()),
+                        None => Err(Error::Lost(Loss::Taken)),
+                    };
+                }
+                Err(Verdict::Gone) => return Err(Error::Lost(Loss::Taken)),
+                Err(Verdict::Final(error)) => return Err(error),
+                // The connection of a session, when it is dropped, releases the lock as well.
+                Err(Verdict::Broken(error)) => {
+                    repeated = true;
+                    error
+                }
+                Err(Verdict::Later(error)) => error,
+                Err(Verdict::Moved(..) | Verdict::Ask(_)) => {
+                    let text = "the slot of the lock has moved";
+                    (redis::ErrorKind::Client, text).into()
+                }
+            };
+            if until.is_over() || !pace.pause(Some(until)).await {
+                return Err(Error::Unreachable(failed));
+            }
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! A lock, and how it is acquired.
+
+use crate::call::{Grant, Kind, Wait, Who, millis};
+use crate::client::LockClient;
+use crate::error::{Error, Loss, Verdict};
+use crate::guard::Guard;
+use crate::hold::Hold;
+use crate::link::Link;
+use crate::moment::Moment;
+use crate::pace::Pace;
+use crate::watch::Care;
+use redis::RedisError;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// So much longer than the wait the reply to it may take.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// So many redirections are followed at once.
+const REDIRECTIONS: u32 = 5;
+
+/// A lock, as it is to be acquired. Cheap to clone; it can be acquired again and again, and from many tasks, each with
+/// an owner of its own.
+///
+/// - **A session lock** is bound to its connection, and needs no lease: the server renews it while the connection is
+///   open, and frees it at once when the process dies.
+/// - **A lease lock** ([`Lock::lease`]) ends with its lease unless it is renewed.
+#[derive(Debug, Clone)]
+pub struct Lock {
+    client: LockClient,
+    name: Vec<u8>,
+    lease: Option<Duration>,
+    session: bool,
+    renews: bool,
+    every: Option<Duration>,
+}
+
+/// How long to wait for a lock.
+#[derive(Debug, Clone, Copy)]
+enum Limit {
+    Now,
+    Until(Moment),
+    Forever,
+}
+
+impl Limit {
+    fn wait(self) -> Option<Wait> {
+        match self {
+            Limit::Now => None,
+            Limit::Until(end) => Some(millis(end.left())).filter(|ms| *ms > 0).map(Wait::Ms),
+            Limit::Forever => Some(Wait::Forever),
+        }
+    }
+}
+
+/// What one call led to.
+enum Outcome {
+    /// The lock is held since a call that was sent then. The connection, if it is bound to it.
+    Granted(Grant, Moment, Option<Link>),
+    Busy,
+    Failed(Verdict, Option<Link>),
+}
+
+impl Lock {
+    pub(crate) fn new(client: LockClient, name: Vec<u8>) -> Lock {
+        Lock {
+            client,
+            name,
+            lease: None,
+            session: true,
+            renews: false,
+            every: None,
+        }
+    }
+
+    /// Makes it a lease lock: it ends so long after it was granted (1 ms or more, rounded up to whole ms), unless
+    /// [`Guard::renew`] is called in time.
+    pub fn lease(self, lease: Duration) -> Lock {
+        Lock {
+            lease: Some(lease),
+            session: false,
+            ..self
+        }
+    }
+
+    /// Has the lease renewed in the background, every third of it, for as long as a guard lives. Of use for lease locks:
+    /// the server renews those of sessions.
+    pub fn renewed(self) -> Lock {
+        Lock {
+            renews: true,
+            ..self
+        }
+    }
+
+    /// Sets the lease of a session lock (1 second or more; the server's `lock.default-ttl` without it): so long it
+    /// outlives a crash of the *server*, and so soon its holder learns that the server does not answer.
+    pub fn session_lease(self, lease: Duration) -> Lock {
+        Lock {
+            lease: Some(lease),
+            session: true,
+            ..self
+        }
+    }
+
+    /// Has a session lock confirmed at least so often; by default every third of its lease, or half of the server's
+    /// `timeout` (if the user may read that), which closes connections that are idle.
+    pub fn check_every(self, interval: Duration) -> Lock {
+        Lock {
+            every: Some(interval),
+            ..self
+        }
+    }
+
+    /// Its name: the key on the server.
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// Acquires it, and waits for it as long as it takes. Waiting calls are served in the order in which they came.
+    ///
+    /// It can be cancelled at any time, by dropping the future: nothing is left behind.
+    ///
+    /// # Errors
+    /// See [`Error`]. A server that cannot be reached is no error: it is tried again.
+    pub async fn acquire(&self) -> Result<Guard, Error> {
+        let guard = self.obtain(Limit::Forever).await?;
+        guard.ok_or(Error::Unblocked)
+    }
+
+    /// Acquires it if it is free now. `None` if another owner holds it.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn try_acquire(&self) -> Result<Option<Guard>, Error> {
+        self.obtain(Limit::Now).await
+    }
+
+    /// Acquires it, and waits for it at most so long. `None` if it was not free in that time.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn acquire_within(&self, limit: Duration) -> Result<Option<Guard>, Error> {
+        self.obtain(Limit::Until(Moment::now().after(limit))).await
+    }
+
+    fn kind(&self) -> Result<Kind, Error> {
+        let lease = self.lease.map(millis);
+        let kind = match (self.session, lease) {
+            (false, Some(lease)) => Kind::Lease(lease),
+            (_, lease) => Kind::Session(lease),
+        };
+        kind.check()
+    }
+
+    async fn obtain(&self, limit: Limit) -> Result<Option<Guard>, Error> {
+        let kind = self.kind()?;
+        let give_up = match limit {
+            Limit::Now => Some(Moment::now().after(self.client.patience)),
+            Limit::Until(end) => Some(end),
+            Limit::Forever => None,
+        };
+        let mut pace = Pace::new();
+        let mut redirections = 0;
+        let mut claim = Claim::new(self);
+        // The node that has to be asked, for one call.
+        let mut asked = None;
+        loop {
+            let failed = match self.ask(kind, limit, &mut claim, asked.take()).await {
+                Outcome::Granted(grant, sent, link) => {
+                    match self.take(kind, &grant, sent, link, &mut claim).await {
+                        // It was lost while the call waited, or just after. The next owner is a new one.
+                        Err(Error::Lost(_)) if !matches!(limit, Limit::Now) => {
+                            claim = Claim::new(self);
+                            Error::Lost(Loss::Taken)
+                        }
+                        outcome => return outcome.map(Some),
+                    }
+                }
+                Outcome::Busy => return Ok(None),
+                Outcome::Failed(verdict, by) => match (verdict, by) {
+                    (Verdict::Moved(slot, address), Some(by)) if redirections < REDIRECTIONS => {
+                        redirections += 1;
+                        self.client.servers.moved(slot, &address, &by);
+                        continue;
+                    }
+                    (Verdict::Ask(address), Some(by)) if redirections < REDIRECTIONS => {
+                        redirections += 1;
+                        asked = self
+                            .client
+                            .servers
+                            .at(&address, &by, self.client.patience)
+                            .await
+                            .ok();
+                        continue;
+                    }
+                    (Verdict::Final(error), _) => return Err(error),
+                    // Only with a token.
+                    (Verdict::Gone, _) => return Err(Error::Lost(Loss::Taken)),
+                    (Verdict::Later(error), _) if matches!(limit, Limit::Now) => {
+                        return Err(unavailable(error));
+                    }
+                    (Verdict::Later(error) | Verdict::Broken(error), _) => unavailable(error),
+                    (Verdict::Moved(..) | Verdict::Ask(_), _) => {
+                        redirections = 0;
+                        let text = "the cluster redirects the call again and again";
+                        Error::Redis((redis::ErrorKind::Client, text).into())
+                    }
+                },
+            };
+            self.client.servers.doubt(&self.name);
+            if !pace.pause(give_up).await {
+                return Err(failed);
+            }
+        }
+    }
+
+    /// Makes one call; of a lease lock that is not free a second one, which waits on a connection of its own.
+    async fn ask(
+        &self,
+        kind: Kind,
+        limit: Limit,
+        claim: &mut Claim,
+        asked: Option<Link>,
+    ) -> Outcome {
+        let LockClient { servers, patience } = &self.client;
+        if !kind.is_session() && asked.is_none() {
+            match servers.shared(&self.name, *patience).await {
+                Err(error) => return Outcome::Failed(Verdict::Later(error), None),
+                Ok(link) => match self.call(kind, None, claim, &link, false).await {
+                    Outcome::Busy if limit.wait().is_some() => (),
+                    outcome => return outcome,
+                },
+            }
+        }
+        let is_asked = asked.is_some();
+        let link = match asked {
+            Some(link) => link,
+            None => match servers.own(&self.name, *patience).await {
+                Err(error) => return Outcome::Failed(Verdict::Later(error), None),
+                Ok(link) => link,
+            },
+        };
+        let outcome = self.call(kind, limit.wait(), claim, &link, is_asked).await;
+        match outcome {
+            Outcome::Granted(grant, sent, _) if kind.is_session() => {
+                Outcome::Granted(grant, sent, Some(link))
+            }
+            Outcome::Granted(..) | Outcome::Busy => {
+                servers.give_back(link);
+                outcome
+            }
+            failed => failed,
+        }
+    }
+
+    async fn call(
+        &self,
+        kind: Kind,
+        wait: Option<Wait>,
+        claim: &mut Claim,
+        link: &Link,
+        is_asked: bool,
+    ) -> Outcome {
+        let (name, owner) = (&self.name, &claim.owner);
+        let cmd = Who { name, owner }.acquire(kind, wait, 1, None);
+        let patience = match wait {
+            None => Some(self.client.patience),
+            Some(Wait::Ms(ms)) => Some(Duration::from_millis(ms).saturating_add(MARGIN)),
+            Some(Wait::Forever) => None,
+        };
+        // Of a session the end of the connection leaves nothing behind.
+        claim.is_open |= !kind.is_session();
+        let sent = Moment::now();
+        let reply = match is_asked {
+            false => link.call(&cmd, patience).await,
+            true => link.call_asking(&cmd, patience).await,
+        };
+        let verdict = match reply.map_err(Verdict::of) {
+            Ok(value) => match Grant::of(&value) {
+                Ok(grant) if grant.acquired => return Outcome::Granted(grant, sent, None),
+                Ok(_) => {
+                    claim.is_open = false;
+                    return Outcome::Busy;
+                }
+                Err(error) => Verdict::Final(error),
+            },
+            Err(verdict) => verdict,
+        };
+        claim.is_open |= matches!(verdict, Verdict::Broken(_));
+        Outcome::Failed(verdict, Some(link.clone()))
+    }
+
+    /// The guard of a lock that was granted.
+    async fn take(
+        &self,
+        kind: Kind,
+        grant: &Grant,
+        sent: Moment,
+        link: Option<Link>,
+        claim: &mut Claim,
+    ) -> Result<Guard, Error> {
+        let (client, name) = (self.client.clone(), self.name.clone());
+        let hold = Hold::new(client, name, claim.owner.clone(), kind, grant, sent, link);
+        // The call may have waited for most of the lease: the server says how much is left.
+        if sent.after(grant.ttl / 10).is_over() {
+            hold.renew_granted(grant.ttl).await?;
+        }
+        claim.is_open = false;
+        let owner = &claim.owner;
+        let name = String::from_utf8_lossy(&self.name);
+        tracing::debug!(lock = %name, %owner, token = grant.token, "lock acquired");
+        let care = Care {
+            renews: kind.is_session() || self.renews,
+            every: self.every,
+        };
+        Ok(Guard::new(Arc::new(hold), care, grant.ttl))
+    }
+}
+
+fn unavailable(error: RedisError) -> Error {
+    match error.code() {
+        Some(_) => Error::Redis(error),
+        None => Error::Unreachable(error),
+    }
+}
+
+/// An owner who may have got the lock without knowing it. Whoever gives up, or is cancelled, releases it.
+struct Claim {
+    client: LockClient,
+    name: Vec<u8>,
+    owner: String,
+    is_open: bool,
+}
+
+impl Claim {
+    fn new(lock: &Lock) -> Claim {
+        Claim {
+            client: lock.client.clone(),
+            name: lock.name.clone(),
+            owner: uuid::Uuid::new_v4().to_string(),
+            is_open: false,
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        if !self.is_open {
+            return;
+        }
+        let LockClient { servers, patience } = self.client.clone();
+        let (name, owner) = (
+            std::mem::take(&mut self.name),
+            std::mem::take(&mut self.owner),
+        );
+        runtime.spawn(async move {
+            let cmd = Who {
+                name: &name,
+                owner: &owner,
+            };
+            let cmd = cmd.release(0, None);
+            // On the connection that the call was sent on, if that is still there: in its order.
+            if let Ok(link) = servers.shared(&name, patience).await {
+                let _ = link.call(&cmd, Some(patience)).await;
+            }
+        });
+    }
+}

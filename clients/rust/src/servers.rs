@@ -1,0 +1,244 @@
+//! Which server a lock is on, and the connections to it.
+
+use crate::error::Error;
+use crate::link::Link;
+use crc::{CRC_16_XMODEM, Crc};
+use redis::sentinel::SentinelClient;
+use redis::{ConnectionAddr, ConnectionInfo, RedisResult};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How many connections without a lock are kept per server.
+const MOST_IDLE: usize = 16;
+
+/// Where the locks are.
+pub(crate) enum Layout {
+    /// On one server.
+    One(ConnectionInfo),
+    /// On the master that Sentinel names.
+    Sentinel(Box<tokio::sync::Mutex<SentinelClient>>),
+    /// In a cluster, of which these nodes are known.
+    Cluster(Vec<ConnectionInfo>),
+}
+
+/// The servers, and the connections to them.
+pub(crate) struct Servers {
+    layout: Layout,
+    nodes: Mutex<HashMap<String, Node>>,
+    /// The address of each slot's node, as far as it is known.
+    slots: Mutex<HashMap<u16, String>>,
+    /// Which of the known nodes of a cluster is asked first.
+    seed: AtomicUsize,
+}
+
+/// The connections to one server.
+#[derive(Default)]
+struct Node {
+    /// For calls that are answered at once.
+    shared: Option<Link>,
+    /// Those that no lock needs now.
+    idle: Vec<Link>,
+}
+
+impl Servers {
+    /// No connection is opened yet.
+    pub fn new(layout: Layout) -> Servers {
+        Servers {
+            layout,
+            nodes: Mutex::default(),
+            slots: Mutex::default(),
+            seed: AtomicUsize::new(0),
+        }
+    }
+
+    /// A connection to this lock's server that many calls share. None of them may wait.
+    pub async fn shared(&self, name: &[u8], patience: Duration) -> RedisResult<Link> {
+        let info = self.locate(name, patience).await?;
+        let address = info.addr().to_string();
+        let known = lock(&self.nodes)
+            .get(&address)
+            .and_then(|node| node.shared.clone());
+        if let Some(link) = known.filter(Link::is_fit) {
+            return Ok(link);
+        }
+        let link = self.open(name, &info, patience).await?;
+        let mut nodes = lock(&self.nodes);
+        let node = nodes.entry(address).or_default();
+        match &node.shared {
+            // Somebody else was faster.
+            Some(other) if other.is_fit() => Ok(other.clone()),
+            _ => Ok(node.shared.insert(link).clone()),
+        }
+    }
+
+    /// A connection to this lock's server for one lock alone.
+    pub async fn own(&self, name: &[u8], patience: Duration) -> RedisResult<Link> {
+        let info = self.locate(name, patience).await?;
+        let address = info.addr().to_string();
+        loop {
+            let idle = lock(&self.nodes)
+                .get_mut(&address)
+                .and_then(|node| node.idle.pop());
+            match idle {
+                Some(link) if link.is_fit() => return Ok(link),
+                Some(_) => continue,
+                None => return self.open(name, &info, patience).await,
+            }
+        }
+    }
+
+    /// Takes back a connection that no lock is bound to, and that no call waits on.
+    pub fn give_back(&self, link: Link) {
+        if !link.is_fit() {
+            return;
+        }
+        let mut nodes = lock(&self.nodes);
+        let node = nodes.entry(link.address().to_owned()).or_default();
+        if node.idle.len() < MOST_IDLE {
+            node.idle.push(link);
+        }
+    }
+
+    /// A node of the cluster has said which one serves a slot.
+    pub fn moved(&self, slot: u16, address: &str, by: &Link) {
+        lock(&self.slots).insert(slot, full(address, by.address()));
+    }
+
+    /// A connection to the node that this call alone is to be sent to.
+    pub async fn at(&self, address: &str, by: &Link, patience: Duration) -> RedisResult<Link> {
+        let info = self.node(&full(address, by.address()))?;
+        Link::open(&info, patience).await
+    }
+
+    /// A server could not be reached, or may not be the right one any more: it is asked for again.
+    pub fn doubt(&self, name: &[u8]) {
+        if matches!(self.layout, Layout::Cluster(_)) {
+            lock(&self.slots).remove(&slot(name));
+            self.seed.fetch_add(1, Relaxed);
+        }
+    }
+
+    async fn open(
+        &self,
+        name: &[u8],
+        info: &ConnectionInfo,
+        patience: Duration,
+    ) -> RedisResult<Link> {
+        let opened = Link::open(info, patience).await;
+        if opened.is_err() {
+            self.doubt(name);
+        }
+        opened
+    }
+
+    async fn locate(&self, name: &[u8], patience: Duration) -> RedisResult<ConnectionInfo> {
+        match &self.layout {
+            Layout::One(info) => Ok(info.clone()),
+            Layout::Sentinel(client) => {
+                let mut client = client.lock().await;
+                let found = tokio::time::timeout(patience, client.async_get_client());
+                let found = found.await.map_err(|_| crate::error::timed_out())??;
+                Ok(found.get_connection_info().clone())
+            }
+            Layout::Cluster(seeds) => {
+                let known = lock(&self.slots).get(&slot(name)).cloned();
+                match known {
+                    Some(address) => self.node(&address),
+                    None => Ok(seeds[self.seed.load(Relaxed) % seeds.len()].clone()),
+                }
+            }
+        }
+    }
+
+    /// The node of a cluster at this address, with the settings of the others.
+    fn node(&self, address: &str) -> RedisResult<ConnectionInfo> {
+        let Layout::Cluster(seeds) = &self.layout else {
+            return Err(not_a_cluster());
+        };
+        let parts = address.rsplit_once(':');
+        let parts = parts.and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
+        let Some((host, port)) = parts else {
+            return Err(not_a_cluster());
+        };
+        let addr = match seeds[0].addr().clone() {
+            ConnectionAddr::TcpTls {
+                insecure,
+                tls_params,
+                ..
+            } => ConnectionAddr::TcpTls {
+                host,
+                port,
+                insecure,
+                tls_params,
+            },
+            _ => ConnectionAddr::Tcp(host, port),
+        };
+        Ok(seeds[0].clone().set_addr(addr))
+    }
+}
+
+fn not_a_cluster() -> redis::RedisError {
+    let text =
+        "the server redirects to another: it is part of a cluster; open the client with its nodes";
+    (redis::ErrorKind::InvalidClientConfig, text).into()
+}
+
+/// The address that a node names. Without a host it means its own.
+fn full(address: &str, by: &str) -> String {
+    match address.strip_prefix(':') {
+        Some(port) => {
+            let host = by.rsplit_once(':').map_or(by, |(host, _)| host);
+            format!("{host}:{port}")
+        }
+        None => address.to_owned(),
+    }
+}
+
+/// The slot of a key: what its hash tag says, if it has one. See the cluster specification of Redis.
+fn slot(name: &[u8]) -> u16 {
+    static CRC: Crc<u16> = Crc::<u16>::new(&CRC_16_XMODEM);
+    let tag = name.iter().position(|byte| *byte == b'{').and_then(|open| {
+        let rest = &name[open + 1..];
+        let len = rest.iter().position(|byte| *byte == b'}')?;
+        (len > 0).then(|| &rest[..len])
+    });
+    CRC.checksum(tag.unwrap_or(name)) % 16384
+}
+
+/// A panic of somebody else leaves these tables whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Checks the nodes of a cluster.
+pub(crate) fn cluster(nodes: Vec<ConnectionInfo>) -> Result<Layout, Error> {
+    if nodes.is_empty() {
+        return Err(Error::Invalid(
+            "a cluster needs the address of at least one node".to_owned(),
+        ));
+    }
+    Ok(Layout::Cluster(nodes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_those_of_the_cluster_specification() {
+        assert_eq!(slot(b"123456789"), 0x31C3);
+        assert_eq!(slot(b"{user1000}.following"), slot(b"user1000"));
+        assert_eq!(slot(b"foo{}{bar}"), CRC16.checksum(b"foo{}{bar}") % 16384);
+        assert_eq!(slot(b"foo{{bar}}zap"), slot(b"{bar"));
+    }
+
+    const CRC16: Crc<u16> = Crc::<u16>::new(&CRC_16_XMODEM);
+
+    #[test]
+    fn a_node_that_names_no_host_means_its_own() {
+        assert_eq!(full(":7001", "10.0.0.1:7000"), "10.0.0.1:7001");
+        assert_eq!(full("b:7001", "a:7000"), "b:7001");
+    }
+}

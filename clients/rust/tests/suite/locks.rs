@@ -1,0 +1,265 @@
+//! Acquiring, waiting, reentering, releasing.
+
+use crate::{locks, soon, until_free, until_waiting};
+use lock_test_support::{Server, Setup};
+use redis_reentrant_lock_client::{Error, LockClient};
+use std::time::{Duration, Instant};
+
+#[tokio::test]
+async fn two_owners_exclude_each_other() {
+    let server = Server::start();
+    let lock = locks(&server).lock("orders");
+    let guard = lock.try_acquire().await.unwrap().expect("free");
+    assert!(lock.try_acquire().await.unwrap().is_none());
+    let token = guard.token();
+    guard.release().await.unwrap();
+    let next = lock.try_acquire().await.unwrap().expect("free again");
+    assert!(next.token() > token);
+    assert!(next.is_held());
+}
+
+#[tokio::test]
+async fn waiting_tasks_are_served_in_the_order_in_which_they_came() {
+    let server = Server::start();
+    let mut client = server.client();
+    let locks = locks(&server);
+    for lock in [
+        locks.lock("session"),
+        locks.lock("lease").lease(Duration::from_secs(30)),
+    ] {
+        let guard = lock.acquire().await.unwrap();
+        let (sender, mut order) = tokio::sync::mpsc::unbounded_channel();
+        for number in 0..5 {
+            let (lock, sender) = (lock.clone(), sender.clone());
+            tokio::spawn(async move {
+                let guard = lock.acquire().await.unwrap();
+                sender.send((number, guard.token())).unwrap();
+                guard.release().await.unwrap();
+            });
+            let probe = server.client();
+            tokio::task::spawn_blocking(move || {
+                let mut probe = probe;
+                until_waiting(&mut probe, number + 1);
+            })
+            .await
+            .unwrap();
+        }
+        guard.release().await.unwrap();
+        let mut last = 0;
+        for expected in 0..5 {
+            let (number, token) = soon(order.recv()).await.unwrap();
+            assert_eq!(number, expected);
+            assert!(token > last);
+            last = token;
+        }
+    }
+    assert_eq!(client.counter("handed_over"), 10);
+}
+
+#[tokio::test]
+async fn a_guard_reenters_and_the_lock_is_free_with_the_last_one() {
+    let server = Server::start();
+    let mut client = server.client();
+    let locks = locks(&server);
+    for lock in [
+        locks.lock("a"),
+        locks.lock("a").lease(Duration::from_secs(30)),
+    ] {
+        let outer = lock.acquire().await.unwrap();
+        let inner = outer.reenter().await.unwrap();
+        assert_eq!(
+            (inner.token(), inner.owner()),
+            (outer.token(), outer.owner())
+        );
+        assert_eq!(inner.holds().await, 2);
+        // In either order.
+        outer.release().await.unwrap();
+        assert!(inner.is_held());
+        assert!(lock.try_acquire().await.unwrap().is_none());
+        inner.release().await.unwrap();
+        assert_eq!(client.run("LOCK.INFO a"), "nil");
+    }
+}
+
+#[tokio::test]
+async fn a_guard_that_is_dropped_releases_the_lock() {
+    let server = Server::start();
+    let locks = locks(&server);
+    for lock in [
+        locks.lock("a"),
+        locks.lock("a").lease(Duration::from_secs(600)),
+    ] {
+        let guard = lock.acquire().await.unwrap();
+        let inner = guard.reenter().await.unwrap();
+        drop(guard);
+        drop(inner);
+        soon(lock.acquire()).await.unwrap().release().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_wait_that_is_over_leaves_nothing_behind() {
+    let server = Server::start();
+    let mut client = server.client();
+    let lock = locks(&server).lock("a");
+    let _guard = lock.acquire().await.unwrap();
+    for lock in [lock.clone(), lock.lease(Duration::from_secs(600))] {
+        let start = Instant::now();
+        let limit = Duration::from_millis(120);
+        assert!(lock.acquire_within(limit).await.unwrap().is_none());
+        assert!(start.elapsed() >= limit);
+        assert!(lock.acquire_within(Duration::ZERO).await.unwrap().is_none());
+        assert_eq!(client.counter("waiters"), 0);
+    }
+    // The last calls had no time left, and did not wait for ever.
+    assert_eq!(client.counter("waits_started"), 2);
+}
+
+#[tokio::test]
+async fn a_wait_that_is_cancelled_leaves_nothing_behind() {
+    let server = Server::start();
+    let mut client = server.client();
+    let lock = locks(&server).lock("a");
+    let guard = lock.acquire().await.unwrap();
+    for lock in [lock.clone(), lock.lease(Duration::from_secs(600))] {
+        let wait = tokio::spawn(async move { lock.acquire().await.map(drop) });
+        tokio::task::spawn_blocking({
+            let mut client = server.client();
+            move || until_waiting(&mut client, 1)
+        })
+        .await
+        .unwrap();
+        wait.abort();
+        assert!(wait.await.unwrap_err().is_cancelled());
+        until_waiting(&mut client, 0);
+    }
+    guard.release().await.unwrap();
+    until_free(&mut client, "a");
+}
+
+#[tokio::test]
+async fn an_acquire_that_is_cancelled_at_any_moment_leaves_no_lock_behind() {
+    let server = Server::start();
+    let mut client = server.client();
+    let locks = locks(&server);
+    // Whatever the calls had reached: before, in, and after them.
+    for micros in (0..1500).step_by(30) {
+        for lock in [
+            locks.lock("a"),
+            locks.lock("a").lease(Duration::from_secs(600)),
+        ] {
+            let acquired = tokio::time::timeout(Duration::from_micros(micros), lock.acquire());
+            drop(acquired.await.map(|guard| guard.unwrap()));
+            tokio::task::spawn_blocking({
+                let mut client = server.client();
+                move || until_free(&mut client, "a")
+            })
+            .await
+            .unwrap();
+        }
+    }
+    assert_eq!(client.counter("waiters"), 0);
+}
+
+#[tokio::test]
+async fn a_lock_that_was_waited_for_has_its_whole_lease_left() {
+    let server = Server::start();
+    let lease = Duration::from_millis(1200);
+    let lock = locks(&server).lock("a").lease(lease);
+    let other = locks(&server).lock("a").acquire().await.unwrap();
+    let waits = tokio::spawn({
+        let lock = lock.clone();
+        async move { lock.acquire().await.unwrap() }
+    });
+    // Longer than the lease.
+    tokio::time::sleep(lease + Duration::from_millis(300)).await;
+    other.release().await.unwrap();
+    let guard = soon(waits).await.unwrap();
+    let left = guard.valid_for();
+    assert!(left > lease / 2 && left <= lease, "{left:?}");
+}
+
+#[tokio::test]
+async fn a_wait_may_take_longer_than_any_other_call() {
+    let server = Server::start();
+    let locks = locks(&server).with_patience(Duration::from_millis(300));
+    let guard = locks.lock("a").acquire().await.unwrap();
+    let waits = tokio::spawn({
+        let lock = locks.lock("a");
+        async move { lock.acquire_within(Duration::from_secs(60)).await }
+    });
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    guard.release().await.unwrap();
+    assert!(soon(waits).await.unwrap().unwrap().is_some());
+}
+
+#[tokio::test]
+async fn errors_say_what_to_do() {
+    let plain = Setup::without_module().start();
+    let error = locks(&plain).lock("a").try_acquire().await.unwrap_err();
+    assert!(matches!(error, Error::NoModule), "{error}");
+    assert!(error.to_string().contains("loadmodule"));
+
+    let server = Server::start();
+    let mut client = server.client();
+    client.run("SET text x");
+    let error = locks(&server).lock("text").acquire().await.unwrap_err();
+    assert!(matches!(error, Error::NotALock(_)), "{error}");
+
+    client.run("ACL SETUSER reader on >secret ~* +lock.info +hello");
+    let address = server.url().replace("redis://", "redis://reader:secret@");
+    let error = LockClient::open(address)
+        .unwrap()
+        .lock("a")
+        .acquire()
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Denied(_)), "{error}");
+    assert!(error.to_string().contains("+lock.acquire"), "{error}");
+
+    let short = locks(&server)
+        .lock("a")
+        .session_lease(Duration::from_millis(999));
+    let error = short.acquire().await.unwrap_err();
+    assert!(error.to_string().contains("from 1000 ms"), "{error}");
+}
+
+#[tokio::test]
+async fn a_deadlock_is_an_error_for_the_one_who_closes_the_circle() {
+    let server = Server::start();
+    let mut client = server.client();
+    let locks = locks(&server);
+    // The server knows owners, not programs: both waits are for the same two owners.
+    client.run("LOCK.ACQUIRE b other 60000");
+    let guard = locks.lock("a").acquire().await.unwrap();
+    let mut waiter = lock_test_support::Waiter::start(&server, "LOCK.ACQUIRE a other 60000 WAIT 0");
+    client.run(&format!("LOCK.ACQUIRE x {} 60000", guard.owner()));
+    let reply = client.run(&format!("LOCK.ACQUIRE b {} 60000 WAIT 1000", guard.owner()));
+    assert!(reply.starts_with("DEADLOCK"), "{reply}");
+    guard.release().await.unwrap();
+    assert_eq!(waiter.grant()[0], 1);
+}
+
+#[tokio::test]
+async fn an_operator_can_end_a_wait() {
+    let server = Server::start();
+    let mut client = server.client();
+    let lock = locks(&server).lock("a");
+    let _guard = lock.acquire().await.unwrap();
+    for how in ["TIMEOUT", "ERROR"] {
+        let waits = tokio::spawn({
+            let lock = lock.clone();
+            async move { lock.acquire().await }
+        });
+        let mut probe = server.client();
+        tokio::task::spawn_blocking(move || until_waiting(&mut probe, 1))
+            .await
+            .unwrap();
+        let list = client.run("CLIENT LIST");
+        let line = list.lines().find(|line| line.contains("flags=b")).unwrap();
+        let id = line.split("id=").nth(1).unwrap().split(' ').next().unwrap();
+        client.run(&format!("CLIENT UNBLOCK {id} {how}"));
+        let error = soon(waits).await.unwrap().unwrap_err();
+        assert!(matches!(error, Error::Unblocked), "{how}: {error}");
+    }
+}

@@ -1,0 +1,123 @@
+//! A network that fails: forwards to a server, loses replies, cuts connections, and goes silent.
+
+use crate::{eventually, Server};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// A proxy before a server, on a port of its own. It ends with the test.
+pub struct Proxy {
+    port: u16,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The command whose next reply is lost, with its connection.
+    lose: Option<String>,
+    /// Nothing is forwarded.
+    silent: bool,
+    connections: Vec<[TcpStream; 2]>,
+}
+
+impl Proxy {
+    /// Starts it.
+    pub fn start(server: &Server) -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (state, to) = (Arc::<Mutex<State>>::default(), server.port());
+        let shared = state.clone();
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let (Ok(client), Ok(server)) = (client, TcpStream::connect(("127.0.0.1", to)))
+                else {
+                    continue; // the server is down: the client sees its connection closed
+                };
+                let ends = [client.try_clone().unwrap(), server.try_clone().unwrap()];
+                shared.lock().unwrap().connections.push(ends);
+                let lost = Arc::new(Mutex::new(false));
+                let ends = [client.try_clone().unwrap(), server.try_clone().unwrap()];
+                let (state, is_lost) = (shared.clone(), lost.clone());
+                thread::spawn(move || forward(ends, |data| ask(&state, &is_lost, data)));
+                let state = shared.clone();
+                thread::spawn(move || forward([server, client], |_| answer(&state, &lost)));
+            }
+        });
+        Proxy { port, state }
+    }
+
+    /// The address, as client libraries take it.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    /// Has the next call of this command arrive, and its reply lost together with the connection.
+    pub fn lose_reply(&self, command: &str) {
+        self.state.lock().unwrap().lose = Some(command.to_owned());
+    }
+
+    /// Waits until that has happened.
+    pub fn until_lost(&self) {
+        eventually("a reply is lost", || {
+            self.state.lock().unwrap().lose.is_none()
+        });
+    }
+
+    /// Closes every connection.
+    pub fn cut(&self) {
+        for end in self.state.lock().unwrap().connections.drain(..).flatten() {
+            let _ = end.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Forwards nothing more, and closes nothing: what a dead host looks like.
+    pub fn fall_silent(&self) {
+        self.state.lock().unwrap().silent = true;
+    }
+}
+
+/// What becomes of data.
+enum Fate {
+    Forwarded,
+    Dropped,
+    /// The connection is closed instead.
+    Cut,
+}
+
+fn ask(state: &Mutex<State>, is_lost: &Mutex<bool>, data: &[u8]) -> Fate {
+    let mut state = state.lock().unwrap();
+    if state.silent {
+        return Fate::Dropped;
+    }
+    let text = String::from_utf8_lossy(data);
+    if state
+        .lose
+        .take_if(|command| text.contains(command.as_str()))
+        .is_some()
+    {
+        *is_lost.lock().unwrap() = true;
+    }
+    Fate::Forwarded
+}
+
+fn answer(state: &Mutex<State>, is_lost: &Mutex<bool>) -> Fate {
+    match (state.lock().unwrap().silent, *is_lost.lock().unwrap()) {
+        (true, _) => Fate::Dropped,
+        (_, true) => Fate::Cut,
+        _ => Fate::Forwarded,
+    }
+}
+
+fn forward([mut from, mut to]: [TcpStream; 2], mut fate: impl FnMut(&[u8]) -> Fate) {
+    let mut buffer = [0; 16384];
+    while let Ok(len @ 1..) = from.read(&mut buffer) {
+        match fate(&buffer[..len]) {
+            Fate::Dropped => (),
+            Fate::Forwarded if to.write_all(&buffer[..len]).is_ok() => (),
+            Fate::Forwarded | Fate::Cut => break,
+        }
+    }
+    let _ = from.shutdown(Shutdown::Both);
+    let _ = to.shutdown(Shutdown::Both);
+}

@@ -207,6 +207,7 @@ impl Lock {
                     }
                 },
             };
+            tracing::debug!(%failed, "lock not acquired yet");
             self.client.servers.doubt(&self.name);
             if !pace.pause(give_up).await {
                 return Err(failed);

@@ -163,6 +163,11 @@ impl Server {
         *self = setup.start();
     }
 
+    /// Starts it again on what it has stored, on the same port, after it was killed.
+    pub fn restart_in_place(&mut self) {
+        *self = self.setup.clone().restart(self);
+    }
+
     /// Starts a replica of it, with these changes to a setup, and waits until it has caught up.
     pub fn replica(&self, setup: Setup) -> Server {
         let replica = setup.replica_of(self).start();

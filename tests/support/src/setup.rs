@@ -105,6 +105,12 @@ impl Setup {
         panic!("no free port was found");
     }
 
+    /// Starts a server again that has ended, on its port.
+    pub(crate) fn restart(self, server: &Server) -> Server {
+        self.start_on(server.port, &server.dir)
+            .unwrap_or_else(|log| panic!("the server did not start again:\n{log}"))
+    }
+
     fn start_on(&self, port: u16, dir: &Arc<TempDir>) -> Result<Server, String> {
         let path = dir.path();
         let mut file = std::fs::File::create(path.join("server.conf")).unwrap();

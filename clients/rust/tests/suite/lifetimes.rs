@@ -50,7 +50,7 @@ async fn a_process_that_is_killed_frees_its_session_lock_at_once() {
     let start = Instant::now();
     holder.kill().unwrap();
     holder.wait().unwrap();
-    soon(waits).await.unwrap().unwrap();
+    let _next = soon(waits).await.unwrap().unwrap();
     // Its lease is 30 s.
     assert!(start.elapsed() < Duration::from_secs(5));
 }

@@ -94,7 +94,7 @@ async fn the_death_of_the_server_is_a_loss_and_its_waiters_wait_on() {
     let lost = guard.lost();
     server.kill();
     assert_eq!(soon(lost).await, Loss::Disconnected);
-    server.restart();
+    server.restart_in_place();
     // Nothing was on disk: the lock is free.
     let next = soon(waits).await.unwrap().unwrap();
     assert!(next.token() > guard.token());
@@ -149,7 +149,7 @@ async fn a_cut_connection_is_a_loss_for_a_session_and_none_for_a_lease() {
     assert!(waited.is_err(), "{waited:?}");
     lease.release().await.unwrap();
     // The next one of the session gets it.
-    soon(locks.lock("a").acquire()).await.unwrap();
+    let _next = soon(locks.lock("a").acquire()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,9 +8,7 @@ use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn locks_in_a_cluster_are_on_the_node_of_their_slot() {
-    let nodes = tokio::task::spawn_blocking(|| three_masters(&Setup::new()))
-        .await
-        .unwrap();
+    let nodes = three_masters(&Setup::new());
     // One node is known.
     let locks = LockClient::with_cluster([nodes[0].url()]).unwrap();
     for number in 0..12 {
@@ -48,9 +46,7 @@ async fn locks_in_a_cluster_are_on_the_node_of_their_slot() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_waiter_follows_its_slot_to_another_node() {
-    let nodes = tokio::task::spawn_blocking(|| three_masters(&Setup::new()))
-        .await
-        .unwrap();
+    let nodes = three_masters(&Setup::new());
     let locks = LockClient::with_cluster([nodes[0].url()]).unwrap();
     let mut clients: Vec<_> = nodes.iter().map(Server::client).collect();
     let ids: Vec<String> = clients.iter_mut().map(|c| c.run("CLUSTER MYID")).collect();
@@ -89,14 +85,10 @@ async fn a_waiter_follows_its_slot_to_another_node() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_failover_sentinel_names_the_new_master() {
-    let (master, replica, sentinels) = tokio::task::spawn_blocking(|| {
-        let master = Server::start();
-        let replica = master.replica(Setup::new());
-        let sentinels = Sentinels::start(&master, 1, 1500);
-        (master, replica, sentinels)
-    })
-    .await
-    .unwrap();
+    // Not on another thread: servers end with the thread that started them.
+    let mut master = Server::start();
+    let replica = master.replica(Setup::new());
+    let sentinels = Sentinels::start(&master, 1, 1500);
     let kind = SentinelServerType::Master;
     let client = SentinelClient::build(sentinels.urls(), sentinels.name(), None, kind).unwrap();
     let locks = LockClient::with_sentinel(client);
@@ -110,7 +102,6 @@ async fn after_a_failover_sentinel_names_the_new_master() {
         .await
         .unwrap();
     let token = guard.token();
-    let mut master = master;
     master.kill();
     assert_eq!(soon(guard.lost()).await, Loss::Disconnected);
     // The new master has the hold that was replicated, which nobody renews: it ends with its lease of 30 s.

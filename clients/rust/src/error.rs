@@ -60,6 +60,16 @@ pub enum Error {
     /// until its lease ends.
     #[error("no server answered: {0}")]
     Unreachable(#[source] RedisError),
+    /// Of several independent servers ([`crate::redlock`]) too few answered.
+    #[error(
+        "only {answered} servers did this in time, and {needed} are needed; look at the others"
+    )]
+    NoMajority {
+        /// How many did it.
+        answered: usize,
+        /// How many are a majority.
+        needed: usize,
+    },
     /// Any other error of the server.
     #[error(transparent)]
     Redis(RedisError),

@@ -106,10 +106,14 @@ impl Link {
         let _ = closed.wait_for(|closed| *closed).await;
     }
 
+    /// Whether it is open, as far as is known.
+    pub fn is_open(&self) -> bool {
+        !*self.closed.borrow() && self.closed.has_changed().is_ok()
+    }
+
     /// Whether it is of use: open, and not known to be silent.
     pub fn is_fit(&self) -> bool {
-        let is_closed = *self.closed.borrow() || self.closed.has_changed().is_err();
-        !is_closed && !self.silent.load(Relaxed)
+        self.is_open() && !self.silent.load(Relaxed)
     }
 
     /// The address of the server.

@@ -156,6 +156,11 @@ impl Server {
         self.process.wait().unwrap();
     }
 
+    /// Whether the process runs.
+    pub fn is_running(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
+    }
+
     /// Starts it again on what it has stored.
     pub fn restart(&mut self) {
         let setup = self.setup.clone().data_of(self);
@@ -281,6 +286,14 @@ pub fn module() -> PathBuf {
     found.map(|(_, path)| path).unwrap_or_else(|| {
         panic!("{name} is not built: run `make test`, or `cargo build` with the test's profile")
     })
+}
+
+/// A program or library is missing on this machine: the test is skipped, or fails with `LOCK_TEST_EXAMPLES=require`.
+pub fn missing(what: &str) {
+    if std::env::var_os("LOCK_TEST_EXAMPLES").is_some_and(|value| value == "require") {
+        panic!("{what} is missing");
+    }
+    skip(&format!("{what} is missing"));
 }
 
 /// Waits until something is so, and fails where it does not become so.

@@ -5,6 +5,7 @@ mod blocking;
 mod lifetimes;
 mod locks;
 mod losses;
+mod redlock;
 mod replies;
 mod topology;
 

@@ -1,0 +1,287 @@
+//! The servers of one lock: rounds of calls to all of them.
+
+use crate::call::{Grant, Kind, Who, holds_left};
+use crate::client::LockClient;
+use crate::error::{Error, Verdict, timed_out};
+use crate::link::Link;
+use crate::moment::Moment;
+use redis::{Cmd, Value};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+
+/// Clocks may run apart by this part of the lease.
+const DRIFT: u32 = 100;
+
+/// And a server ends a lease up to so much early, since it counts in whole ms.
+const GRAIN: Duration = Duration::from_millis(2);
+
+/// What the servers know of one owner's lock.
+pub(super) struct Members {
+    servers: Arc<[LockClient]>,
+    name: Vec<u8>,
+    owner: String,
+    kind: Kind,
+    /// How long to wait for each server.
+    limit: Duration,
+    /// By server.
+    members: Vec<Member>,
+    /// Some server may have granted it.
+    is_open: bool,
+}
+
+#[derive(Default, Clone)]
+struct Member {
+    /// The connection that was used last: a release follows the acquire on it, should that be late.
+    link: Option<Link>,
+    /// The token of the hold there.
+    token: Option<u64>,
+}
+
+/// What came back from each server.
+type Replies = Vec<Option<Result<Value, Verdict>>>;
+
+impl Members {
+    pub fn new(
+        servers: Arc<[LockClient]>,
+        name: Vec<u8>,
+        owner: String,
+        kind: Kind,
+        limit: Duration,
+    ) -> Members {
+        let members = vec![Member::default(); servers.len()];
+        Members {
+            servers,
+            name,
+            owner,
+            kind,
+            limit,
+            members,
+            is_open: false,
+        }
+    }
+
+    /// How many servers are a majority.
+    pub fn majority(&self) -> usize {
+        self.servers.len() / 2 + 1
+    }
+
+    /// The id of the owner.
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    fn who(&self) -> Who<'_> {
+        let (name, owner) = (&self.name, &self.owner);
+        Who { name, owner }
+    }
+
+    /// Acquires the lock on all servers. Until when it is valid, if a majority granted it in time.
+    pub async fn acquire(&mut self) -> Result<Option<Moment>, Error> {
+        let start = Moment::now();
+        let cmd = self.who().acquire(self.kind, None, 1, None);
+        self.is_open = true;
+        let replies = self.round(|_| Some(cmd.clone())).await;
+        let grants = self.grants(&replies);
+        for (member, grant) in self.members.iter_mut().zip(&grants) {
+            member.token = grant.map(|grant| grant.token);
+        }
+        match self.validity(start, &grants) {
+            Some(until) if !until.is_over() => Ok(Some(until)),
+            _ => self.verdict(replies).map(|()| None),
+        }
+    }
+
+    /// Makes it so many holds on the servers that have it. As [`Members::acquire`].
+    pub async fn reenter(&mut self, holds: u32) -> Result<Option<Moment>, Error> {
+        let start = Moment::now();
+        let cmds = self.each(|who, token| who.acquire(self.kind, None, holds, Some(token)));
+        let replies = self.round(|at| cmds[at].clone()).await;
+        let grants = self.grants(&replies);
+        Ok(self.validity(start, &grants))
+    }
+
+    /// Sets the time left of the lease on the servers that have it. As [`Members::acquire`].
+    pub async fn renew(&mut self) -> Result<Option<Moment>, Error> {
+        let start = Moment::now();
+        let cmds = self.each(|who, token| who.renew(self.kind.ttl(), token));
+        let replies = self.round(|at| cmds[at].clone()).await;
+        let grants = self.grants(&replies);
+        Ok(self.validity(start, &grants))
+    }
+
+    /// Leaves so many holds on the servers that have it; where none are left, also on those that may have it without
+    /// having said so in time. On how many that is so then, and on how many the lock had ended.
+    pub async fn release(&mut self, holds: u32) -> (usize, usize) {
+        let cmd = |member: &Member| match member.token {
+            None if holds > 0 => None,
+            token => Some(self.who().release(holds, token)),
+        };
+        let cmds: Vec<_> = self.members.iter().map(cmd).collect();
+        let replies = self.round(|at| cmds[at].clone()).await;
+        let (mut released, mut ended) = (0, 0);
+        for reply in replies.into_iter().flatten() {
+            match reply {
+                Ok(value) => match holds_left(&value) {
+                    Ok(Some(_)) => released += 1,
+                    Ok(None) => ended += 1,
+                    Err(_) => (),
+                },
+                Err(Verdict::Gone) => ended += 1,
+                Err(_) => (),
+            }
+        }
+        (released, ended)
+    }
+
+    /// Releases it on all servers, whatever they said before.
+    pub async fn release_all(&mut self) {
+        let cmd = self.who().release(0, None);
+        self.round(|_| Some(cmd.clone())).await;
+        self.is_open = false;
+    }
+
+    /// It is released, or does not have to be.
+    pub fn close(&mut self) {
+        self.is_open = false;
+    }
+
+    fn each(&self, cmd: impl Fn(Who<'_>, u64) -> Cmd) -> Vec<Option<Cmd>> {
+        let cmd = |member: &Member| Some(cmd(self.who(), member.token?));
+        self.members.iter().map(cmd).collect()
+    }
+
+    /// Sends a call to each server, at once, and waits for each at most as long as the limit.
+    async fn round(&mut self, cmd: impl Fn(usize) -> Option<Cmd>) -> Replies {
+        let mut calls = JoinSet::new();
+        for (at, client) in self.servers.iter().enumerate() {
+            let Some(cmd) = cmd(at) else { continue };
+            let (client, name, limit) = (client.clone(), self.name.clone(), self.limit);
+            let link = self.members[at].link.clone().filter(Link::is_open);
+            calls.spawn(async move {
+                let (link, reply) = call(&client, &name, link, &cmd, limit).await;
+                (at, link, reply)
+            });
+        }
+        let mut replies: Replies = self.servers.iter().map(|_| None).collect();
+        while let Some(done) = calls.join_next().await {
+            let Ok((at, link, reply)) = done else {
+                continue;
+            };
+            if link.is_some() {
+                self.members[at].link = link;
+            }
+            replies[at] = Some(reply);
+        }
+        replies
+    }
+
+    /// What each server granted.
+    fn grants(&self, replies: &Replies) -> Vec<Option<Grant>> {
+        let grant = |reply: &Option<Result<Value, Verdict>>| match reply {
+            Some(Ok(value)) => Grant::of(value).ok().filter(|grant| grant.acquired),
+            _ => None,
+        };
+        replies.iter().map(grant).collect()
+    }
+
+    fn validity(&self, start: Moment, grants: &[Option<Grant>]) -> Option<Moment> {
+        let leases = grants.iter().flatten().map(|grant| grant.ttl).collect();
+        let lease = common_lease(leases, self.majority())?;
+        let drift = lease / DRIFT + GRAIN;
+        Some(start.after(lease.saturating_sub(drift)))
+    }
+
+    /// Why no majority granted it: an error if that is not because others hold it.
+    fn verdict(&self, replies: Replies) -> Result<(), Error> {
+        let needed = self.majority();
+        let mut answered = 0;
+        let mut refusals = Vec::new();
+        for reply in replies.into_iter().flatten() {
+            match reply {
+                Ok(_) => answered += 1,
+                Err(Verdict::Final(error)) => refusals.push(error),
+                Err(_) => (),
+            }
+        }
+        // Without those that refuse for good there can be no majority.
+        if self.servers.len() - refusals.len() < needed
+            && let Some(error) = refusals.pop()
+        {
+            return Err(error);
+        }
+        match answered < needed {
+            true => Err(Error::NoMajority { answered, needed }),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Drop for Members {
+    /// Whoever is cancelled, or forgets to release, releases it in the background.
+    fn drop(&mut self) {
+        if !self.is_open {
+            return;
+        }
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        let mut left = Members {
+            servers: self.servers.clone(),
+            name: std::mem::take(&mut self.name),
+            owner: std::mem::take(&mut self.owner),
+            kind: self.kind,
+            limit: self.limit,
+            members: std::mem::take(&mut self.members),
+            is_open: false,
+        };
+        runtime.spawn(async move { left.release_all().await });
+    }
+}
+
+/// The lease that a majority has at the least.
+fn common_lease(mut leases: Vec<Duration>, majority: usize) -> Option<Duration> {
+    leases.sort_unstable_by(|a, b| b.cmp(a));
+    leases.get(majority - 1).copied()
+}
+
+/// Calls one server, within the limit. Also returns the connection that the call was sent on.
+async fn call(
+    client: &LockClient,
+    name: &[u8],
+    link: Option<Link>,
+    cmd: &Cmd,
+    limit: Duration,
+) -> (Option<Link>, Result<Value, Verdict>) {
+    let end = Moment::now().after(limit);
+    let link = match link {
+        Some(link) => link,
+        None => match tokio::time::timeout(limit, client.servers.shared(name, limit)).await {
+            Ok(Ok(link)) => link,
+            Ok(Err(error)) => return (None, Err(Verdict::Later(error))),
+            Err(_) => return (None, Err(Verdict::Later(timed_out()))),
+        },
+    };
+    let reply = link.call(cmd, Some(end.left())).await.map_err(Verdict::of);
+    (Some(link), reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_validity_is_what_a_majority_has_at_the_least() {
+        let ms = |list: &[u64]| list.iter().map(|ms| Duration::from_millis(*ms)).collect();
+        assert_eq!(
+            common_lease(ms(&[10, 30, 20]), 3),
+            Some(Duration::from_millis(10))
+        );
+        assert_eq!(
+            common_lease(ms(&[10, 30, 20, 40, 50]), 3),
+            Some(Duration::from_millis(30))
+        );
+        assert_eq!(common_lease(ms(&[10, 30]), 3), None);
+    }
+}

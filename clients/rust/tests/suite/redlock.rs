@@ -1,0 +1,329 @@
+//! Redlock over five independent servers.
+
+use crate::{locks, soon};
+use lock_test_support::{Server, Setup};
+use redis_reentrant_lock_client::redlock::{Redlock, RedlockLock};
+use redis_reentrant_lock_client::{Error, LockClient, Loss};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const LEASE: Duration = Duration::from_secs(10);
+
+fn five(setup: &Setup) -> Vec<Server> {
+    (0..5).map(|_| setup.clone().start()).collect()
+}
+
+fn over(servers: &[Server]) -> Redlock {
+    Redlock::new(servers.iter().map(locks)).unwrap()
+}
+
+fn lock(servers: &[Server]) -> RedlockLock {
+    over(servers).lock("a", LEASE)
+}
+
+fn holders(servers: &[Server]) -> usize {
+    let held = |server: &&Server| server.client().run("LOCK.INFO a") != "nil";
+    servers.iter().filter(held).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_owner_holds_it_and_reenters_and_extends() {
+    let servers = five(&Setup::new());
+    let lock = lock(&servers);
+    let mut guard = lock.try_acquire().await.unwrap().expect("free");
+    let valid = guard.valid_for();
+    // The lease, less 1 % and 2 ms of drift, and what has passed.
+    assert!(
+        valid < LEASE.mul_f64(0.99) && valid > LEASE.mul_f64(0.9),
+        "{valid:?}"
+    );
+    assert!(lock.try_acquire().await.unwrap().is_none());
+    guard.reenter().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let before = guard.valid_for();
+    guard.extend().await.unwrap();
+    assert!(guard.valid_for() > before);
+    guard.release().await.unwrap();
+    assert_eq!(guard.holds(), 1);
+    assert!(lock.try_acquire().await.unwrap().is_none());
+    guard.release().await.unwrap();
+    assert_eq!(holders(&servers), 0);
+    assert!(matches!(guard.release().await, Err(Error::Invalid(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_works_with_two_servers_dead_and_not_with_three() {
+    let mut servers = five(&Setup::new());
+    let lock = lock(&servers);
+    let mut guard = lock.acquire().await.unwrap();
+    servers[0].kill();
+    servers[1].kill();
+    guard.reenter().await.unwrap();
+    guard.extend().await.unwrap();
+    guard.release().await.unwrap();
+    guard.release().await.unwrap();
+    let mut guard = soon(lock.acquire()).await.unwrap();
+    servers[2].kill();
+    // It is valid all the same until its time is over; but it cannot be confirmed.
+    let error = guard.extend().await.unwrap_err();
+    assert!(
+        matches!(error, Error::NoMajority { needed: 3, .. }),
+        "{error}"
+    );
+    assert!(!guard.valid_for().is_zero());
+    let error = guard.reenter().await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::NoMajority {
+                answered: 2,
+                needed: 3
+            }
+        ),
+        "{error}"
+    );
+    assert_eq!(guard.holds(), 1);
+    drop(guard);
+    let error = lock.try_acquire().await.unwrap_err();
+    assert!(
+        matches!(error, Error::NoMajority { needed: 3, .. }),
+        "{error}"
+    );
+    let error = lock
+        .acquire_within(Duration::from_millis(300))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::NoMajority { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_without_a_majority_leaves_nothing_behind() {
+    let servers = five(&Setup::new());
+    for server in &servers[..3] {
+        server.client().run("LOCK.ACQUIRE a other 60000");
+    }
+    assert!(lock(&servers).try_acquire().await.unwrap().is_none());
+    assert_eq!(holders(&servers), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_gets_it_after_its_release() {
+    let servers = five(&Setup::new());
+    let mut guard = lock(&servers).acquire().await.unwrap();
+    let waits = tokio::spawn({
+        let lock = lock(&servers);
+        async move { lock.acquire_within(Duration::from_secs(60)).await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    guard.release().await.unwrap();
+    assert!(soon(waits).await.unwrap().unwrap().is_some());
+}
+
+/// A holds the lock by three servers, since two are down. One of the three forgets everything, and the two come back.
+async fn amnesia(setup: Setup) -> Option<Duration> {
+    let mut servers = five(&setup);
+    for at in [3, 4] {
+        servers[at].kill();
+    }
+    let mut first = soon(lock(&servers).acquire()).await.unwrap();
+    servers[2].kill();
+    for at in [2, 3, 4] {
+        servers[at].restart_in_place();
+    }
+    let second = lock(&servers).try_acquire().await.unwrap();
+    let both = second.is_some().then(|| first.valid_for());
+    first.release().await.ok();
+    both
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_restarts_without_its_data_makes_two_owners() {
+    let both = amnesia(Setup::new()).await;
+    assert!(both.is_some_and(|valid| !valid.is_zero()), "{both:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_grace_period_as_long_as_the_lease_it_does_not() {
+    let setup = Setup::new().module_args("max-ttl 10000 grace-period 10000");
+    // A first start is a start as well: the servers are let out of their grace period.
+    let mut servers = five(&setup);
+    for server in &servers {
+        server.client().run("CONFIG SET lock.grace-period 0");
+    }
+    for at in [3, 4] {
+        servers[at].kill();
+    }
+    let lock = lock(&servers);
+    let mut first = soon(lock.acquire()).await.unwrap();
+    servers[2].kill();
+    for at in [2, 3, 4] {
+        servers[at].restart_in_place();
+    }
+    let start = Instant::now();
+    let mut second = loop {
+        if let Some(second) = lock.try_acquire().await.unwrap() {
+            break second;
+        }
+        assert!(start.elapsed() < LEASE * 3);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(first.valid_for(), Duration::ZERO);
+    assert!(start.elapsed() > Duration::from_secs(8));
+    let error = first.release().await.unwrap_err();
+    assert!(matches!(error, Error::Lost(Loss::LeaseOver)), "{error}");
+    second.release().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_server_costs_its_limit_and_no_more() {
+    let servers = five(&Setup::new());
+    let limit = Duration::from_millis(100);
+    let lock = over(&servers).with_server_limit(limit).lock("a", LEASE);
+    lock.acquire().await.unwrap().release().await.unwrap();
+    servers[0].signal(libc::SIGSTOP);
+    let start = Instant::now();
+    let mut guard = lock.try_acquire().await.unwrap().expect("four are enough");
+    let took = start.elapsed();
+    assert!(took >= limit && took < limit * 10, "{took:?}");
+    assert!(guard.valid_for() < LEASE.mul_f64(0.99) - took.min(limit));
+    guard.release().await.unwrap();
+    servers[0].signal(libc::SIGCONT);
+    // It carries out the acquire now that it had missed, and then the release that followed.
+    let mut client = servers[0].client();
+    lock_test_support::eventually("it is free there too", || {
+        client.run("LOCK.INFO a") == "nil" && client.calls("lock.release") >= 2
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clocks_that_are_set_on_two_servers_end_no_lock() {
+    let library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+    if !Path::new(library).exists() {
+        return lock_test_support::missing("libfaketime");
+    }
+    let allocator = Server::start().client().info("memory", "mem_allocator");
+    if allocator.as_deref() != Some("libc") {
+        return lock_test_support::skip("libfaketime needs a server that uses the libc's malloc");
+    }
+    let folder = tempfile::TempDir::new().unwrap();
+    let offset = folder.path().join("offset");
+    std::fs::write(&offset, "+0").unwrap();
+    let setup = Setup::new()
+        .env("LD_PRELOAD", library)
+        .env("FAKETIME_TIMESTAMP_FILE", offset.to_str().unwrap())
+        .env("FAKETIME_NO_CACHE", "1")
+        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    let mut servers: Vec<Server> = (0..2).map(|_| setup.clone().start()).collect();
+    servers.extend((0..3).map(|_| Server::start()));
+    let mut guard = lock(&servers).acquire().await.unwrap();
+    assert_eq!(holders(&servers), 5);
+    let before = servers[0].client().clock();
+    std::fs::write(&offset, "+1h").unwrap();
+    lock_test_support::eventually("the clock is set", || {
+        servers[0].client().clock() > before + 3_000_000
+    });
+    // Its lease is over on those two. Nobody gets it all the same.
+    assert_eq!(holders(&servers), 3);
+    assert!(lock(&servers).try_acquire().await.unwrap().is_none());
+    assert!(!guard.valid_for().is_zero());
+    guard.reenter().await.unwrap();
+    guard.release().await.unwrap();
+    guard.release().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_acquire_leaves_nothing_behind() {
+    let servers = five(&Setup::new());
+    let lock = lock(&servers);
+    for micros in (0..3000).step_by(150) {
+        let acquired = tokio::time::timeout(Duration::from_micros(micros), lock.acquire());
+        drop(acquired.await.map(|guard| guard.unwrap()));
+        lock_test_support::eventually("it is free", || holders(&servers) == 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_most_servers_refuse_is_an_error() {
+    let servers = five(&Setup::without_module());
+    let error = lock(&servers).acquire().await.unwrap_err();
+    assert!(matches!(error, Error::NoModule), "{error}");
+    let none = Redlock::new(Vec::<LockClient>::new()).unwrap_err();
+    assert!(none.to_string().contains("at least one server"));
+}
+
+/// Many owners, and servers that are killed, restarted without their data, and stopped. Validities never overlap.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_owners_never_hold_it_at_once_whatever_befalls_two_servers() {
+    let lease = Duration::from_millis(1500);
+    let setup = Setup::new().module_args("max-ttl 1500 grace-period 1600");
+    let mut servers = five(&setup);
+    let redlock = over(&servers).with_server_limit(Duration::from_millis(60));
+    let lock = redlock.lock("a", lease);
+    let end = Instant::now() + Duration::from_secs(12);
+    // What each owner believes: from when to when.
+    let mut owners = tokio::task::JoinSet::new();
+    for seed in 0..8 {
+        let lock = lock.clone();
+        owners.spawn(async move {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut spans = Vec::new();
+            while Instant::now() < end {
+                let Ok(Some(mut guard)) = lock.acquire_within(Duration::from_secs(2)).await else {
+                    continue;
+                };
+                let from = Instant::now();
+                let hold = Duration::from_millis(random.u64(0..200));
+                tokio::time::sleep(hold.min(guard.valid_for())).await;
+                if random.bool() && guard.extend().await.is_ok() {
+                    tokio::time::sleep(hold.min(guard.valid_for())).await;
+                }
+                let until = Instant::now() + guard.valid_for();
+                // One in four forgets to release it: then it believes in it to the last.
+                if random.u8(..4) == 0 {
+                    std::mem::forget(guard);
+                    spans.push((from, until));
+                } else {
+                    spans.push((from, Instant::now().min(until)));
+                    guard.release().await.ok();
+                }
+            }
+            spans
+        });
+    }
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut faults = 0;
+    while Instant::now() < end {
+        let one = random.usize(0..5);
+        let two = [one, (one + random.usize(1..5)) % 5];
+        for at in two {
+            match random.u8(..2) {
+                0 => servers[at].kill(),
+                _ => servers[at].signal(libc::SIGSTOP),
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(random.u64(100..500))).await;
+        for at in two {
+            if servers[at].is_running() {
+                servers[at].signal(libc::SIGCONT);
+            } else {
+                servers[at].restart_in_place();
+            }
+            faults += 1;
+        }
+        // As many as two are out at a time: a server that forgot is out for its grace period as well.
+        tokio::time::sleep(Duration::from_millis(1700)).await;
+    }
+    let mut spans = Vec::new();
+    while let Some(done) = owners.join_next().await {
+        spans.extend(done.unwrap());
+    }
+    spans.sort();
+    assert!(
+        faults >= 6 && spans.len() >= 20,
+        "{faults} faults, {} holds",
+        spans.len()
+    );
+    for pair in spans.windows(2) {
+        assert!(pair[0].1 <= pair[1].0, "two owners: {pair:?}");
+    }
+}

@@ -16,7 +16,7 @@ INSTA_UPDATE = no
 export CARGO INSTA_UPDATE MODULE PORT SERVER TARGET
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-servers simulate soak storm storm-asan bench install build lint clean
+.PHONY: help run test test-servers test-clients simulate soak storm storm-asan bench install build lint clean
 
 help: ## List these targets
 	@echo 'make TARGET, where TARGET is one of:'
@@ -27,12 +27,17 @@ run: ## Start a server with the module in the foreground (PORT=6379, SERVER=redi
 
 test: ## Run every test against the installed redis-server (LOCK_TEST_SERVER: another one)
 	@SERVER="$${LOCK_TEST_SERVER:-redis-server}" scripts/setup.sh build server
-	@scripts/test.sh
+	@scripts/test.sh --workspace
 
 test-servers: ## Run the tests that need a server against each of tests/servers.tsv (ONLY=NAME: just that)
 	@SERVER=redis-server scripts/setup.sh build server wheels
 	@$(CARGO) test --no-run
 	@python3 scripts/servers.py $(ONLY)
+
+test-clients: ## Run the tests of all clients against Redis 7.0, 8.2 and Valkey 9.1 (CLIENTS='rust lockctl python java', ONLY=NAME)
+	@SERVER=redis-server scripts/setup.sh build server wheels clients
+	@$(CARGO) build
+	@ONLY='$(ONLY)' python3 scripts/clients.py $(CLIENTS)
 
 simulate: ## Let the engine run through simulated failovers (SECONDS=60, SEED=, PLANS=NAME,NAME, ONCE=1: that seed only)
 	@scripts/setup.sh build
@@ -77,9 +82,9 @@ $(MODULE): Cargo.toml Cargo.lock $(shell find src -name '*.rs')
 
 lint: ## Check the format and let clippy deny every warning
 	@scripts/setup.sh build
-	@if $(CARGO) fmt --version >/dev/null 2>&1; then $(CARGO) fmt --check; \
+	@if $(CARGO) fmt --version >/dev/null 2>&1; then $(CARGO) fmt --all --check; \
 	else echo 'lint: this toolchain has no rustfmt: format not checked'; fi
-	@if $(CARGO) clippy --version >/dev/null 2>&1; then $(CARGO) clippy --all-targets -- -D warnings; \
+	@if $(CARGO) clippy --version >/dev/null 2>&1; then $(CARGO) clippy --workspace --all-targets -- -D warnings; \
 	else echo 'lint: this toolchain has no clippy: nothing linted'; fi
 
 clean: ## Remove everything built or fetched

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, by apt where it may; else it names the packages and stops.
-# Usage: scripts/setup.sh [build] [server] [wheels] [sources]
+# Usage: scripts/setup.sh [build] [server] [wheels] [sources] [clients]
 set -euo pipefail
 
 server=${SERVER:-redis-server}
@@ -47,6 +47,13 @@ for task in "$@"; do
             has g++ || missing+=(g++)
             has make || missing+=(make)
             has xz || missing+=(xz-utils)
+            ;;
+        clients)
+            if ! has python3 || ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+                missing+=(python3 python3-venv)
+            fi
+            has javac || missing+=(default-jdk-headless)
+            has mvn || missing+=(maven)
             ;;
         *) fail "unknown task $task" ;;
     esac

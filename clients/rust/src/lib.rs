@@ -46,3 +46,8 @@ pub use client::LockClient;
 pub use error::{Error, Loss};
 pub use guard::Guard;
 pub use lock::Lock;
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

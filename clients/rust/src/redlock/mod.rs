@@ -14,7 +14,7 @@
 //! let servers = hosts.map(|host| LockClient::open(format!("redis://{host}:6379")));
 //! let servers = servers.into_iter().collect::<Result<Vec<_>, _>>()?;
 //! let lock = Redlock::new(servers)?.lock("lock:orders", Duration::from_secs(10));
-//! let guard = lock.acquire().await?;
+//! let mut guard = lock.acquire().await?;
 //! charge("order-17").await;
 //! guard.release().await?;
 //! # Ok(())

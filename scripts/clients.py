@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""Runs the tests of every client against Redis 7.0, Redis 8.2 and Valkey 9.1, and prints a line for each.
+
+Arguments: the clients to test (rust, lockctl, python, java); none means all. ONLY in the environment names one server
+of tests/servers.tsv instead of the three. The module is that of LOCK_TEST_MODULE, or what `cargo build` left.
+"""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import servers
+
+ROOT = servers.ROOT
+TARGET = ROOT / os.environ.get("TARGET", "target")
+SERVERS = ["redis-7.0", "redis-8.2", "valkey-9.1"]
+# A suite that takes longer hangs.
+LIMIT_SECONDS = 600
+
+
+def main():
+    commands = {
+        "rust": [str(ROOT / "scripts" / "test.sh"), "--package", "redis-reentrant-lock-client"],
+        "lockctl": [str(ROOT / "scripts" / "test.sh"), "--package", "lockctl"],
+        "python": ["sh", str(ROOT / "clients/python/check.sh"), str(TARGET / "clients" / "python")],
+        "java": ["bash", str(ROOT / "clients/java/check.sh"), str(TARGET / "clients" / "java")],
+    }
+    clients = sys.argv[1:] or list(commands)
+    for client in clients:
+        if client not in commands:
+            sys.exit(f"there is no client {client}: there are {', '.join(commands)}")
+    only = os.environ.get("ONLY")
+    wanted = [only] if only else SERVERS
+    with open(ROOT / "tests" / "servers.tsv", newline="") as file:
+        rows = {row["name"]: row for row in csv.DictReader(file, delimiter="\t")}
+    for name in wanted:
+        if name not in rows:
+            sys.exit(f"there is no server {name} in tests/servers.tsv: it has {', '.join(rows)}")
+
+    servers.SERVERS.mkdir(parents=True, exist_ok=True)
+    logs = TARGET / "clients" / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    # The first run of each sets up what the others use.
+    lines, failed = [], 0
+    for name in wanted:
+        try:
+            binary = servers.find(rows[name])
+        except servers.Unavailable as reason:
+            lines.append(f"{name:<12} failed: {reason}")
+            failed += 1
+            continue
+        for client in clients:
+            line, ok = run(client, commands[client], name, binary, logs / f"{client}-{name}.log")
+            print(line, flush=True)
+            lines.append(line)
+            failed += not ok
+    print("", *lines, "", sep="\n")
+    print(f"{len(lines) - failed} suites passed, {failed} failed")
+    sys.exit(1 if failed else 0)
+
+
+def run(client, command, name, binary, log):
+    """Runs one client's tests against one server: the line that says how it went, and whether it went well."""
+    module = os.environ.get("LOCK_TEST_MODULE") or str(TARGET / "debug" / "libredis_reentrant_lock.so")
+    environment = {**os.environ, "LOCK_TEST_MODULE": module, "LOCK_TEST_SERVER": str(binary)}
+    started = time.monotonic()
+    over = None
+    with open(log, "w") as output:
+        suite = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            # One group with all that the tests start, so that nothing outlives it.
+            start_new_session=True,
+        )
+        try:
+            suite.wait(LIMIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            over = f"took longer than {LIMIT_SECONDS} s"
+            servers.stop(suite)
+        except KeyboardInterrupt:
+            servers.stop(suite)
+            raise
+    seconds = round(time.monotonic() - started)
+    text = log.read_text(errors="replace")
+    if over or suite.returncode:
+        print(text[-6000:])
+        return f"{client:<8} {name:<12} failed: {over or f'status {suite.returncode}'}, see {log}", False
+    said = [line for line in text.splitlines() if "passed" in line or "Tests run" in line]
+    return f"{client:<8} {name:<12} {said[-1].strip(' =') if said else 'passed'}, {seconds} s", True
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    main()

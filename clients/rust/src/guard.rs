@@ -74,7 +74,9 @@ impl Guard {
         }
     }
 
-    /// Completes at once when the lock is lost: stop the work then. It never completes if the lock is released instead.
+    /// Completes when the lock is lost: stop the work then. For a session lock that is at once, since the server closes
+    /// its connection; for a lease lock at the next renewal, or when its lease is over. It never completes if the lock
+    /// is released instead.
     ///
     /// ```no_run
     /// # async fn work() {}

@@ -290,28 +290,32 @@ async fn two_owners_never_hold_it_at_once_whatever_befalls_two_servers() {
             spans
         });
     }
-    let mut random = fastrand::Rng::with_seed(7);
-    let mut faults = 0;
+    let mut random = fastrand::Rng::new();
+    println!("seed {}", random.get_seed());
+    let (mut faults, mut out) = (0, Vec::new());
     while Instant::now() < end {
-        let one = random.usize(0..5);
-        let two = [one, (one + random.usize(1..5)) % 5];
-        for at in two {
-            match random.u8(..2) {
+        // At most two are out at a time, but for those that are back and in their grace period.
+        let at = random.usize(0..5);
+        if let Some(place) = out.iter().position(|other| *other == at) {
+            out.remove(place);
+            match servers[at].is_running() {
+                true => servers[at].signal(libc::SIGCONT),
+                false => servers[at].restart_in_place(),
+            }
+        } else if out.len() < 2 {
+            match random.u8(..3) {
                 0 => servers[at].kill(),
                 _ => servers[at].signal(libc::SIGSTOP),
             }
-        }
-        tokio::time::sleep(Duration::from_millis(random.u64(100..500))).await;
-        for at in two {
-            if servers[at].is_running() {
-                servers[at].signal(libc::SIGCONT);
-            } else {
-                servers[at].restart_in_place();
-            }
+            out.push(at);
             faults += 1;
         }
-        // As many as two are out at a time: a server that forgot is out for its grace period as well.
-        tokio::time::sleep(Duration::from_millis(1700)).await;
+        tokio::time::sleep(Duration::from_millis(random.u64(20..200))).await;
+    }
+    for at in out {
+        if servers[at].is_running() {
+            servers[at].signal(libc::SIGCONT);
+        }
     }
     let mut spans = Vec::new();
     while let Some(done) = owners.join_next().await {
@@ -319,7 +323,7 @@ async fn two_owners_never_hold_it_at_once_whatever_befalls_two_servers() {
     }
     spans.sort();
     assert!(
-        faults >= 6 && spans.len() >= 20,
+        faults >= 4 && spans.len() >= 5,
         "{faults} faults, {} holds",
         spans.len()
     );

@@ -181,3 +181,20 @@ async fn a_bound_on_holds_is_a_loss_for_the_holder() {
     soon(guard.lost()).await;
     assert!(start.elapsed() < Duration::from_secs(5));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewed_lease_outlives_a_restart_of_the_server_in_its_grace_period() {
+    let setup = Setup::new().module_args("max-ttl 5000 grace-period 5000");
+    let setup = setup.config("appendonly yes").config("appendfsync always");
+    let mut server = setup.start();
+    let lock = locks(&server).lock("a").lease(Duration::from_secs(5));
+    // The server has just started: who waits is served when its grace period is over.
+    let guard = soon(lock.renewed().acquire()).await.unwrap();
+    server.kill();
+    server.restart_in_place();
+    let waited = tokio::time::timeout(Duration::from_secs(7), guard.lost()).await;
+    assert!(waited.is_err(), "{waited:?}");
+    let inner = guard.reenter().await.unwrap();
+    inner.release().await.unwrap();
+    guard.release().await.unwrap();
+}

@@ -7,6 +7,7 @@ mod locks;
 mod losses;
 mod redlock;
 mod replies;
+mod storm;
 mod topology;
 
 use lock_test_support::{Client, Server, eventually};

@@ -1,8 +1,8 @@
 //! An example that runs: what it prints, line by line, and how it ends.
 
+use crate::support::toolchain::end_with_test;
 use crate::support::{send_signal, Server, PATIENCE};
 use std::io::{BufRead, BufReader};
-use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -15,15 +15,8 @@ pub struct Running {
 
 impl Running {
     /// Starts a program on a server. It waits for the lock for `wait` ms, and works for `work` ms.
-    #[allow(unsafe_code)]
     pub fn start(mut program: Command, server: &Server, wait: &str, work: &str) -> Running {
-        let end_with_test = || {
-            // SAFETY: a system call that touches no memory.
-            unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
-            Ok(())
-        };
-        // SAFETY: the closure only makes a system call, which may be made between fork and exec.
-        unsafe { program.pre_exec(end_with_test) };
+        end_with_test(&mut program);
         program
             .env("REDIS_URL", server.url())
             .env("WAIT_MS", wait)

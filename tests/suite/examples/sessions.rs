@@ -38,7 +38,7 @@ fn an_example_is_given_a_busy_lock_when_its_holder_releases_it() {
         let server = Setup::new().module_args("default-ttl 1000").start();
         let mut client = server.client();
         let [_, _, token, _] = client.grant("LOCK.ACQUIRE lock:orders another 1800000");
-        let running = program.start(&server, FOREVER, "0");
+        let running = program.start(&server, FOREVER, "300");
         server.until_waiting(1);
         // It waits for longer than its own lease will last, which begins only then.
         thread::sleep(Duration::from_millis(1200));
@@ -108,15 +108,21 @@ fn an_example_stops_its_work_at_once_when_its_lock_is_taken_away() {
 #[test]
 fn an_example_stops_its_work_when_a_check_finds_that_another_owner_has_the_lock() {
     with_each_program(|program| {
-        // The server leaves the connection of a lost session open.
-        let args = "default-ttl 1000 session-loss ignore";
+        // The server leaves the connection of a lost session open. The checks are 2 s apart.
+        let args = "default-ttl 6000 session-loss ignore";
         let server = Setup::new().module_args(args).start();
         let mut client = server.client();
         let running = program.start(&server, "0", FOREVER);
         running.token();
         assert_eq!(client.int("LOCK.FORCERELEASE lock:orders"), 1);
         assert_eq!(client.grant("LOCK.ACQUIRE lock:orders another 60000")[0], 1);
+        let taken = Instant::now();
         assert_eq!(running.line(), "lost");
+        assert!(
+            taken.elapsed() < Duration::from_secs(4),
+            "{:?}",
+            taken.elapsed()
+        );
         assert_eq!(running.end().code(), Some(1));
         assert_eq!(client.run("LOCK.ASSERT lock:orders another"), "OK");
     });
@@ -125,7 +131,7 @@ fn an_example_stops_its_work_when_a_check_finds_that_another_owner_has_the_lock(
 #[test]
 fn an_example_stops_its_work_when_the_server_is_silent_for_a_lease() {
     with_each_program(|program| {
-        let server = Setup::new().module_args("default-ttl 2000").start();
+        let server = Setup::new().module_args("default-ttl 6000").start();
         let running = program.start(&server, "0", FOREVER);
         running.token();
         server.signal(libc::SIGSTOP);
@@ -133,7 +139,8 @@ fn an_example_stops_its_work_when_the_server_is_silent_for_a_lease() {
         assert_eq!(running.line(), "lost");
         let until = stopped.elapsed();
         server.signal(libc::SIGCONT);
-        assert!(until < Duration::from_secs(2) + AT_ONCE, "{until:?}");
+        // Not a lease after the check that was sent meanwhile.
+        assert!(until < Duration::from_secs(7), "{until:?}");
         assert_eq!(running.end().code(), Some(1));
     });
 }

@@ -3,6 +3,7 @@
 //!
 //! A language that this machine lacks is skipped, or a failure with `LOCK_TEST_EXAMPLES=require`.
 
+mod cache_breakdown;
 mod program;
 mod sessions;
 

@@ -203,8 +203,10 @@ fn an_old_client_that_deletes_or_sets_without_comparing_breaks_ours() {
     let server = Server::start();
     let mut client = server.client();
     for (call, left) in [("DEL orders", "free"), ("SET orders mine", "WRONGTYPE")] {
-        client.grant("LOCK.ACQUIRE orders me 600000");
+        let mut session = Waiter::start(&server, "LOCK.ACQUIRE orders me 600000 SESSION");
+        assert_eq!(session.grant()[0], 1);
         client.run(call);
+        assert_eq!(session.reply(), "closed", "{call}");
         let reply = client.run("LOCK.RELEASE orders me");
         assert!(reply.contains(left), "{call}: {reply}");
     }

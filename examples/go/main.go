@@ -63,7 +63,7 @@ func WithLock(ctx context.Context, url, key string, wait time.Duration, work fun
 	// began some time after that: then the check below counts anew, before the work begins.
 	over := time.AfterFunc(lease, func() { lose("its lease is over") })
 	defer over.Stop()
-	check := func() { // the server renews the lease: this learns that it did
+	check := func() error { // the server renews the lease: this learns that it did
 		sent := time.Now()
 		reply, err := call(lease, "LOCK.RENEW", key, owner, "TOKEN", token).Int64Slice()
 		if redis.HasErrorPrefix(err, "NOTOWNER") {
@@ -71,11 +71,12 @@ func WithLock(ctx context.Context, url, key string, wait time.Duration, work fun
 		} else if err == nil { // after another error the next check may succeed, while the lease lasts
 			over.Reset(time.Until(sent.Add(milliseconds(reply[3]))))
 		}
+		return err
 	}
-	if time.Since(sent) > lease/10 {
-		check()
-	} else {
+	if time.Since(sent) <= lease/10 {
 		over.Reset(time.Until(sent.Add(lease)))
+	} else if err := check(); err != nil {
+		return errors.Join(context.Cause(held), err)
 	}
 	go func() {
 		for ticks := time.Tick(lease / 3); held.Err() == nil; check() {

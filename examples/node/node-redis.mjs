@@ -49,17 +49,18 @@ export async function withLock(url, key, waitMs, work) {
       const reply = await call(ttl, "LOCK.RENEW", key, owner, "TOKEN", `${token}`);
       holdFrom(asked, reply[3]);
     };
-    if (performance.now() - sent < ttl / 10) holdFrom(sent, ttl);
-    else await check(); // the lease began with the grant, some time after the sending
     // After another error than this one the next check may succeed, while the lease lasts.
     const failed = (error) => error.message.startsWith("NOTOWNER") && lose(error.message);
+    // The lease of a lock that was waited for began with the grant, some time after the sending.
+    if (performance.now() - sent < ttl / 10) holdFrom(sent, ttl);
+    else await check().catch((error) => (failed(error), Promise.reject(loss.signal.reason ?? error)));
     checks = setInterval(() => check().catch(failed), Math.min(ttl / 3, 2 ** 31 - 1));
 
     const [done] = await Promise.allSettled([(async () => work(token, loss.signal))()]);
     clearInterval(checks);
     if (!loss.signal.aborted) {
       const release = ["LOCK.RELEASE", key, owner, "HOLDS", "0", "TOKEN", `${token}`];
-      const left = await call(5_000, ...release).catch((error) => lose(error.message));
+      const left = await call(5_000, ...release).catch((error) => lose(`its release: ${error.message}`));
       if (left === -1) lose("it had ended before the work did");
     }
     if (loss.signal.aborted) throw new Lost(loss.signal.reason.message, { cause: done.reason });

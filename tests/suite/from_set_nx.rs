@@ -112,11 +112,14 @@ fn two_workers_that_take_both_locks_in_different_orders_wait_for_each_other() {
         let mut client = server.client();
         assert!(one.1.try_acquire());
         client.grant("LOCK.ACQUIRE orders:2 second-first 600000");
-        let acquire = "LOCK.ACQUIRE orders:2 old-first 600000 WAIT 200";
+        let acquire = "LOCK.ACQUIRE orders:2 old-first 600000 WAIT 600000";
         let mut old_first = Waiter::start(server, acquire);
         // It is no cycle to the server, which knows of one of the two waits.
         assert!(!old_first.has_reply());
         assert!(!other.1.try_acquire());
+        assert!(!old_first.has_reply());
+        // Its time is over.
+        client.run(&format!("CLIENT UNBLOCK {}", old_first.id()));
         assert_eq!(old_first.grant()[0], 0);
     });
 }
@@ -144,7 +147,8 @@ fn the_old_lock_of_a_worker_that_waits_for_ours_may_end_and_ours_still_excludes(
 
 #[test]
 fn a_worker_that_is_killed_frees_ours_at_once_and_leaves_the_old_lock_until_its_lease_ends() {
-    with_server(4_000, |[one, other, _], server| {
+    with_server(LONG, |[one, other, _], server| {
+        let mut client = server.client();
         one.1.acquire();
         let acquire = "LOCK.ACQUIRE orders:2 killed 600000 SESSION";
         let mut killed = Waiter::start(server, acquire);
@@ -154,6 +158,8 @@ fn a_worker_that_is_killed_frees_ours_at_once_and_leaves_the_old_lock_until_its_
         killed.close();
         assert_eq!(next.grant()[0], 1);
         assert!(!other.1.try_acquire());
+        // What is left of its lease passes.
+        client.run("PEXPIRE orders 1");
         other.1.acquire();
     });
 }

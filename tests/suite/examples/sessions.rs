@@ -129,6 +129,21 @@ fn an_example_stops_its_work_when_a_check_finds_that_another_owner_has_the_lock(
 }
 
 #[test]
+fn an_example_whose_release_finds_the_lock_gone_says_that_it_was_lost() {
+    with_each_program(|program| {
+        // Nothing tells it before: the connection stays open, and the next check is 10 s away.
+        let server = Setup::new().module_args("session-loss ignore").start();
+        let mut client = server.client();
+        let running = program.start(&server, "0", "1500");
+        running.token();
+        assert_eq!(client.int("LOCK.FORCERELEASE lock:orders"), 1);
+        assert_eq!(running.line(), "lost");
+        assert_eq!(running.end().code(), Some(1));
+        assert_eq!(client.calls("lock.release"), 1);
+    });
+}
+
+#[test]
 fn an_example_stops_its_work_when_the_server_is_silent_for_a_lease() {
     with_each_program(|program| {
         let server = Setup::new().module_args("default-ttl 6000").start();

@@ -3,11 +3,15 @@
 //!
 //! A language that this machine lacks is skipped, or a failure with `LOCK_TEST_EXAMPLES=require`.
 
+mod cache_breakdown;
+mod program;
+mod sessions;
+
 use crate::support::toolchain::{build, command, copy, execute, fetch, fetch_once, need, Missing};
 use crate::support::{skip, Server};
 use std::env;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 #[test]
@@ -21,28 +25,6 @@ fn the_python_example_takes_and_releases_the_lock() {
         let mut program = command(folder, "python3 lock.py");
         program.env("PYTHONPATH", folder.join("libraries"));
         Ok(program)
-    });
-}
-
-#[test]
-fn the_node_example_takes_and_releases_the_lock() {
-    check("node", |folder| {
-        need(folder, "node --version")?;
-        need(folder, "npm --version")?;
-        let install = "npm ci --engine-strict --ignore-scripts --no-audit --no-fund \
-                       --fetch-timeout=30000 --fetch-retries=1";
-        fetch_once(folder, "package-lock.json", install)?;
-        Ok(command(folder, "node lock.mjs"))
-    });
-}
-
-#[test]
-fn the_go_example_takes_and_releases_the_lock() {
-    check("go", |folder| {
-        need(folder, "go version")?;
-        fetch(folder, "go mod download")?;
-        build(folder, "go build -o lock .");
-        Ok(command(folder, folder.join("lock").to_str().unwrap()))
     });
 }
 
@@ -97,15 +79,36 @@ fn check(language: &str, prepare: impl FnOnce(&Path) -> Result<Command, Missing>
     if env::var_os("LOCK_TEST_SERVER").is_some() {
         return skip("an example tests a client, which one server is enough for");
     }
-    let sources = root().join("examples");
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let folder = target.join("examples").join(language);
-    copy(&sources.join(language), &folder);
+    let folder = folder_of(language);
+    copy(&root().join("examples").join(language), &folder);
 
     match prepare(&folder) {
         Ok(program) => takes_and_releases_the_lock(program),
         Err(missing) => missing.skip(&format!("the {language} example")),
     }
+}
+
+/// Where an example is built and run.
+fn folder_of(language: &str) -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    target.join("examples").join(language)
+}
+
+fn prepare_node(folder: &Path) -> Result<(), Missing> {
+    copy(&root().join("examples/node"), folder);
+    need(folder, "node --version")?;
+    need(folder, "npm --version")?;
+    let install = "npm ci --engine-strict --ignore-scripts --no-audit --no-fund \
+                   --fetch-timeout=30000 --fetch-retries=1";
+    fetch_once(folder, "package-lock.json", install)
+}
+
+fn prepare_go(folder: &Path) -> Result<(), Missing> {
+    copy(&root().join("examples/go"), folder);
+    need(folder, "go version")?;
+    fetch(folder, "go mod download")?;
+    build(folder, "go build -o lock .");
+    Ok(())
 }
 
 fn takes_and_releases_the_lock(mut program: Command) {

@@ -11,6 +11,7 @@ mod examples;
 mod failover;
 mod foreign_data;
 mod freeing;
+mod from_set_nx;
 mod grace;
 mod hostile;
 mod keyspace_events;

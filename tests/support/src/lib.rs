@@ -15,6 +15,7 @@ mod stored;
 pub mod toolchain;
 mod waiter;
 mod walk;
+mod worker;
 
 pub use client::{show, Client};
 pub use cluster::{
@@ -29,6 +30,7 @@ pub use setup::Setup;
 pub use stored::Stored;
 pub use waiter::{allow_many_files, Waiter};
 pub use walk::{lasting, Walk};
+pub use worker::{nothing_sold, until_all_have_worked, Worker};
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

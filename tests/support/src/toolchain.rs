@@ -4,6 +4,7 @@ use crate::skip;
 use std::env;
 use std::fs;
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -64,6 +65,17 @@ pub fn command(folder: &Path, line: &str) -> Command {
     let mut command = Command::new(words.next().unwrap());
     command.args(words).current_dir(folder).stdin(Stdio::null());
     command
+}
+
+/// Ends a program with the test that starts it, should the test be killed.
+pub fn end_with_test(program: &mut Command) {
+    let end_with_test = || {
+        // SAFETY: a system call that touches no memory.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+        Ok(())
+    };
+    // SAFETY: the closure only makes a system call, which may be made between fork and exec.
+    unsafe { program.pre_exec(end_with_test) };
 }
 
 /// Runs a command to its end, and returns what it printed, or what it said of its failure.

@@ -20,6 +20,7 @@ class Library:
         self.lock_error: Type[Exception] = errors.LockError
         self.lock_not_owned: Type[Exception] = errors.LockNotOwnedError
         self.no_reply = (errors.ConnectionError, errors.TimeoutError, OSError)
+        self.no_node = getattr(errors, f"{name.capitalize()}ClusterException")
         # Subclasses of ConnectionError that a repeat does not mend.
         self.refused = (errors.AuthenticationError, errors.AuthorizationError)
 

@@ -161,7 +161,7 @@ class Links:
         client: Any = self._client and self._client()
         slot = client.keyslot(key)
         node = client.get_node_from_key(key)
-        pool = client.get_redis_connection(node).connection_pool
+        pool = getattr(client, f"get_{self.library.name}_connection")(node).connection_pool
         where = address or self._moved.get(slot) or (str(node.host), int(node.port))
         return pool.connection_class, pool.connection_kwargs, where
 

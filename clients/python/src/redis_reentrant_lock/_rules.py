@@ -91,6 +91,8 @@ class Kind(Enum):
 
 
 _UNAVAILABLE = ("TRYAGAIN", "CLUSTERDOWN", "READONLY", "LOADING", "MASTERDOWN")
+# By the module, and by the server itself, which may be the first to end the wait.
+_ROLE_CHANGED = ("role has changed", "instance state changed")
 _NOT_HELD = ("NOTOWNER", "HOLDCOUNT", "WRONGTYPE")
 _CLASSES = (  # subclasses first
     ("MovedError", "MOVED"),
@@ -118,11 +120,11 @@ def classify(library: Library, error: BaseException) -> Kind:
     code = code_of(library, error)
     if code in ("MOVED", "ASK"):
         return Kind[code]
-    if code in _UNAVAILABLE or (code == "UNBLOCKED" and "role" in str(error)):
+    if code in _UNAVAILABLE or (code == "UNBLOCKED" and any(sign in str(error) for sign in _ROLE_CHANGED)):
         return Kind.UNAVAILABLE
     if code in _NOT_HELD:
         return Kind.NOT_HELD
-    if isinstance(error, library.errors.RedisClusterException):
+    if isinstance(error, library.no_node):
         return Kind.UNAVAILABLE  # no node is known to serve the slot
     if isinstance(error, library.refused):
         return Kind.REFUSED

@@ -155,6 +155,7 @@ class World:
         for close in reversed(self._closing):
             close()
         if self._loop is not None:
+
             async def settle() -> None:
                 tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
                 for task in tasks:

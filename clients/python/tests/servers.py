@@ -84,7 +84,7 @@ class Server:
                 raise AssertionError((self.directory / "log").read_text()[-2000:])
             return bool(self.client.ping())
 
-        self.client = redis.Redis(port=self.port, decode_responses=True, socket_timeout=10, protocol=2)
+        self.client: Any = redis.Redis(port=self.port, decode_responses=True, socket_timeout=10, protocol=2)
         eventually(up)
 
     @property

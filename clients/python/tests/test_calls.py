@@ -136,9 +136,7 @@ def test_the_connection_of_a_released_session_is_used_again(world: World, server
     assert server.client.info("stats")["total_connections_received"] == before
 
 
-def test_closing_the_client_closes_the_connections_that_locks_have_left(
-    world: World, own_server: Server
-) -> None:
+def test_closing_the_client_closes_the_connections_that_locks_have_left(world: World, own_server: Server) -> None:
     client = world.client(own_server.port)
     a = world.holder_of(client, "x")
     a.do("acquire")

@@ -21,7 +21,7 @@ def test_a_deadlock_is_told_to_the_one_that_would_close_the_circle(any_world: Wo
     eventually(lambda: server.waiters(f"{key}:1") == 1)
     with pytest.raises(any_world.errors.LockError, match=r"DEADLOCK .*release .* begin again") as caught:
         b[0].do("acquire", token=f"{key}:b")
-    assert getattr(caught.value, "code") == "DEADLOCK"
+    assert caught.value.code == "DEADLOCK"
     b[1].do("release")
     assert waits.result(1)
 

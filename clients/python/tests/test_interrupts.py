@@ -86,6 +86,11 @@ def test_a_grant_whose_reply_had_not_come_when_it_was_interrupted_is_taken_back(
         process.communicate()
 
 
+def connect(server: Server) -> Any:
+    """Any: the types of redis-py's asyncio client allow no lock class but its own."""
+    return redis.asyncio.Redis(port=server.port)
+
+
 def run(work: Any) -> None:
     asyncio.run(asyncio.wait_for(work, 30))
 
@@ -93,7 +98,7 @@ def run(work: Any) -> None:
 @pytest.mark.parametrize("timeout", [None, 30])
 def test_a_release_that_is_cancelled_goes_on(server: Server, key: str, timeout: Any) -> None:
     async def work() -> None:
-        async with redis.asyncio.Redis(port=server.port) as client:
+        async with connect(server) as client:
             lock = client.lock(key, lock_class=ReentrantLock, timeout=timeout)
             await lock.acquire()
             task = asyncio.ensure_future(lock.release())
@@ -113,7 +118,7 @@ def test_a_release_that_is_cancelled_goes_on(server: Server, key: str, timeout: 
 @pytest.mark.parametrize("timeout", [None, 30])
 def test_a_reentry_that_is_cancelled_does_not_count(server: Server, key: str, timeout: Any) -> None:
     async def work() -> None:
-        async with redis.asyncio.Redis(port=server.port) as client:
+        async with connect(server) as client:
             lock = client.lock(key, lock_class=ReentrantLock, timeout=timeout, thread_local=False)
             await lock.acquire()
             task = asyncio.ensure_future(lock.acquire())
@@ -135,7 +140,7 @@ def test_a_reentry_that_is_cancelled_does_not_count(server: Server, key: str, ti
 
 def test_work_that_is_cancelled_under_the_lock_releases_it(server: Server, key: str) -> None:
     async def work() -> None:
-        async with redis.asyncio.Redis(port=server.port) as client:
+        async with connect(server) as client:
             begun = asyncio.Event()
 
             async def under_the_lock() -> None:

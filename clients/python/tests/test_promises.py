@@ -87,9 +87,7 @@ def test_a_reentry_whose_reply_is_lost_counts_once(world: World, server: Server,
     assert (proxy.lost, a.get("holds"), server.info(key)["holds"]) == (1, 2, 2)
 
 
-def test_a_session_is_lost_with_the_reply_to_its_reentry(
-    world: World, server: Server, proxy: Proxy, key: str
-) -> None:
+def test_a_session_is_lost_with_the_reply_to_its_reentry(world: World, server: Server, proxy: Proxy, key: str) -> None:
     a = world.holder(proxy.port, key)
     a.do("acquire")
     proxy.lose(b"LOCK.ACQUIRE")
@@ -132,9 +130,7 @@ sys.stdin.read()
 """
 
 
-def test_a_waiter_gets_a_session_lock_at_once_when_its_holder_is_killed(
-    world: World, server: Server, key: str
-) -> None:
+def test_a_waiter_gets_a_session_lock_at_once_when_its_holder_is_killed(world: World, server: Server, key: str) -> None:
     args = [sys.executable, "-c", HOLD, str(server.port), key]
     process = parent_bound(args, stdin=-1, stdout=-1)
     try:

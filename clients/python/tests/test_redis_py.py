@@ -113,7 +113,8 @@ def test_the_tests_of_redis_py_pass_but_for_those_that_know_how_its_lock_works(
     (package / "__init__.py").touch()
     (package / "conftest.py").write_text(CONFTEST + (ASYNCIO if "asyncio" in path else BLOCKING))
     (package / "test_lock.py").write_text(source.read_text())
-    (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n")
+    settings = "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
+    (tmp_path / "pytest.ini").write_text(settings)
     report = tmp_path / "report.xml"
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", str(package)],
@@ -121,6 +122,6 @@ def test_the_tests_of_redis_py_pass_but_for_those_that_know_how_its_lock_works(
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     cases = {case.attrib["name"]: case for case in ElementTree.parse(report).iter("testcase")}
-    failed = {name for name, case in cases.items() if case.find("failure") is not None or case.find("error") is not None}
+    failed = {name for name, case in cases.items() if case.findall("failure") or case.findall("error")}
     assert len(cases) >= 30, run.stdout
     assert failed - ROUNDED == set(DIFFERENT) & set(cases), run.stdout[-6000:]

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, List, Optional, TypeVar
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 T = TypeVar("T")
 
@@ -84,7 +86,10 @@ class Server:
                 raise AssertionError((self.directory / "log").read_text()[-2000:])
             return bool(self.client.ping())
 
-        self.client: Any = redis.Redis(port=self.port, decode_responses=True, socket_timeout=10, protocol=2)
+        retry = Retry(NoBackoff(), 0)
+        self.client: Any = redis.Redis(
+            port=self.port, decode_responses=True, socket_timeout=10, protocol=2, retry=retry
+        )
         eventually(up)
 
     @property

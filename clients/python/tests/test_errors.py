@@ -96,7 +96,7 @@ def test_a_key_that_is_no_lock_is_told(any_world: World, server: Server, key: st
         a.do("acquire")
 
 
-@pytest.mark.parametrize("timeout", [None, 10])
+@pytest.mark.parametrize(("world", "timeout"), [("redis-blocking", None), ("redis-asyncio", 10)], indirect=["world"])
 def test_a_server_that_was_never_there_is_an_error_within_seconds(world: World, timeout: object) -> None:
     a = world.holder(servers.free_port(), "x", timeout=timeout)
     begun = time.monotonic()
@@ -122,7 +122,7 @@ def test_a_check_that_is_refused_is_asked_again(world: World, own_server: Server
     own_server.call("CONFIG", "SET", "min-replicas-to-write", 1)
     assert not a.told(0.7)
     own_server.call("CONFIG", "SET", "min-replicas-to-write", 0)
-    assert not a.told(2)
+    assert not a.told(1.3)  # longer than what was left
     a.do("release")
 
 

@@ -222,16 +222,18 @@ def test_a_failed_release_does_not_hide_the_error_of_the_work(
     client: Any, server: Server, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING), pytest.raises(RuntimeError, match="the work"):
-        with client.lock(key, lock_class=ReentrantLock):
+        with client.lock(key, lock_class=ReentrantLock) as lock:
             server.call("LOCK.FORCERELEASE", key)
+            assert lock.lost.wait(5)
             raise RuntimeError("the work failed")
     assert "was lost" in caplog.text
 
     async def work() -> None:
         async with connect(server) as other:
             with pytest.raises(RuntimeError, match="the work"):
-                async with other.lock(key, lock_class=AsyncLock):
+                async with other.lock(key, lock_class=AsyncLock) as lock:
                     server.call("LOCK.FORCERELEASE", key)
+                    await asyncio.wait_for(lock.lost.wait(), 5)
                     raise RuntimeError("the work failed")
 
     asyncio.run(work())

@@ -222,15 +222,15 @@ def test_a_lock_counts_as_lost_when_its_server_has_stopped_for_its_lease(
 
 def test_a_server_that_stops_for_less_than_a_lease_costs_no_lock(world: World, own_server: Server) -> None:
     locks = [
-        world.holder(own_server.port, "x", timeout=2, session=True),
-        world.holder(own_server.port, "y", timeout=2, auto_renew=True, client={"socket_timeout": 0.2}),
+        world.holder(own_server.port, "x", timeout=1.5, session=True),
+        world.holder(own_server.port, "y", timeout=1.5, auto_renew=True, client={"socket_timeout": 0.2}),
     ]
     for lock in locks:
         lock.do("acquire")
     with own_server.stopped():
-        assert not locks[0].told(1.0)
+        assert not locks[0].told(0.8)
     for lock in locks:
-        assert not lock.told(1.5)  # longer than what was left: they were renewed again
+        assert not lock.told(1)  # longer than what was left: they were renewed again
         lock.do("release")
 
 

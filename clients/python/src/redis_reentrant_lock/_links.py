@@ -82,6 +82,12 @@ class Link:
         """False if there is nothing to read. Raises at the end of the connection."""
         return bool(self.connection.can_read(timeout=0))
 
+    def raise_if_ended(self) -> None:
+        """What is written to a connection that has ended already was certainly not run."""
+        with self.turn:
+            if self.checked is None and self.readable():
+                raise self._errors.ConnectionError("it sent something that nobody had asked for")
+
     def fileno(self) -> int:
         sock = self.connection._sock
         return -1 if sock is None else int(sock.fileno())
@@ -243,6 +249,8 @@ class Links:
                 link = self.take(call.args[1], call.address, call.asking)
             if call.session:
                 link.learn_idle(self.flows.attempt)
+            elif call.link is not None:
+                link.raise_if_ended()
             outcome.sent, outcome.written = now(), True
             outcome.reply = link.ask(call.args, call.timeout, call.asking)
             outcome.link = link

@@ -291,7 +291,9 @@ class Links:
                 link = await self.take(call.args[1], call.address, call.asking)
             if call.session:
                 await link.learn_idle(self.flows.attempt)
-            outcome.sent, outcome.written = now(), True
+            elif call.link is not None:
+                await asyncio.sleep(0)  # what is written to a connection that has ended already was certainly not run
+            outcome.sent, outcome.written = now(), link.ended is None
             outcome.reply = await link.ask(call.args, call.timeout, call.asking)
             outcome.link = link
         except Exception as error:

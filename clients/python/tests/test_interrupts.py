@@ -86,6 +86,35 @@ def test_a_grant_whose_reply_had_not_come_when_it_was_interrupted_is_taken_back(
         process.communicate()
 
 
+def test_an_acquire_that_is_cancelled_between_its_attempts_leaves_no_hold(
+    server: Server, proxy: Proxy, key: str
+) -> None:
+    """The first attempt was granted, and its reply was lost."""
+
+    async def work() -> None:
+        client: Any = redis.asyncio.Redis(port=proxy.port)
+        paused, go_on = asyncio.Event(), asyncio.Event()
+        lock = client.lock(key, lock_class=ReentrantLock, timeout=30)
+
+        async def look() -> None:
+            paused.set()
+            await go_on.wait()
+
+        lock._links.look = look
+        proxy.lose(b"LOCK.ACQUIRE")
+        task = asyncio.ensure_future(lock.acquire())
+        await paused.wait()
+        assert server.info(key)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        while server.info(key):
+            await asyncio.sleep(0.005)
+        await client.aclose()
+
+    run(work())
+
+
 def connect(server: Server) -> Any:
     """Any: the types of redis-py's asyncio client allow no lock class but its own."""
     return redis.asyncio.Redis(port=server.port)

@@ -29,6 +29,8 @@ class Call:
     session: bool = False  # the connection is to hold a session: learn the server's `timeout` first
     # Sent on the same connection before it is closed, if the caller is interrupted.
     undo: Optional[Args] = None
+    # The same on another connection: an earlier attempt whose reply was lost may have been granted.
+    stray: Optional[Args] = None
 
 
 @dataclass
@@ -48,6 +50,7 @@ class Pause:
     """Wait for so many seconds, and find the master or the node of the key again."""
 
     seconds: float
+    stray: Optional[Args] = None
 
 
 @dataclass
@@ -100,6 +103,7 @@ class Flows:
         waiting = hold.session and wait_until is not None
         unknown = reached = False
         while True:
+            undo = None if hold.session else rules.release(hold.key, hold.owner, 0)
             left = 0.0 if wait_until is None else wait_until - now()
             wait, timeout = None, self.attempt
             if waiting and left > 0:
@@ -112,7 +116,8 @@ class Flows:
                 address=route.address,
                 asking=route.asking,
                 session=hold.session,
-                undo=None if hold.session else rules.release(hold.key, hold.owner, 0),
+                undo=undo,
+                stray=undo if unknown else None,
             )
             reached = reached or result.written
             if result.kind is None:
@@ -121,6 +126,7 @@ class Flows:
                     if (yield from self._granted(hold, reply, result)):
                         return True
                     hold.owner = rules.new_owner()
+                    unknown = False
                     continue
                 yield Give(result.link)
                 if wait is not None or left <= 0:
@@ -142,7 +148,9 @@ class Flows:
                     yield Call(rules.release(hold.key, hold.owner, 0), min(self.attempt, 1.0))
                 assert result.error is not None
                 raise rules.advice(self.library, result.error, "LOCK.ACQUIRE", hold.key)
-            yield route.pause(left if waiting and left > 0 else math.inf)
+            pause = route.pause(left if waiting and left > 0 else math.inf)
+            pause.stray = undo if unknown else None
+            yield pause
 
     def _granted(self, hold: Hold, reply: rules.Reply, result: Outcome) -> Flow:
         """False if the lock was lost before anybody here could know that it was granted."""
@@ -176,13 +184,14 @@ class Flows:
     def reenter(self, hold: Hold) -> Flow:
         """One more hold. Raises, with `hold.lost` set, if the lock is lost."""
         args = rules.acquire(hold.key, hold.owner, hold.ttl, hold.session, hold.count + 1, token=hold.token)
-        yield from self._held(hold, args, "LOCK.ACQUIRE")
+        undo = None if hold.session else rules.release(hold.key, hold.owner, hold.count, hold.token)
+        yield from self._held(hold, args, "LOCK.ACQUIRE", undo)
 
     def renew(self, hold: Hold, ttl: Optional[int]) -> Flow:
         """Sets the lease to `ttl` ms. Raises, with `hold.lost` set, if the lock is lost."""
         yield from self._held(hold, rules.renew(hold.key, hold.owner, ttl, hold.token), "LOCK.RENEW")
 
-    def _held(self, hold: Hold, args: Args, command: str) -> Flow:
+    def _held(self, hold: Hold, args: Args, command: str, undo: Optional[Args] = None) -> Flow:
         """A call of a holder, repeated until its lease is over. A session is lost with its connection."""
         route = _Route()
         while True:
@@ -190,7 +199,7 @@ class Flows:
             if left <= 0:
                 raise self._lost(hold, "its lease is over")
             result: Outcome = yield Call(
-                args, min(self.attempt, left), link=hold.link, address=route.address, asking=route.asking
+                args, min(self.attempt, left), link=hold.link, address=route.address, asking=route.asking, undo=undo
             )
             if result.kind is None:
                 hold.confirm(rules.parse(result.reply), result.sent)

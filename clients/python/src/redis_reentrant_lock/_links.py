@@ -39,7 +39,8 @@ class Link:
         """The reply, or the library's exception; a reply that is an error is one of its response errors."""
         with self.turn:
             if self.checked is not None:
-                self.read_check(timeout)
+                with contextlib.suppress(self._errors.ResponseError):  # this call will tell, too
+                    self.read_check(timeout)
             if asking:
                 self.connection.send_command("ASKING", check_health=False)
                 self._read(timeout)
@@ -58,7 +59,7 @@ class Link:
         if not self._asked_idle:
             try:
                 reply = self.ask(("CONFIG", "GET", "timeout"), timeout)
-                self.idle = float(reply[1]) or None
+                self.idle = float(reply[1]) or None if len(reply) > 1 else None
             except self._errors.ResponseError:
                 self.idle = None  # the user may not ask
             self._asked_idle = True
@@ -225,6 +226,7 @@ class Links:
     def run(self, flow: Flow) -> Any:
         """Carries a flow out in the calling thread."""
         result: Any = None
+        step: Any = None
         try:
             while True:
                 step = flow.send(result)
@@ -238,6 +240,13 @@ class Links:
                     step.link.close() if step.close else self.give(step.link)
         except StopIteration as end:
             return end.value
+        except Exception:
+            raise
+        except BaseException:
+            stray = getattr(step, "stray", None)
+            if stray:
+                self._call(Call(stray, _UNDO))
+            raise
         finally:
             flow.close()
 

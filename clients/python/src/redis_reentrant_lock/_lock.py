@@ -10,10 +10,10 @@ from types import SimpleNamespace, TracebackType
 from typing import Any, Callable, ContextManager, List, Optional, Type, Union
 
 from . import _rules as rules
+from ._held import Held
 from ._hold import Hold
 from ._links import Links, links_of
 from ._options import Options, owner_of, wait_until
-from ._watcher import Watch, watcher
 
 log = logging.getLogger("redis_reentrant_lock")
 
@@ -63,8 +63,8 @@ class ReentrantLock(Options):
         self._turn: ContextManager[Any] = contextlib.nullcontext() if self.thread_local else threading.RLock()
         self._callbacks: List[Callable[["ReentrantLock"], object]] = []
 
-    def _hold(self) -> Optional["_Held"]:
-        held: Optional[_Held] = getattr(self.local, "hold", None)
+    def _hold(self) -> Optional[Held]:
+        held: Optional[Held] = getattr(self.local, "hold", None)
         if held is not None and held.pid != os.getpid():
             self._forget()  # it is the parent's
             return None
@@ -129,7 +129,7 @@ class ReentrantLock(Options):
 
     def _take(self, owner: bytes, until: Optional[float]) -> bool:
         hold = Hold(self.name, owner, self._ttl, self.session, self._idle)
-        held = _Held(self, hold)
+        held = Held(self, hold)
         try:
             if not self._links.run(self._links.flows.acquire(hold, until)):
                 return False
@@ -183,7 +183,7 @@ class ReentrantLock(Options):
     def do_reacquire(self) -> bool:
         return self.reacquire()
 
-    def _extendable(self, what: str) -> "_Held":
+    def _extendable(self, what: str) -> Held:
         held = self._hold()
         if held is None:
             raise self._library.error(f"cannot {what} a lock that is not held: acquire() it first", self.name)
@@ -231,118 +231,3 @@ class ReentrantLock(Options):
                 raise
             else:
                 log.warning("%s", error)
-
-
-class _Held:
-    """A hold of a lock object, with what wakes its holder up. One call at a time uses it."""
-
-    def __init__(self, lock: ReentrantLock, hold: Hold) -> None:
-        self.lock = lock
-        self.hold = hold
-        self.links = lock._links
-        self.event = threading.Event()
-        self.pid = os.getpid()
-        self.turn = threading.Lock()
-        renew = self._renew_in_background if lock.auto_renew else None
-        self.watch = Watch(hold, self.links, self._on_lost, renew)
-
-    def begin(self) -> None:
-        if self.hold.link is not None:
-            self.hold.link.hold = self.hold
-        watcher().add(self.watch)
-
-    def reenter(self) -> None:
-        self._change(lambda: self.links.run(self.links.flows.reenter(self.hold)))
-
-    def renew(self, ttl: Optional[int]) -> bool:
-        self._change(lambda: self.links.run(self.links.flows.renew(self.hold, ttl)))
-        return True
-
-    def _renew_in_background(self) -> None:
-        with self.turn:
-            if self.hold.alive():
-                self.links.run(self.links.flows.renew(self.hold, self.hold.ttl))
-
-    def _change(self, work: Callable[[], object]) -> None:
-        with self.turn:
-            self._raise_if_lost()
-            watcher().pause(self.watch)
-            try:
-                work()
-            except BaseException:
-                self._after_failure()
-                raise
-            watcher().resume(self.watch)
-
-    def _raise_if_lost(self) -> None:
-        if self.hold.lost is not None:
-            raise self.lock._lost_error(self.hold)
-
-    def _after_failure(self) -> None:
-        link = self.hold.link
-        if self.hold.lost is None and link is not None and link.fileno() < 0:
-            self.hold.lost = "a call on its connection was interrupted"  # and a session ends with its connection
-        if self.hold.lost is not None:
-            watcher().remove(self.watch)
-            if link is not None:
-                link.close()
-            self._on_lost()
-        else:
-            watcher().resume(self.watch)
-
-    def release(self) -> None:
-        with self.turn:
-            hold = self.hold
-            last = hold.count == 1
-            if hold.lost is not None:
-                hold.count -= 1
-                hold.ended = last
-                if hold.link is not None:
-                    hold.link.close()
-                raise self.lock._lost_error(hold)
-            watcher().pause(self.watch)
-            if last:
-                watcher().remove(self.watch)  # no renewal behind the release
-            try:
-                self.links.run(self.links.flows.release(hold))
-            except BaseException:
-                if last:
-                    hold.ended = True
-                    if hold.link is not None:
-                        hold.link.close()
-                else:
-                    if hold.lost is not None:
-                        hold.count -= 1
-                    self._after_failure()
-                if hold.lost is not None:
-                    self._on_lost()
-                raise
-            if last:
-                hold.ended = True
-                if hold.link is not None:
-                    self.links.give(hold.link)
-                    hold.link = None
-            else:
-                watcher().resume(self.watch)
-
-    def abandon(self) -> None:
-        """Ends a hold that nobody has been told of."""
-        watcher().remove(self.watch)
-        self.hold.ended = True
-        if self.hold.link is not None:
-            self.hold.link.close()
-        else:
-            with contextlib.suppress(Exception):
-                self.links.run(self.links.flows.release(self.hold))
-
-    def _on_lost(self) -> None:
-        if not self.event.is_set():
-            self.event.set()
-            for callback in list(self.lock._callbacks):
-                threading.Thread(target=self._call, args=(callback,), daemon=True).start()
-
-    def _call(self, callback: Callable[[ReentrantLock], object]) -> None:
-        try:
-            callback(self.lock)
-        except Exception:
-            log.exception("the callback for the loss of %r failed", self.lock.name)

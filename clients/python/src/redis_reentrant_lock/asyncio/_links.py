@@ -114,7 +114,7 @@ class Link:
         if not self._asked_idle:
             try:
                 reply = await self.ask(("CONFIG", "GET", "timeout"), timeout)
-                self.idle = float(reply[1]) or None
+                self.idle = float(reply[1]) or None if len(reply) > 1 else None
             except self._errors.ResponseError:
                 self.idle = None  # the user may not ask
             self._asked_idle = True
@@ -264,6 +264,7 @@ class Links:
     async def run(self, flow: Flow) -> Any:
         """Carries a flow out in the calling task."""
         result: Any = None
+        step: Any = None
         try:
             while True:
                 step = flow.send(result)
@@ -280,6 +281,13 @@ class Links:
                         await self.give(step.link)
         except StopIteration as end:
             return end.value
+        except Exception:
+            raise
+        except BaseException:
+            stray = getattr(step, "stray", None)
+            if stray:
+                in_background(self._call(Call(stray, _UNDO)))
+            raise
         finally:
             flow.close()
 

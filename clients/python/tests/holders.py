@@ -126,7 +126,12 @@ class World:
 
     def client(self, port: int, **kwargs: Any) -> Any:
         name = "Valkey" if self.library == "valkey" else "Redis"
-        return self.adopt(getattr(self.module, name)(port=port, **kwargs))
+
+        async def in_loop() -> Any:
+            return getattr(self.module, name)(port=port, **kwargs)
+
+        made = getattr(self.module, name)(port=port, **kwargs) if self._loop is None else self.run(in_loop())
+        return self.adopt(made)
 
     def adopt(self, client: Any) -> Any:
         self._closing.append(lambda: self.run(client.aclose() if self.asyncio else client.close()))

@@ -33,6 +33,8 @@ class Proxy:
 
     def refuse(self) -> None:
         """Accepts nothing any more, and cuts what is open."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         self._listener.close()
         self.cut()
 

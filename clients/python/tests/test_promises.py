@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import signal
 import sys
 import time
@@ -51,7 +52,7 @@ def test_a_waiter_is_served_when_the_holder_releases(
     eventually(lambda: server.waiters(key) == 1)
     first = a.get("token")
     a.do("release")
-    assert waits.result(1)
+    assert waits.result(3)
     assert b.get("token") > first
     b.do("release")
 
@@ -93,7 +94,7 @@ def test_a_session_is_lost_with_the_reply_to_its_reentry(world: World, server: S
     proxy.lose(b"LOCK.ACQUIRE")
     with pytest.raises(world.errors.LockNotOwnedError, match="lost"):
         a.do("acquire")
-    assert a.told(1)
+    assert a.told(3)
     eventually(lambda: not server.info(key))
 
 
@@ -141,7 +142,7 @@ def test_a_waiter_gets_a_session_lock_at_once_when_its_holder_is_killed(world: W
     finally:
         process.send_signal(signal.SIGKILL)
         process.communicate()
-    assert waits.result(1)
+    assert waits.result(3)
     b.do("release")
 
 
@@ -150,7 +151,7 @@ def test_the_holder_of_a_session_is_told_at_once_that_it_is_lost(any_world: Worl
     a.do("acquire")
     assert not a.told(0)
     server.call("LOCK.FORCERELEASE", key)
-    assert a.told(1)
+    assert a.told(3)
     with pytest.raises(any_world.errors.LockNotOwnedError, match=r"was lost: .*acquire\(\) again"):
         a.do("acquire")
     with pytest.raises(any_world.errors.LockNotOwnedError, match="was lost"):
@@ -169,10 +170,10 @@ def test_the_release_of_a_lease_that_was_lost_says_so(any_world: World, server: 
 
 
 def test_the_holder_of_a_renewed_lease_is_told_by_its_next_renewal(world: World, server: Server, key: str) -> None:
-    a = world.holder(server.port, key, timeout=0.9, auto_renew=True)
+    a = world.holder(server.port, key, timeout=6, auto_renew=True)
     a.do("acquire")
     server.call("LOCK.FORCERELEASE", key)
-    assert a.told(0.6)  # a third of the lease, and not its end
+    assert a.told(4)  # a third of the lease, and not its end
     with pytest.raises(world.errors.LockNotOwnedError, match="the lock is free"):
         a.do("release")
 
@@ -186,7 +187,9 @@ def test_a_reentry_of_a_lease_that_was_lost_tells_its_holder(world: World, serve
     assert a.told(0)
 
 
-def test_holders_are_told_that_the_server_was_killed_and_waiters_wait_on(world: World, own_server: Server) -> None:
+def test_holders_are_told_that_the_server_was_killed_and_waiters_wait_on(
+    world: World, own_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     a, b = world.holder(own_server.port, "x"), world.holder(own_server.port, "x")
     lease, c = world.holder(own_server.port, "y", timeout=30), world.holder(own_server.port, "y", timeout=30)
     a.do("acquire")
@@ -194,7 +197,9 @@ def test_holders_are_told_that_the_server_was_killed_and_waiters_wait_on(world: 
     waits = [b.start("acquire"), c.start("acquire", blocking_timeout=25)]
     eventually(lambda: own_server.waiters("x") == own_server.waiters("y") == 1)
     own_server.kill()
-    assert a.told(1)
+    assert a.told(3)
+    monkeypatch.setattr("redis_reentrant_lock._rules.REPEAT_FOR", 0.0)  # for calls that do not wait
+    assert not concurrent.futures.wait(waits, 0.3, concurrent.futures.FIRST_COMPLETED).done
     own_server.start()
     assert [wait.result(10) for wait in waits] == [True, True]
     with pytest.raises(world.errors.LockNotOwnedError):
@@ -214,23 +219,23 @@ def test_a_lock_counts_as_lost_when_its_server_has_stopped_for_its_lease(
     with own_server.stopped():
         begun = time.monotonic()
         assert not a.told(0.3)
-        assert a.told(1.2)
-        assert time.monotonic() - begun < 1.2
+        assert a.told(3)
+        assert time.monotonic() - begun < 2
         with pytest.raises(world.errors.LockNotOwnedError, match="lease"):
             a.do("release")
 
 
 def test_a_server_that_stops_for_less_than_a_lease_costs_no_lock(world: World, own_server: Server) -> None:
     locks = [
-        world.holder(own_server.port, "x", timeout=1.5, session=True),
-        world.holder(own_server.port, "y", timeout=1.5, auto_renew=True, client={"socket_timeout": 0.2}),
+        world.holder(own_server.port, "x", timeout=2, session=True),
+        world.holder(own_server.port, "y", timeout=2, auto_renew=True, client={"socket_timeout": 0.2}),
     ]
     for lock in locks:
         lock.do("acquire")
     with own_server.stopped():
         assert not locks[0].told(0.8)
     for lock in locks:
-        assert not lock.told(1)  # longer than what was left: they were renewed again
+        assert not lock.told(1.5)  # longer than what was left: they were renewed again
         lock.do("release")
 
 
@@ -242,7 +247,7 @@ def test_a_wait_is_longer_than_the_read_timeout_of_other_calls(world: World, ser
     eventually(lambda: server.waiters(key) == 1)
     eventually(lambda: server.waited(key) > 400)  # one wait, that goes on
     a.do("release")
-    assert waits.result(1)
+    assert waits.result(3)
 
 
 def test_the_holder_is_told_that_its_lease_is_over(any_world: World, server: Server, key: str) -> None:
@@ -250,15 +255,15 @@ def test_the_holder_is_told_that_its_lease_is_over(any_world: World, server: Ser
     begun = time.monotonic()
     a.do("acquire")
     assert not a.told(0.2)
-    assert a.told(0.4)
-    assert 0.35 < time.monotonic() - begun
+    assert a.told(3)
+    assert 0.4 <= time.monotonic() - begun < 1.5
     with pytest.raises(any_world.errors.LockNotOwnedError, match="its lease is over"):
         a.do("release")
 
 
 def test_a_renewed_lease_goes_on_until_its_release(world: World, server: Server, key: str) -> None:
-    a = world.holder(server.port, key, timeout=0.3, auto_renew=True)
+    a = world.holder(server.port, key, timeout=0.9, auto_renew=True)
     a.do("acquire")
-    assert not a.told(1.0)
+    assert not a.told(2)
     a.do("release")
     assert not server.info(key)

@@ -47,10 +47,10 @@ def test_locks_of_a_cluster_are_acquired_waited_for_and_released_on_their_nodes(
         eventually(lambda: node.waiters(key) == 1)  # noqa: B023
         a.do("release")
         a.do("release")
-        assert waits.result(2) and node.info(key)["holds"] == 1
+        assert waits.result(3) and node.info(key)["holds"] == 1
         if timeout is None:
             node.call("LOCK.FORCERELEASE", key)
-            assert b.told(1)
+            assert b.told(3)
         else:
             b.do("release")
 

@@ -79,6 +79,8 @@ class Link:
                 else:
                     self._answer(reply)
         except asyncio.CancelledError:
+            if self._reader is not None:
+                self.cut()  # the loop comes to its end
             raise
         except Exception as error:
             self.ended = error

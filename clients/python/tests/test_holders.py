@@ -16,6 +16,7 @@ from holders import World
 from servers import Server, eventually
 
 from redis_reentrant_lock import ReentrantLock
+from redis_reentrant_lock._hold import Hold
 from redis_reentrant_lock.asyncio import ReentrantLock as AsyncLock
 
 
@@ -162,6 +163,20 @@ def test_a_lock_stays_held_when_its_object_is_gone(client: Any, server: Server, 
     gc.collect()
     assert server.info(key)
     server.call("LOCK.FORCERELEASE", key)
+
+
+@pytest.mark.parametrize("timeout", [None, 3600])
+def test_released_locks_leave_nothing_in_memory(world: World, server: Server, key: str, timeout: Any) -> None:
+    a = world.holder(server.port, key, timeout=timeout)
+    for _ in range(300):
+        a.do("acquire")
+        a.do("release")
+
+    def holds() -> int:
+        gc.collect()
+        return sum(isinstance(thing, Hold) for thing in gc.get_objects())
+
+    eventually(lambda: holds() < 150)
 
 
 def test_one_thread_watches_all_locks(client: Any, server: Server, key: str) -> None:

@@ -21,6 +21,8 @@ from ._links import Link, Links
 
 log = logging.getLogger("redis_reentrant_lock")
 
+# How many entries that count no more may stay in the heap, beside as many as there are locks.
+_STALE = 100
 # How long the rest of a reply may take whose beginning is there, in seconds.
 _REST = 1.0
 
@@ -49,6 +51,8 @@ class Watcher:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._selector = selectors.DefaultSelector()
+        # epoll and kqueue see at once what is registered while they wait; others have to be woken up.
+        self._sees = type(self._selector).__name__ in ("EpollSelector", "KqueueSelector")
         self._read, self._write = socket.socketpair()
         for end in (self._read, self._write):
             end.setblocking(False)
@@ -97,6 +101,10 @@ class Watcher:
         if watch.next and watch.next <= due:
             return  # it is looked at before that anyway
         watch.next = due
+        if len(self._heap) > 2 * len(self._watches) + _STALE:
+            # Released locks leave their entries until they are due, which may be long.
+            self._heap = [entry for entry in self._heap if entry[2].next == entry[0]]
+            heapq.heapify(self._heap)
         heapq.heappush(self._heap, (due, next(self._numbers), watch))
         if due < self._wakes:
             self._wake()
@@ -115,7 +123,8 @@ class Watcher:
         if number >= 0:
             self._selector.register(number, selectors.EVENT_READ, watch)
             self._armed[id(watch)] = number
-            self._wake()  # not every selector sees it while it waits
+            if not self._sees:
+                self._wake()
 
     def _disarm(self, watch: Watch) -> None:
         number = self._armed.pop(id(watch), None)

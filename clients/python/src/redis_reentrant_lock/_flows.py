@@ -130,6 +130,8 @@ class Flows:
                     continue
                 yield Give(result.link)
                 if wait is not None or left <= 0:
+                    if unknown and undo:  # in a grace period it is busy to an owner that was granted it, too
+                        yield Call(undo, min(self.attempt, 1.0))
                     return False
                 waiting = True
                 continue

@@ -98,7 +98,8 @@ class Held:
                 try:
                     await self.links.run(self.links.flows.release(hold))
                 except BaseException:
-                    hold.count -= 0 if last or hold.lost is None else 1
+                    if hold.lost is not None and not last:
+                        hold.count -= 1
                     raise
             except BaseException:
                 if hold.lost is not None:

@@ -21,12 +21,9 @@ _ATTRIBUTE = "_reentrant_lock_links"
 
 def keepalive() -> Dict[int, int]:
     """A dead host is noticed after 30 seconds: after 15, each 5, 3 times."""
-    wanted = (("TCP_KEEPIDLE", 15), ("TCP_KEEPALIVE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
-    options = {getattr(socket, name): value for name, value in wanted if hasattr(socket, name)}
-    if hasattr(socket, "TCP_KEEPIDLE"):
-        options.pop(getattr(socket, "TCP_KEEPALIVE", None), None)
-        options[socket.TCP_KEEPIDLE] = 15
-    return options
+    idle = "TCP_KEEPIDLE" if hasattr(socket, "TCP_KEEPIDLE") else "TCP_KEEPALIVE"  # its name on macOS
+    wanted = ((idle, 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+    return {getattr(socket, name): value for name, value in wanted if hasattr(socket, name)}
 
 
 def settings(given: Dict[str, Any], library: Library, flavour: str, address: Optional[Address]) -> Dict[str, Any]:
@@ -40,7 +37,7 @@ def settings(given: Dict[str, Any], library: Library, flavour: str, address: Opt
         health_check_interval=0,
         decode_responses=False,
         protocol=2,  # four integers need no RESP3, and nothing is pushed in between
-        socket_connect_timeout=attempt_of(given),
+        socket_connect_timeout=given.get("socket_connect_timeout") or attempt_of(given),
         socket_timeout=None if flavour else attempt_of(given),
     )
     if "path" not in kwargs:

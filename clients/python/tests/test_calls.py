@@ -12,6 +12,8 @@ from holders import World
 from proxy import Proxy
 from servers import Server, eventually
 
+from redis_reentrant_lock import _rules as rules
+
 
 def calls(proxy: Proxy, name: str = "LOCK.") -> List[str]:
     """The LOCK.* commands that went through the proxy, with spaces between the arguments."""
@@ -72,7 +74,8 @@ def test_a_wait_is_one_call_rounded_up_to_milliseconds(world: World, proxy: Prox
     assert not b.do("acquire", blocking_timeout=0.3)
     first, second = calls(proxy, "LOCK.ACQUIRE")
     assert " 11 HOLDS 1" in first and "WAIT" not in first
-    assert 250 < int(second.split("WAIT ")[1].split()[0]) <= 300
+    assert 0 < int(second.split("WAIT ")[1].split()[0]) <= 300
+    assert [rules.milliseconds(time) for time in (0.3, 0.3001, 0.0001)] == [300, 301, 1]
 
 
 def test_each_hold_has_a_new_owner_of_at_least_122_random_bits(world: World, proxy: Proxy, key: str) -> None:

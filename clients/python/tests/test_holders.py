@@ -102,6 +102,8 @@ def test_tasks_that_share_a_lock_object_exclude_each_other(server: Server, key: 
 
             await asyncio.gather(*(one() for _ in range(10)))
             assert most == 1 and not await lock.locked()
+            async with lock:
+                assert not await asyncio.ensure_future(lock.acquire(blocking=False))
 
     asyncio.run(work())
 

@@ -126,12 +126,15 @@ class World:
 
     def client(self, port: int, **kwargs: Any) -> Any:
         name = "Valkey" if self.library == "valkey" else "Redis"
+        return self.adopt(self.make(lambda: getattr(self.module, name)(port=port, **kwargs)))
+
+    def make(self, what: Callable[[], Any]) -> Any:
+        """What `what` returns, called in the loop: old versions of Python and redis-py look for one there."""
 
         async def in_loop() -> Any:
-            return getattr(self.module, name)(port=port, **kwargs)
+            return what()
 
-        made = getattr(self.module, name)(port=port, **kwargs) if self._loop is None else self.run(in_loop())
-        return self.adopt(made)
+        return what() if self._loop is None else self.run(in_loop())
 
     def adopt(self, client: Any) -> Any:
         self._closing.append(lambda: self.run(client.aclose() if self.asyncio else client.close()))
@@ -146,13 +149,11 @@ class World:
         def make(*args: Any, **given: Any) -> Any:
             return self.lock_class(*args, **given, **extra)
 
-        async def in_loop() -> Any:
-            return client.lock(name, lock_class=make, **kwargs)
-
+        lock = self.make(lambda: client.lock(name, lock_class=make, **kwargs))
         if self._loop is not None:
-            holder: Any = TaskHolder(self.run(in_loop()), self.errors, self._loop)
+            holder: Any = TaskHolder(lock, self.errors, self._loop)
         else:
-            holder = ThreadHolder(client.lock(name, lock_class=make, **kwargs), self.errors)
+            holder = ThreadHolder(lock, self.errors)
         self._closing.append(holder.close)
         return holder
 

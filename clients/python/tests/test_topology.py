@@ -23,7 +23,7 @@ def cluster_client(world: World, node: Server) -> Any:
     name = "ValkeyCluster" if world.library == "valkey" else "RedisCluster"
     dot = ".asyncio" if world.asyncio else ""
     cls = getattr(importlib.import_module(f"{world.library}{dot}.cluster"), name)
-    return world.adopt(cls(host="127.0.0.1", port=node.port))
+    return world.adopt(world.make(lambda: cls(host="127.0.0.1", port=node.port)))
 
 
 def node_of(nodes: List[Server], key: str) -> Server:
@@ -139,8 +139,8 @@ def sentinel() -> Iterator[Tuple[Server, Server, Server]]:
 def test_after_a_failover_holders_are_told_and_waiters_wait_at_the_new_master(world: World, how: str) -> None:
     with sentinel() as (master, replica, guard):
         dot = ".asyncio" if world.asyncio else ""
-        watched = importlib.import_module(f"{world.library}{dot}.sentinel").Sentinel([("127.0.0.1", guard.port)])
-        client = world.adopt(watched.master_for("locks"))
+        kind = importlib.import_module(f"{world.library}{dot}.sentinel").Sentinel
+        client = world.adopt(world.make(lambda: kind([("127.0.0.1", guard.port)]).master_for("locks")))
         a, b = [world.holder_of(client, "x", timeout=2, session=True) for _ in range(2)]
         lease = world.holder_of(client, "y", timeout=40)
         a.do("acquire")

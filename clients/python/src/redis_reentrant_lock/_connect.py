@@ -1,0 +1,66 @@
+"""How a lock's own connections are made from the settings of the caller's client.
+
+They are not taken from the client's pool: held locks and waits would use it up, and its retry, health check and
+read timeout are wrong for them. They are made by the pool's own connection class from the pool's own settings, so
+that TLS, Unix sockets, passwords, Sentinel and the like work as they do for the client.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, Callable, Dict, Optional
+
+from ._library import Library
+from ._rules import ATTEMPT, Address
+
+# How many connections that nobody uses are kept for later locks, for each node.
+KEEP_IDLE = 16
+
+_ATTRIBUTE = "_reentrant_lock_links"
+
+
+def keepalive() -> Dict[int, int]:
+    """A dead host is noticed after 30 seconds: after 15, each 5, 3 times."""
+    idle = "TCP_KEEPIDLE" if hasattr(socket, "TCP_KEEPIDLE") else "TCP_KEEPALIVE"  # its name on macOS
+    wanted = ((idle, 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+    return {getattr(socket, name): value for name, value in wanted if hasattr(socket, name)}
+
+
+def settings(given: Dict[str, Any], library: Library, flavour: str, address: Optional[Address]) -> Dict[str, Any]:
+    """The keyword arguments for a connection of the lock's own."""
+    kwargs = {name: value for name, value in given.items() if not name.startswith(("maint_", "maintenance_", "oss_"))}
+    for name in ("retry_on_error", "legacy_responses", "orig_host_address"):
+        kwargs.pop(name, None)
+    kwargs.update(
+        retry=library.no_retry(flavour),
+        retry_on_timeout=False,
+        health_check_interval=0,
+        decode_responses=False,
+        protocol=2,  # four integers need no RESP3, and nothing is pushed in between
+        socket_connect_timeout=given.get("socket_connect_timeout") or attempt_of(given),
+        socket_timeout=None if flavour else attempt_of(given),
+    )
+    if "path" not in kwargs:
+        kwargs.update(socket_keepalive=True, socket_keepalive_options=keepalive())
+        if address is not None:
+            kwargs.update(host=address[0], port=address[1])
+    return kwargs
+
+
+def attempt_of(kwargs: Dict[str, Any]) -> float:
+    """The longest time for a call that does not wait."""
+    return float(kwargs.get("socket_timeout") or ATTEMPT)
+
+
+def is_cluster(client: Any) -> bool:
+    return hasattr(client, "nodes_manager")
+
+
+def shared(client: Any, make: Callable[[Any], Any]) -> Any:
+    """The connections of the locks of `client`: one set for each pool or cluster client."""
+    owner = client if is_cluster(client) else client.connection_pool
+    links = getattr(owner, _ATTRIBUTE, None)
+    if links is None:
+        links = make(owner)
+        setattr(owner, _ATTRIBUTE, links)
+    return links

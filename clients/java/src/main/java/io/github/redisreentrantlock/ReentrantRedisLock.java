@@ -110,7 +110,17 @@ public final class ReentrantRedisLock implements Lock {
      */
     public Guard acquire() {
         lock();
-        return this::unlock;
+        return new Guard() {
+            @Override
+            public long fencingToken() {
+                return ReentrantRedisLock.this.fencingToken();
+            }
+
+            @Override
+            public void close() {
+                unlock();
+            }
+        };
     }
 
     /**
@@ -275,10 +285,16 @@ public final class ReentrantRedisLock implements Lock {
         }
     }
 
-    /** A hold of a lock in a {@code try} with resources; {@link #close} is {@link ReentrantRedisLock#unlock}. */
-    @FunctionalInterface
+    /** A hold of a lock in a {@code try} with resources. */
     public interface Guard extends AutoCloseable {
-        /** Releases the hold. */
+        /**
+         * The number of the hold: {@link ReentrantRedisLock#fencingToken}.
+         *
+         * @return the token
+         */
+        long fencingToken();
+
+        /** Releases the hold: {@link ReentrantRedisLock#unlock}. */
         @Override
         void close();
     }

@@ -72,6 +72,7 @@ final class Acquirer {
             if (deadline.passed()) {
                 if (unanswered) {
                     takeBack();
+                    engine.changeOwners();
                 }
                 throw e;
             }
@@ -94,6 +95,7 @@ final class Acquirer {
             // After a first try of several, the next one asks with the same id, and gets what this one got.
             if (call.unanswered && call.attempts > 1) {
                 takeBack();
+                engine.changeOwners();
             }
             throw e;
         }

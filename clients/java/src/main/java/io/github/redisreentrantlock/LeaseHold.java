@@ -42,18 +42,18 @@ final class LeaseHold extends Hold {
 
     @Override
     Answer request(CommandArguments command) {
-        Call call = Call.of(name(), command, validUntil());
-        try {
-            return engine.caller().callAndGiveBack(call);
-        } catch (Caller.HoldOver e) {
-            lose(e.getMessage());
-        } catch (LockUnavailableException e) {
-            lose("its lease is over, and no server has answered");
-        } catch (InterruptedException e) {
-            throw new IllegalStateException(e); // Such calls are not interruptible.
+        while (true) {
+            try {
+                return engine.caller().callAndGiveBack(Call.of(name(), command, validUntil()));
+            } catch (Caller.HoldOver e) {
+                lose(e.getMessage());
+            } catch (LockUnavailableException e) {
+                // The lease is over, unless it was renewed in the meantime.
+            } catch (InterruptedException e) {
+                throw new IllegalStateException(e); // Such calls are not interruptible.
+            }
+            ensureHeld();
         }
-        ensureHeld();
-        throw new IllegalStateException("a lost lock is held");
     }
 
     @Override

@@ -171,6 +171,18 @@ class ErrorTest {
     }
 
     @Test
+    void a_dead_host_is_noticed_within_half_a_minute() throws java.io.IOException {
+        try (java.net.Socket socket =
+                new Sockets(server.address(), DefaultJedisClientConfig.builder().build()).createSocket()) {
+            assertTrue(socket.getKeepAlive());
+            int idle = socket.getOption(jdk.net.ExtendedSocketOptions.TCP_KEEPIDLE);
+            int interval = socket.getOption(jdk.net.ExtendedSocketOptions.TCP_KEEPINTERVAL);
+            int probes = socket.getOption(jdk.net.ExtendedSocketOptions.TCP_KEEPCOUNT);
+            assertEquals(30, idle + interval * probes, "seconds");
+        }
+    }
+
+    @Test
     void a_uri_sets_user_password_and_database() {
         server.send("ACL", "SETUSER", "uri", "on", ">p", "~*", "+@all");
         try (LockClient client = LockClient.create("redis://uri:p@127.0.0.1:" + server.port() + "/3")) {

@@ -13,6 +13,10 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import redis.clients.jedis.DefaultJedisClientConfig;
+import redis.clients.jedis.RedisProtocol;
 
 /** A holder that loses its lock is told at once, whatever takes the lock away. */
 class LossTest {
@@ -210,11 +214,13 @@ class LossTest {
         lease.unlock();
     }
 
-    @Test
-    void an_idle_session_is_kept_from_the_timeout_of_the_server() throws InterruptedException {
+    @ParameterizedTest
+    @EnumSource(value = RedisProtocol.class, names = {"RESP2", "RESP3"})
+    void an_idle_session_is_kept_from_the_timeout_of_the_server(RedisProtocol protocol) {
         server.send("CONFIG", "SET", "lock.default-ttl", "60000");
         server.send("CONFIG", "SET", "timeout", "1");
-        try (LockClient other = server.client()) {
+        try (LockClient other = server.builder()
+                .config(DefaultJedisClientConfig.builder().protocol(protocol).build()).build()) {
             ReentrantRedisLock lock = other.lock("idle");
             lock.lock();
             long commands = server.count("lock", "lock_renewed");

@@ -11,6 +11,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
+import javax.net.ServerSocketFactory;
 
 /** Stands between a client and a server, and loses replies: it forwards a call, and cuts the connection at the reply. */
 final class FaultProxy implements AutoCloseable {
@@ -22,17 +23,26 @@ final class FaultProxy implements AutoCloseable {
     private volatile boolean silent;
 
     FaultProxy(TestServer server) {
+        this(server, ServerSocketFactory.getDefault());
+    }
+
+    /** With a factory of TLS sockets, it also stands for a server with TLS. */
+    FaultProxy(TestServer server, ServerSocketFactory sockets) {
         target = server.port();
         try {
-            listening = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
+            listening = sockets.createServerSocket(0, 50, InetAddress.getLoopbackAddress());
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
         daemon(this::accept);
     }
 
+    int port() {
+        return listening.getLocalPort();
+    }
+
     LockClient.Builder builder() {
-        return LockClient.builder().node("127.0.0.1", listening.getLocalPort());
+        return LockClient.builder().node("127.0.0.1", port());
     }
 
     /** Loses the reply to the next call that contains the text. */

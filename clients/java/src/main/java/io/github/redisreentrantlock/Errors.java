@@ -15,6 +15,11 @@ final class Errors {
         return PASSING.contains(code(error)) || roleChanged(error);
     }
 
+    /** Whether the server will not run the command at any other time either. */
+    static boolean refused(JedisDataException error) {
+        return code(error).equals("NOPERM") || code(error).equals("ERR");
+    }
+
     /** Whether the error says that the hold with the token that was sent is over. */
     static boolean lost(JedisDataException error) {
         return code(error).equals("NOTOWNER") || code(error).equals("HOLDCOUNT");

@@ -9,7 +9,7 @@ import redis.clients.jedis.CommandArguments;
  */
 abstract class Hold {
     /** Longer leases count as so long, so that the sum with the clock does not overflow. */
-    private static final long LONGEST_TTL_MILLIS = 100L * 365 * 24 * 3600 * 1000;
+    protected static final long LONGEST_TTL_MILLIS = 100L * 365 * 24 * 3600 * 1000;
 
     /** How long closing a client waits for a server. */
     private static final long CLOSING_NANOS = 1_000_000_000L;

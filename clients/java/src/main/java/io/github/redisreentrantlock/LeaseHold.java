@@ -4,6 +4,9 @@ import redis.clients.jedis.CommandArguments;
 
 /** A hold that ends with its lease, and is bound to no connection. */
 final class LeaseHold extends Hold {
+    /** A renewal gets at least that long to be answered, however short the lease is. */
+    private static final long LEAST_ATTEMPT_NANOS = 100_000_000L;
+
     private final long leaseMillis;
     private final boolean renewed;
 
@@ -21,14 +24,16 @@ final class LeaseHold extends Hold {
 
     @Override
     long checkNanos(long ttlMillis) {
-        return renewed ? Math.max(1, 1_000_000 * ttlMillis / 3) : 0;
+        return renewed ? Math.max(1, 1_000_000 * Math.min(ttlMillis, LONGEST_TTL_MILLIS) / 3) : 0;
     }
 
     @Override
     void check() {
         engine.execute(() -> {
+            // An attempt that takes the rest of the lease would leave no time for another one.
+            long attempt = Math.max(LEAST_ATTEMPT_NANOS, checkNanos(leaseMillis));
             Call call = Call.of(name(), Commands.renew(name(), owner, leaseMillis, token), validUntil())
-                    .repeatsErrors();
+                    .repeatsErrors().attemptNanos(Math.min(1_000_000L * engine.context().replyMillis(), attempt));
             try {
                 Answer answer = engine.caller().callAndGiveBack(call);
                 confirmed(answer.sentNanos(), Grant.of(answer.value()).ttlMillis());

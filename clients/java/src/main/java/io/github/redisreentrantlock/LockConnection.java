@@ -181,8 +181,10 @@ final class LockConnection {
                 value = value instanceof java.util.Map.Entry<?, ?> pair ? pair.getValue() : value;
                 serverTimeoutMillis = value instanceof byte[] raw ? Long.parseLong(new String(raw)) * 1000 : 0;
             }
-        } catch (JedisDataException refused) {
-            context.serverTimeoutRefused();
+        } catch (JedisDataException e) {
+            if (Errors.refused(e)) {
+                context.serverTimeoutRefused();
+            }
         }
         wire.setSoTimeout(0);
     }

@@ -20,7 +20,7 @@ class FailoverTest {
                 TestServer second = TestServer.with("--replicaof", "127.0.0.1 " + first.port(), "--repl-diskless-sync-delay", "0");
                 TestServer sentinel = TestServer.startSentinel(
                         "sentinel monitor locks 127.0.0.1 " + first.port() + " 1",
-                        "sentinel down-after-milliseconds locks 500", "sentinel failover-timeout locks 5000");
+                        "sentinel down-after-milliseconds locks 2000", "sentinel failover-timeout locks 5000");
                 LockClient client = LockClient.builder()
                         .sentinel("locks", Set.of(sentinel.address()), DefaultJedisClientConfig.builder().build())
                         .build();
@@ -67,16 +67,22 @@ class FailoverTest {
                 TestServer sentinel = TestServer.startSentinel("sentinel monitor locks 127.0.0.1 " + first.port() + " 1");
                 LockClient client = LockClient.builder()
                         .sentinel("locks", Set.of(sentinel.address()), DefaultJedisClientConfig.builder().build())
-                        .build()) {
+                        .build();
+                Other other = new Other()) {
             ReentrantRedisLock lock = client.lock("lock", Duration.ofSeconds(30));
             lock.lock();
             lock.unlock();
+            first.send("LOCK.ACQUIRE", "waited for", "somebody");
+            CompletableFuture<Void> waiting = other.begin(client.lock("waited for")::lock);
+            first.awaitWaiters("waited for", 1);
             first.send("REPLICAOF", "127.0.0.1", "" + second.port());
             sentinel.send("SENTINEL", "REMOVE", "locks");
             sentinel.send("SENTINEL", "MONITOR", "locks", "127.0.0.1", "" + second.port(), "1");
             lock.lock(); // on the old connection first, where the reply is READONLY
             assertEquals(1, second.info("lock").holds());
             lock.unlock();
+            Other.result(waiting); // whose wait on the old master ended with UNBLOCKED
+            assertEquals(1, second.info("waited for").holds());
         }
     }
 

@@ -141,7 +141,10 @@ class LostReplyTest {
         ReentrantRedisLock lock = lease();
         lock.lock();
         server.send("LOCK.FORCERELEASE", "lock");
-        proxy.cut(); // The release finds no connection; it is not a repeat for that.
+        proxy.cut();
+        Eventually.isTrue("the client has noticed", () -> Thread.getAllStackTraces().keySet().stream()
+                .noneMatch(thread -> thread.getName().startsWith("redis-lock-connection")));
+        // The release finds no connection; it is not a repeat for that.
         assertThrows(LockLostException.class, lock::unlock);
     }
 

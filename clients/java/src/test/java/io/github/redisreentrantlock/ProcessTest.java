@@ -48,7 +48,7 @@ class ProcessTest {
             long began = System.nanoTime();
             child.kill();
             Other.result(waiting);
-            assertTrue(System.nanoTime() - began < 2_000_000_000L, "took " + (System.nanoTime() - began) + " ns");
+            assertTrue(System.nanoTime() - began < 10_000_000_000L, "took " + (System.nanoTime() - began) + " ns");
             other.run(lock::unlock);
         }
     }

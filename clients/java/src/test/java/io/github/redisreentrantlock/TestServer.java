@@ -229,5 +229,5 @@ final class TestServer implements AutoCloseable {
         }
     }
 
-    static final Duration LIMIT = Duration.ofSeconds(20);
+    static final Duration LIMIT = Duration.ofSeconds(30);
 }

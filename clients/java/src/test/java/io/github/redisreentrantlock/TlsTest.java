@@ -75,7 +75,7 @@ class TlsTest {
         long began = System.nanoTime();
         server.send("LOCK.FORCERELEASE", "lock");
         Other.result(told);
-        assertTrue(System.nanoTime() - began < 1_000_000_000L);
+        assertTrue(System.nanoTime() - began < 5_000_000_000L);
         assertThrows(LockLostException.class, lock::unlock);
         assertThrows(LockLostException.class, lock::unlock);
     }
@@ -91,7 +91,7 @@ class TlsTest {
             other.thread.interrupt();
             assertInstanceOf(InterruptedException.class, Other.failure(waiting));
             server.awaitWaiters("lock", 0);
-            assertTrue(System.nanoTime() - began < 1_000_000_000L, "took " + (System.nanoTime() - began) + " ns");
+            assertTrue(System.nanoTime() - began < 5_000_000_000L, "took " + (System.nanoTime() - began) + " ns");
         }
         lock.unlock();
     }

@@ -154,9 +154,9 @@ class WaitTest {
         String name = "counts";
         ReentrantRedisLock held = holder.lock(name);
         held.lock();
-        ReentrantRedisLock lock = session ? client.lock(name) : client.lock(name, Duration.ofMillis(1000));
+        ReentrantRedisLock lock = session ? client.lock(name) : client.lock(name, Duration.ofMillis(1500));
         if (session) {
-            server.send("CONFIG", "SET", "lock.default-ttl", "1000");
+            server.send("CONFIG", "SET", "lock.default-ttl", "1500");
         }
         CompletableFuture<Duration> waiting = other.start(() -> {
             lock.lock();
@@ -165,7 +165,7 @@ class WaitTest {
         server.awaitWaiters(name, 1);
         Eventually.isTrue("the wait is longer than the lease", () -> {
             java.util.List<?> fields = (java.util.List<?>) server.send("LOCK.INFO", name);
-            return (Long) ((java.util.List<?>) ((java.util.List<?>) fields.get(13)).get(0)).get(3) > 1200;
+            return (Long) ((java.util.List<?>) ((java.util.List<?>) fields.get(13)).get(0)).get(3) > 1600;
         });
         held.unlock();
         Duration left = Other.result(waiting);

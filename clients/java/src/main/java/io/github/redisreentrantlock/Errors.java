@@ -1,6 +1,7 @@
 package io.github.redisreentrantlock;
 
 import java.util.List;
+import java.util.Locale;
 import redis.clients.jedis.exceptions.JedisDataException;
 
 /** What the error replies of the server mean. */
@@ -45,7 +46,7 @@ final class Errors {
                 return new LockPermissionException(lock + "the server refused the login. Check the user and the"
                         + " password (" + text + ")", error);
             default:
-                if (text.toLowerCase(java.util.Locale.ROOT).contains("unknown command")) {
+                if (text.toLowerCase(Locale.ROOT).contains("unknown command")) {
                     return new ModuleNotLoadedException(lock + "the server does not have the module. Load"
                             + " redis-reentrant-lock with loadmodule, on every node (" + text + ")", error);
                 }

@@ -3,6 +3,7 @@ package io.github.redisreentrantlock;
 import java.io.IOException;
 import java.util.ArrayDeque;
 import java.util.List;
+import java.util.Map;
 import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -178,7 +179,7 @@ final class LockConnection {
             // RESP2 has a list of name and value, RESP3 a map, of which Jedis makes a list of pairs.
             if (wire.read() instanceof List<?> reply && !reply.isEmpty()) {
                 Object value = reply.get(reply.size() - 1);
-                value = value instanceof java.util.Map.Entry<?, ?> pair ? pair.getValue() : value;
+                value = value instanceof Map.Entry<?, ?> pair ? pair.getValue() : value;
                 serverTimeoutMillis = value instanceof byte[] raw ? Long.parseLong(new String(raw)) * 1000 : 0;
             }
         } catch (JedisDataException e) {

@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.net.Socket;
 import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -14,6 +16,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import redis.clients.jedis.DefaultJedisClientConfig;
+import redis.clients.jedis.Jedis;
 
 /** Errors say what to do. */
 class ErrorTest {
@@ -71,7 +74,7 @@ class ErrorTest {
             server.send("CONFIG", "SET", "requirepass", "secret");
             assertSays(LockPermissionException.class, "Check the user and the password", client.lock("lock")::lock);
         } finally {
-            try (redis.clients.jedis.Jedis jedis = server.jedis()) {
+            try (Jedis jedis = server.jedis()) {
                 jedis.auth("secret");
                 jedis.configSet("requirepass", "");
             }
@@ -171,8 +174,8 @@ class ErrorTest {
     }
 
     @Test
-    void a_dead_host_is_noticed_within_half_a_minute() throws java.io.IOException {
-        try (java.net.Socket socket =
+    void a_dead_host_is_noticed_within_half_a_minute() throws IOException {
+        try (Socket socket =
                 new Sockets(server.address(), DefaultJedisClientConfig.builder().build()).createSocket()) {
             assertTrue(socket.getKeepAlive());
             int idle = socket.getOption(jdk.net.ExtendedSocketOptions.TCP_KEEPIDLE);
@@ -189,7 +192,7 @@ class ErrorTest {
             ReentrantRedisLock lock = client.lock("uri");
             lock.lock();
             assertFalse(server.info("uri").holds() > 0, "it is not in database 0");
-            try (redis.clients.jedis.Jedis jedis = server.jedis()) {
+            try (Jedis jedis = server.jedis()) {
                 jedis.select(3);
                 assertTrue(jedis.exists("uri"));
             }

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -167,7 +168,7 @@ class LossTest {
         session.lock();
         server.freeze();
         CompletableFuture<Void> thawed = CompletableFuture.runAsync(server::thaw,
-                CompletableFuture.delayedExecutor(TTL_MILLIS / 4, java.util.concurrent.TimeUnit.MILLISECONDS));
+                CompletableFuture.delayedExecutor(TTL_MILLIS / 4, TimeUnit.MILLISECONDS));
         session.renew();
         Other.result(thawed);
         session.unlock();

@@ -7,7 +7,11 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -15,6 +19,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import redis.clients.jedis.DefaultJedisClientConfig;
+import redis.clients.jedis.util.SafeEncoder;
 
 /** Waiting for a lock that another owner holds. */
 class WaitTest {
@@ -120,7 +125,7 @@ class WaitTest {
             CompletableFuture<Boolean> waiting = other.start(() -> lock.tryLock(1, TimeUnit.MINUTES));
             server.awaitWaiters("lock", 1);
             long waits = server.count("lock", "lock_waits_started");
-            Eventually.isTrue("a reply would be overdue", () -> millisWaited() > 400);
+            Eventually.isTrue("a reply would be overdue", () -> millisWaited("lock") > 400);
             held.unlock();
             assertTrue(Other.result(waiting));
             assertEquals(waits, server.count("lock", "lock_waits_started"), "it is one call, and not several");
@@ -128,10 +133,10 @@ class WaitTest {
         }
     }
 
-    private long millisWaited() {
-        java.util.List<?> fields = (java.util.List<?>) server.send("LOCK.INFO", "lock");
-        java.util.List<?> first = (java.util.List<?>) ((java.util.List<?>) fields.get(13)).get(0);
-        return (Long) first.get(3);
+    /** How long the first in the queue has waited. */
+    private long millisWaited(String lock) {
+        List<?> queue = (List<?>) ((List<?>) server.send("LOCK.INFO", lock)).get(13);
+        return (Long) ((List<?>) queue.get(0)).get(3);
     }
 
     @ParameterizedTest
@@ -163,10 +168,7 @@ class WaitTest {
             return lock.remainingTime();
         });
         server.awaitWaiters(name, 1);
-        Eventually.isTrue("the wait is longer than the lease", () -> {
-            java.util.List<?> fields = (java.util.List<?>) server.send("LOCK.INFO", name);
-            return (Long) ((java.util.List<?>) ((java.util.List<?>) fields.get(13)).get(0)).get(3) > 1600;
-        });
+        Eventually.isTrue("the wait is longer than the lease", () -> millisWaited(name) > 1600);
         held.unlock();
         Duration left = Other.result(waiting);
         assertTrue(left.toMillis() > 500, "left: " + left);
@@ -213,7 +215,7 @@ class WaitTest {
     }
 
     private void unblock(String how) {
-        String clients = redis.clients.jedis.util.SafeEncoder.encode((byte[]) server.send("CLIENT", "LIST"));
+        String clients = SafeEncoder.encode((byte[]) server.send("CLIENT", "LIST"));
         for (String line : clients.split("\n")) {
             if (line.contains("cmd=lock.acquire") && line.matches(".* flags=[a-zA-Z]*b.*")) {
                 server.send("CLIENT", "UNBLOCK", line.split(" ")[0].substring("id=".length()), how);
@@ -235,9 +237,9 @@ class WaitTest {
     void waits_are_served_in_the_order_in_which_they_began() throws Exception {
         ReentrantRedisLock held = holder.lock("lock");
         held.lock();
-        java.util.Queue<Integer> served = new java.util.concurrent.ConcurrentLinkedQueue<>();
-        java.util.List<Other> others = new java.util.ArrayList<>();
-        java.util.List<CompletableFuture<Void>> waits = new java.util.ArrayList<>();
+        Queue<Integer> served = new ConcurrentLinkedQueue<>();
+        List<Other> others = new ArrayList<>();
+        List<CompletableFuture<Void>> waits = new ArrayList<>();
         for (int i = 0; i < 5; i++) {
             int place = i;
             Other one = new Other();
@@ -253,6 +255,6 @@ class WaitTest {
         held.unlock();
         waits.forEach(Other::result);
         others.forEach(Other::close);
-        assertEquals(java.util.List.of(0, 1, 2, 3, 4), java.util.List.copyOf(served));
+        assertEquals(List.of(0, 1, 2, 3, 4), List.copyOf(served));
     }
 }

@@ -176,6 +176,21 @@ class WaitTest {
     }
 
     @Test
+    void the_wait_is_rounded_up_and_no_time_left_is_not_a_wait_without_limit() {
+        assertEquals(-1, waitMillis(Deadline.after(0), true));
+        Deadline soon = Deadline.after(59_999_500_000L);
+        long before = soon.left();
+        long millis = waitMillis(soon, true);
+        assertTrue(millis * 1_000_000 >= soon.left() && millis <= before / 1_000_000 + 1, "ms " + millis);
+        assertEquals(0, waitMillis(Deadline.NEVER, true));
+        assertEquals(-1, waitMillis(Deadline.NEVER, false));
+    }
+
+    private static long waitMillis(Deadline deadline, boolean waits) {
+        return Call.acquire("lock", "owner", 1000, deadline).waits(waits).waitMillis();
+    }
+
+    @Test
     void a_deadlock_is_refused_and_says_what_to_do() {
         ReentrantRedisLock a = client.lock("a");
         ReentrantRedisLock b = client.lock("b", Duration.ofSeconds(30));

@@ -120,7 +120,12 @@ impl Verdict {
             "TRYAGAIN" | "CLUSTERDOWN" | "READONLY" | "LOADING" | "MASTERDOWN" => {
                 Verdict::Later(error)
             }
-            "UNBLOCKED" if detail.contains("role has changed") => Verdict::Later(error),
+            // Said by the module, and by the server itself.
+            "UNBLOCKED"
+                if detail.contains("role has changed") || detail.contains("state changed") =>
+            {
+                Verdict::Later(error)
+            }
             "UNBLOCKED" => Verdict::Final(Error::Unblocked),
             "DEADLOCK" => Verdict::Final(Error::Deadlock(text(&error))),
             "TOOMANYWAITERS" => Verdict::Final(Error::TooManyWaiters(text(&error))),

@@ -293,6 +293,10 @@ impl Hold {
         if let Phase::Lost(loss) = self.phase() {
             return Err(Error::Lost(loss));
         }
+        // Otherwise the loss would look like a reply that was lost.
+        if self.link().is_some_and(|link| !link.is_open()) {
+            return Err(self.lose(Loss::Disconnected));
+        }
         // What is noticed from now on is no loss.
         self.phase.send_replace(Phase::Ended);
         let cmd = self.who().release(0, Some(self.token));

@@ -1,6 +1,6 @@
 //! A lock, and how it is acquired.
 
-use crate::call::{Grant, Kind, Wait, Who, millis};
+use crate::call::{Grant, Kind, Wait, Who, holds_left, millis};
 use crate::client::LockClient;
 use crate::error::{Error, Loss, Verdict};
 use crate::guard::Guard;
@@ -121,7 +121,8 @@ impl Lock {
     /// It can be cancelled at any time, by dropping the future: nothing is left behind.
     ///
     /// # Errors
-    /// See [`Error`]. A server that cannot be reached is no error: it is tried again.
+    /// See [`Error`]. That no server can be reached is an error only if none was since the call began, for as long as
+    /// [`LockClient::with_patience`] says: a wait that has begun goes on.
     pub async fn acquire(&self) -> Result<Guard, Error> {
         let guard = self.obtain(Limit::Forever).await?;
         guard.ok_or(Error::Unblocked)
@@ -160,6 +161,7 @@ impl Lock {
             Limit::Forever => None,
         };
         let mut pace = Pace::new();
+        let hopeless = Moment::now().after(self.client.patience);
         let mut redirections = 0;
         let mut claim = Claim::new(self);
         // The node that has to be asked, for one call.
@@ -208,6 +210,10 @@ impl Lock {
                 },
             };
             tracing::debug!(%failed, "lock not acquired yet");
+            // The address may be wrong.
+            if !claim.has_reached && hopeless.is_over() {
+                return Err(failed);
+            }
             self.client.servers.doubt(&self.name);
             if !pace.pause(give_up).await {
                 return Err(failed);
@@ -271,6 +277,7 @@ impl Lock {
         };
         // Of a session the end of the connection leaves nothing behind.
         claim.is_open |= !kind.is_session();
+        claim.has_reached = true;
         let sent = Moment::now();
         let reply = match is_asked {
             false => link.call(&cmd, patience).await,
@@ -331,6 +338,8 @@ struct Claim {
     name: Vec<u8>,
     owner: String,
     is_open: bool,
+    /// A server was reached.
+    has_reached: bool,
 }
 
 impl Claim {
@@ -340,6 +349,7 @@ impl Claim {
             name: lock.name.clone(),
             owner: uuid::Uuid::new_v4().to_string(),
             is_open: false,
+            has_reached: false,
         }
     }
 }
@@ -352,21 +362,37 @@ impl Drop for Claim {
         if !self.is_open {
             return;
         }
-        let LockClient { servers, patience } = self.client.clone();
-        let (name, owner) = (
-            std::mem::take(&mut self.name),
-            std::mem::take(&mut self.owner),
-        );
-        runtime.spawn(async move {
-            let cmd = Who {
-                name: &name,
-                owner: &owner,
-            };
-            let cmd = cmd.release(0, None);
-            // On the connection that the call was sent on, if that is still there: in its order.
-            if let Ok(link) = servers.shared(&name, patience).await {
-                let _ = link.call(&cmd, Some(patience)).await;
+        let client = self.client.clone();
+        let name = std::mem::take(&mut self.name);
+        let owner = std::mem::take(&mut self.owner);
+        runtime.spawn(async move { give_back(&client, &name, &owner).await });
+    }
+}
+
+/// Releases what an owner may have got without knowing it. Nobody waits for it, and at worst the lease ends it.
+async fn give_back(client: &LockClient, name: &[u8], owner: &str) {
+    let LockClient { servers, patience } = client;
+    let cmd = Who { name, owner }.release(0, None);
+    let end = Moment::now().after(*patience);
+    let mut pace = Pace::new();
+    let mut was_not_held = false;
+    loop {
+        // On the connection that the call was sent on, if that is still there: in its order.
+        let released = match servers.shared(name, *patience).await {
+            Ok(link) => link.call(&cmd, Some(*patience)).await.map_err(Verdict::of),
+            Err(error) => Err(Verdict::Later(error)),
+        };
+        match released.as_ref().map(holds_left) {
+            // The call may be on its way on a connection that has closed: asked a second time, it has arrived.
+            Ok(Ok(None)) if !was_not_held => was_not_held = true,
+            Ok(_)
+            | Err(Verdict::Gone | Verdict::Final(_) | Verdict::Moved(..) | Verdict::Ask(_)) => {
+                return;
             }
-        });
+            Err(Verdict::Later(_) | Verdict::Broken(_)) => (),
+        }
+        if !pace.pause(Some(end)).await {
+            return;
+        }
     }
 }

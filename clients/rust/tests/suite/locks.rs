@@ -225,6 +225,21 @@ async fn errors_say_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_server_that_was_never_reached_is_an_error_and_no_wait_without_end() {
+    let mut server = Server::start();
+    server.kill();
+    let locks = locks(&server).with_patience(Duration::from_millis(300));
+    for limit in [None, Some(Duration::from_secs(3600))] {
+        let lock = locks.lock("a");
+        let error = match limit {
+            None => soon(lock.acquire()).await.unwrap_err(),
+            Some(limit) => soon(lock.acquire_within(limit)).await.unwrap_err(),
+        };
+        assert!(matches!(error, Error::Unreachable(_)), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_deadlock_is_an_error_for_the_one_who_closes_the_circle() {
     let server = Server::start();
     let mut client = server.client();

@@ -134,6 +134,7 @@ class ClusterTest {
         lease.lock();
         long token = lease.fencingToken();
         move(name, 1);
+        long redirected = redirections(0);
         lease.lock();
         assertEquals(token, lease.fencingToken());
         assertEquals(2, nodes.get(1).info(name).holds());
@@ -144,6 +145,13 @@ class ClusterTest {
         session.lock();
         assertEquals(1, nodes.get(1).info(name).session());
         session.unlock();
+        assertEquals(redirected + 1, redirections(0), "the client remembers the new node");
+    }
+
+    private static long redirections(int node) {
+        return text(nodes.get(node).send("INFO", "errorstats")).lines()
+                .filter(line -> line.startsWith("errorstat_MOVED:count="))
+                .mapToLong(line -> Long.parseLong(line.substring(line.indexOf('=') + 1))).findFirst().orElse(0);
     }
 
     @Test

@@ -14,6 +14,9 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import redis.clients.jedis.DefaultJedisClientConfig;
+import redis.clients.jedis.HostAndPort;
+import redis.clients.jedis.JedisClientConfig;
 import redis.clients.jedis.util.JedisClusterCRC16;
 import redis.clients.jedis.util.SafeEncoder;
 
@@ -134,6 +137,7 @@ class ClusterTest {
         lease.lock();
         long token = lease.fencingToken();
         move(name, 1);
+        long redirected = redirections(0);
         lease.lock();
         assertEquals(token, lease.fencingToken());
         assertEquals(2, nodes.get(1).info(name).holds());
@@ -144,6 +148,28 @@ class ClusterTest {
         session.lock();
         assertEquals(1, nodes.get(1).info(name).session());
         session.unlock();
+        assertEquals(redirected + 1, redirections(0), "the client remembers the new node");
+    }
+
+    @Test
+    void the_slots_are_asked_for_again_when_a_node_is_gone() {
+        String name = nameAt(1);
+        JedisClientConfig config = DefaultJedisClientConfig.builder().build();
+        ClusterTopology topology = new ClusterTopology(Set.of(nodes.get(0).address()), config);
+        topology.locate(name);
+        topology.moved(JedisClusterCRC16.getSlot(name), new HostAndPort("127.0.0.1", TestServer.freePort()));
+        try (Engine engine = new Engine(new Context(config, 5_000_000_000L, 0), topology, "")) {
+            ReentrantRedisLock lock = new ReentrantRedisLock(engine, name, 30_000, Renewal.MANUAL);
+            assertTrue(lock.tryLock());
+            assertEquals(1, nodes.get(1).info(name).holds());
+            lock.unlock();
+        }
+    }
+
+    private static long redirections(int node) {
+        return text(nodes.get(node).send("INFO", "errorstats")).lines()
+                .filter(line -> line.startsWith("errorstat_MOVED:count="))
+                .mapToLong(line -> Long.parseLong(line.substring(line.indexOf('=') + 1))).findFirst().orElse(0);
     }
 
     @Test

@@ -55,9 +55,9 @@ final class FaultProxy implements AutoCloseable {
         return lost.get();
     }
 
-    /** From now on nothing arrives, and every connection stays open: a cable that was pulled. */
-    void goSilent() {
-        silent = true;
+    /** Whether nothing arrives while every connection stays open: a cable that was pulled. */
+    void silent(boolean yes) {
+        silent = yes;
     }
 
     /** Closes every connection. */

@@ -75,6 +75,15 @@ impl Lock {
         Lock(self.0.session_lease(lease))
     }
 
+    /// Acquires it for the owner of another lock that is held, so that deadlocks are noticed: see
+    /// [`crate::Lock::as_owner_of`].
+    pub fn as_owner_of(self, guard: &Guard) -> Lock {
+        match &guard.guard {
+            Some(guard) => Lock(self.0.as_owner_of(guard)),
+            None => self,
+        }
+    }
+
     /// Acquires it, and waits for it as long as it takes: see [`crate::Lock::acquire`].
     ///
     /// # Errors

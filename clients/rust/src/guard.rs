@@ -22,7 +22,7 @@ impl std::fmt::Debug for Guard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Guard")
             .field("lock", &String::from_utf8_lossy(&self.hold.name))
-            .field("owner", &self.hold.owner)
+            .field("owner", &self.hold.owner.id())
             .field("token", &self.hold.token)
             .finish_non_exhaustive()
     }
@@ -47,7 +47,7 @@ impl Guard {
 
     /// The id of the owner, as `LOCK.INFO` shows it. Whoever knows it can release the lock.
     pub fn owner(&self) -> &str {
-        &self.hold.owner
+        self.hold.owner.id()
     }
 
     /// The name of the lock.
@@ -156,7 +156,7 @@ impl Drop for Guard {
         self.runtime.spawn(async move {
             if let Err(error) = hold.release().await {
                 let name = String::from_utf8_lossy(&hold.name);
-                tracing::warn!(lock = %name, owner = %hold.owner, %error, "lock not released");
+                tracing::warn!(lock = %name, owner = %hold.owner.id(), %error, "lock not released");
             }
         });
     }

@@ -4,10 +4,12 @@ use crate::call::{Grant, Kind, Who, holds_left};
 use crate::client::LockClient;
 use crate::error::{Error, Loss, Verdict};
 use crate::link::Link;
+use crate::lock::give_back_later;
 use crate::moment::Moment;
+use crate::owner::{Owner, Ticket};
 use crate::pace::Pace;
 use redis::{Cmd, RedisError, Value};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -23,8 +25,10 @@ pub(crate) enum Phase {
 /// A lock that is held. All guards of one owner share it.
 pub(crate) struct Hold {
     pub client: LockClient,
+    /// Until it has ended.
+    ticket: Mutex<Option<Ticket>>,
     pub name: Vec<u8>,
-    pub owner: String,
+    pub owner: Arc<Owner>,
     pub kind: Kind,
     pub token: u64,
     /// The connection that it is bound to, if it is a session's.
@@ -53,8 +57,7 @@ impl Hold {
     /// A lock that was granted by a call that was sent then. `link` is the connection that it is bound to.
     pub fn new(
         client: LockClient,
-        name: Vec<u8>,
-        owner: String,
+        ticket: Ticket,
         kind: Kind,
         grant: &Grant,
         sent: Moment,
@@ -63,8 +66,9 @@ impl Hold {
         let until = sent.after(grant.ttl);
         Hold {
             client,
-            name,
-            owner,
+            name: ticket.name().to_vec(),
+            owner: ticket.owner().clone(),
+            ticket: Mutex::new(Some(ticket)),
             kind,
             token: grant.token,
             link: Mutex::new(link),
@@ -75,7 +79,7 @@ impl Hold {
     }
 
     fn who(&self) -> Who<'_> {
-        let (name, owner) = (&self.name, &self.owner);
+        let (name, owner) = (&self.name, self.owner.id());
         Who { name, owner }
     }
 
@@ -145,7 +149,7 @@ impl Hold {
         drop(self.take_link());
         if is_new {
             let name = String::from_utf8_lossy(&self.name);
-            tracing::warn!(lock = %name, owner = %self.owner, token = self.token, %loss, "lock lost");
+            tracing::warn!(lock = %name, owner = %self.owner.id(), token = self.token, %loss, "lock lost");
         }
         match *self.phase.borrow() {
             Phase::Lost(loss) => Error::Lost(loss),
@@ -206,7 +210,9 @@ impl Hold {
         let mut holds = self.holds.lock().await;
         if *holds == 1 {
             *holds = 0;
-            return self.release_last().await;
+            let released = self.release_last().await;
+            self.give_up_ticket();
+            return released;
         }
         self.expect_held()?;
         let cmd = self.who().release(*holds - 1, Some(self.token));
@@ -338,8 +344,41 @@ impl Hold {
                 }
             };
             if until.is_over() || !pace.pause(Some(until)).await {
+                self.keep_ticket();
                 return Err(Error::Unreachable(failed));
             }
+        }
+    }
+
+    /// A release may still be on its way: the owner does not acquire this lock again.
+    fn keep_ticket(&self) {
+        let mut ticket = self.ticket.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ticket) = ticket.as_mut() {
+            ticket.keep();
+        }
+    }
+
+    /// It has ended: the owner may acquire this lock again.
+    fn give_up_ticket(&self) {
+        let ticket = self
+            .ticket
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        drop(ticket);
+    }
+}
+
+impl Drop for Hold {
+    /// Nobody got it, since the call was cancelled: what the server may have is released in the background.
+    fn drop(&mut self) {
+        let ticket = self
+            .ticket
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let (Some(ticket), Phase::Held) = (ticket, *self.phase.borrow()) {
+            give_back_later(self.client.clone(), ticket);
         }
     }
 }

@@ -37,6 +37,7 @@ mod hold;
 mod link;
 mod lock;
 mod moment;
+mod owner;
 mod pace;
 pub mod redlock;
 mod servers;

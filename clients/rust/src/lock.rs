@@ -7,6 +7,7 @@ use crate::guard::Guard;
 use crate::hold::Hold;
 use crate::link::Link;
 use crate::moment::Moment;
+use crate::owner::{Owner, Ticket};
 use crate::pace::Pace;
 use crate::watch::Care;
 use redis::RedisError;
@@ -33,6 +34,7 @@ pub struct Lock {
     session: bool,
     renews: bool,
     every: Option<Duration>,
+    owner: Option<Arc<Owner>>,
 }
 
 /// How long to wait for a lock.
@@ -70,6 +72,7 @@ impl Lock {
             session: true,
             renews: false,
             every: None,
+            owner: None,
         }
     }
 
@@ -107,6 +110,17 @@ impl Lock {
     pub fn check_every(self, interval: Duration) -> Lock {
         Lock {
             every: Some(interval),
+            ..self
+        }
+    }
+
+    /// Acquires it for the owner of another lock that is held. The server then notices a deadlock: two owners that each
+    /// hold a lock and wait for the other's. It knows owners only, not programs.
+    ///
+    /// A lock that this owner holds already is not acquired again, but [reentered](Guard::reenter).
+    pub fn as_owner_of(self, guard: &Guard) -> Lock {
+        Lock {
+            owner: Some(guard.hold().owner.clone()),
             ..self
         }
     }
@@ -153,6 +167,11 @@ impl Lock {
         kind.check()
     }
 
+    /// Whether to wait again, as a new owner.
+    fn waits_anew(&self, limit: Limit) -> bool {
+        self.owner.is_none() && !matches!(limit, Limit::Now)
+    }
+
     async fn obtain(&self, limit: Limit) -> Result<Option<Guard>, Error> {
         let kind = self.kind()?;
         let give_up = match limit {
@@ -163,7 +182,7 @@ impl Lock {
         let mut pace = Pace::new();
         let hopeless = Moment::now().after(self.client.patience);
         let mut redirections = 0;
-        let mut claim = Claim::new(self);
+        let mut claim = Claim::new(self)?;
         // The node that has to be asked, for one call.
         let mut asked = None;
         loop {
@@ -171,8 +190,8 @@ impl Lock {
                 Outcome::Granted(grant, sent, link) => {
                     match self.take(kind, &grant, sent, link, &mut claim).await {
                         // It was lost while the call waited, or just after. The next owner is a new one.
-                        Err(Error::Lost(_)) if !matches!(limit, Limit::Now) => {
-                            claim = Claim::new(self);
+                        Err(Error::Lost(_)) if self.waits_anew(limit) => {
+                            claim = Claim::new(self)?;
                             Error::Lost(Loss::Taken)
                         }
                         outcome => return outcome.map(Some),
@@ -268,7 +287,7 @@ impl Lock {
         link: &Link,
         is_asked: bool,
     ) -> Outcome {
-        let (name, owner) = (&self.name, &claim.owner);
+        let (name, owner) = (&self.name, claim.owner.id());
         let cmd = Who { name, owner }.acquire(kind, wait, 1, None);
         let patience = match wait {
             None => Some(self.client.patience),
@@ -307,15 +326,17 @@ impl Lock {
         link: Option<Link>,
         claim: &mut Claim,
     ) -> Result<Guard, Error> {
-        let (client, name) = (self.client.clone(), self.name.clone());
-        let hold = Hold::new(client, name, claim.owner.clone(), kind, grant, sent, link);
+        // From now on the hold releases what it has got.
+        let Some(ticket) = claim.take() else {
+            return Err(Error::Lost(Loss::Taken));
+        };
+        let hold = Hold::new(self.client.clone(), ticket, kind, grant, sent, link);
         // The call may have waited for most of the lease: the server says how much is left.
         if sent.after(grant.ttl / 10).is_over() {
             hold.renew_granted(grant.ttl).await?;
         }
-        claim.is_open = false;
-        let owner = &claim.owner;
         let name = String::from_utf8_lossy(&self.name);
+        let owner = claim.owner.id();
         tracing::debug!(lock = %name, %owner, token = grant.token, "lock acquired");
         let care = Care {
             renews: kind.is_session() || self.renews,
@@ -335,43 +356,63 @@ fn unavailable(error: RedisError) -> Error {
 /// An owner who may have got the lock without knowing it. Whoever gives up, or is cancelled, releases it.
 struct Claim {
     client: LockClient,
-    name: Vec<u8>,
-    owner: String,
+    owner: Arc<Owner>,
+    ticket: Option<Ticket>,
     is_open: bool,
     /// A server was reached.
     has_reached: bool,
 }
 
 impl Claim {
-    fn new(lock: &Lock) -> Claim {
-        Claim {
+    fn new(lock: &Lock) -> Result<Claim, Error> {
+        let owner = lock.owner.clone().unwrap_or_else(Owner::new);
+        let ticket = Ticket::new(&owner, &lock.name).ok_or_else(|| {
+            Error::Invalid(
+                "this owner holds the lock already, or cannot tell: reenter it".to_owned(),
+            )
+        })?;
+        Ok(Claim {
             client: lock.client.clone(),
-            name: lock.name.clone(),
-            owner: uuid::Uuid::new_v4().to_string(),
+            owner,
+            ticket: Some(ticket),
             is_open: false,
             has_reached: false,
-        }
+        })
+    }
+
+    /// Leaves it to the hold.
+    fn take(&mut self) -> Option<Ticket> {
+        self.is_open = false;
+        self.ticket.take()
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        let (Some(ticket), true) = (self.ticket.take(), self.is_open) else {
             return;
         };
-        if !self.is_open {
-            return;
-        }
-        let client = self.client.clone();
-        let name = std::mem::take(&mut self.name);
-        let owner = std::mem::take(&mut self.owner);
-        runtime.spawn(async move { give_back(&client, &name, &owner).await });
+        give_back_later(self.client.clone(), ticket);
     }
 }
 
-/// Releases what an owner may have got without knowing it. Nobody waits for it, and at worst the lease ends it.
-async fn give_back(client: &LockClient, name: &[u8], owner: &str) {
+/// Releases in the background what an owner may have got.
+pub(crate) fn give_back_later(client: LockClient, mut ticket: Ticket) {
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        return ticket.keep();
+    };
+    runtime.spawn(async move {
+        if !give_back(&client, &ticket).await {
+            ticket.keep();
+        }
+    });
+}
+
+/// Releases what an owner may have got without knowing it. Nobody waits for it, and at worst the lease ends it: then
+/// false.
+async fn give_back(client: &LockClient, ticket: &Ticket) -> bool {
     let LockClient { servers, patience } = client;
+    let (name, owner) = (ticket.name(), ticket.owner().id());
     let cmd = Who { name, owner }.release(0, None);
     let end = Moment::now().after(*patience);
     let mut pace = Pace::new();
@@ -385,14 +426,12 @@ async fn give_back(client: &LockClient, name: &[u8], owner: &str) {
         match released.as_ref().map(holds_left) {
             // The call may be on its way on a connection that has closed: asked a second time, it has arrived.
             Ok(Ok(None)) if !was_not_held => was_not_held = true,
-            Ok(_)
-            | Err(Verdict::Gone | Verdict::Final(_) | Verdict::Moved(..) | Verdict::Ask(_)) => {
-                return;
-            }
+            Ok(_) | Err(Verdict::Gone) => return true,
+            Err(Verdict::Final(_) | Verdict::Moved(..) | Verdict::Ask(_)) => return false,
             Err(Verdict::Later(_) | Verdict::Broken(_)) => (),
         }
         if !pace.pause(Some(end)).await {
-            return;
+            return false;
         }
     }
 }

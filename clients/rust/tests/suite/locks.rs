@@ -242,17 +242,49 @@ async fn a_server_that_was_never_reached_is_an_error_and_no_wait_without_end() {
 #[tokio::test]
 async fn a_deadlock_is_an_error_for_the_one_who_closes_the_circle() {
     let server = Server::start();
-    let mut client = server.client();
     let locks = locks(&server);
-    // The server knows owners, not programs: both waits are for the same two owners.
-    client.run("LOCK.ACQUIRE b other 60000");
+    let first = locks.lock("a").acquire().await.unwrap();
+    let second = locks.lock("b").acquire().await.unwrap();
+    let waits = tokio::spawn({
+        let lock = locks.lock("b").as_owner_of(&first);
+        async move { lock.acquire().await }
+    });
+    let mut probe = server.client();
+    tokio::task::spawn_blocking(move || until_waiting(&mut probe, 1))
+        .await
+        .unwrap();
+    let lock = locks.lock("a").as_owner_of(&second);
+    let error = soon(lock.acquire()).await.unwrap_err();
+    assert!(matches!(error, Error::Deadlock(_)), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("release the locks that are held"),
+        "{error}"
+    );
+    second.release().await.unwrap();
+    let both = soon(waits).await.unwrap().unwrap();
+    assert_eq!(both.owner(), first.owner());
+    first.release().await.unwrap();
+    both.release().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_owner_that_holds_a_lock_does_not_acquire_it_a_second_time() {
+    let server = Server::start();
+    let locks = locks(&server);
     let guard = locks.lock("a").acquire().await.unwrap();
-    let mut waiter = lock_test_support::Waiter::start(&server, "LOCK.ACQUIRE a other 60000 WAIT 0");
-    client.run(&format!("LOCK.ACQUIRE x {} 60000", guard.owner()));
-    let reply = client.run(&format!("LOCK.ACQUIRE b {} 60000 WAIT 1000", guard.owner()));
-    assert!(reply.starts_with("DEADLOCK"), "{reply}");
+    let again = locks.lock("a").as_owner_of(&guard);
+    let error = again.acquire().await.unwrap_err();
+    assert!(matches!(error, Error::Invalid(_)), "{error}");
+    assert!(error.to_string().contains("reenter"), "{error}");
+    let other = locks.lock("b").as_owner_of(&guard).acquire().await.unwrap();
+    let again = locks.lock("a").as_owner_of(&other);
+    assert!(again.try_acquire().await.is_err());
     guard.release().await.unwrap();
-    assert_eq!(waiter.grant()[0], 1);
+    // Now it may.
+    let guard = again.try_acquire().await.unwrap().unwrap();
+    assert_eq!(guard.owner(), other.owner());
 }
 
 #[tokio::test]

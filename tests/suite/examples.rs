@@ -1,4 +1,5 @@
-//! The programs of `examples/`: each is run as its reader would run it. Their libraries come from their own package managers, into the target folder.
+//! The programs of `examples/`: each is run as its reader would run it. Their libraries come from their own package
+//! managers, into the target folder.
 //!
 //! A language that this machine lacks is skipped, or a failure with `LOCK_TEST_EXAMPLES=require`.
 

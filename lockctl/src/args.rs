@@ -111,17 +111,17 @@ pub struct Run {
     /// The name of the lock: its key on the server
     pub name: OsString,
     /// Wait for the lock at most so many seconds, such as 10 or 0.5; 0 is --no-wait. Without it: as long as it takes
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub wait: Option<Duration>,
     /// Do not wait: fail at once if the lock is held
     #[arg(long, conflicts_with = "wait")]
     pub no_wait: bool,
     /// The lease of the session in milliseconds, 1000 or more: so long the lock outlives a crash of the server, and so
     /// soon a silent server counts as a loss. The server renews it. Without it: lock.default-ttl of the server
-    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1000..1 << 53))]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1000..1 << 53), allow_negative_numbers = true)]
     pub ttl: Option<u64>,
     /// When the lock is lost, the command gets TERM, and KILL so many seconds later
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds, allow_negative_numbers = true)]
     pub kill_after: Duration,
     /// The exit status if the lock is not free in time, 0 to 255
     #[arg(long, value_name = "STATUS", default_value_t = BUSY)]
@@ -182,7 +182,7 @@ pub struct Top {
     #[arg(long)]
     pub once: bool,
     /// Ask the servers again after so many seconds, 0.1 or more
-    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = interval)]
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = interval, allow_negative_numbers = true)]
     pub interval: Duration,
     /// Show at most so many wait queues of each server, 1 to 10000
     #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..=10_000))]

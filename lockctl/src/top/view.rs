@@ -42,7 +42,7 @@ pub fn draw(frame: &mut Frame<'_>, screen: &Screen) {
         frame.render_widget(Line::from(text.as_str()).red(), error);
     }
     frame.render_widget(server_table(&screen.servers), heads);
-    frame.render_widget(queue_table(&screen.queues), queues);
+    frame.render_widget(queue_table(screen), queues);
     frame.render_widget(Line::from("q quit  p pause  s sort").dim(), keys);
 }
 
@@ -87,33 +87,45 @@ fn server_table(servers: &[ServerRow]) -> Table<'static> {
     Table::new(rows, widths).header(header(&head, 1))
 }
 
-fn queue_table(queues: &[QueueRow]) -> Table<'static> {
-    let head = [
-        "LOCK", "HOLDER", "NEXT", "SERVER", "SESSION", "WAITERS", "LONGEST", "HELD", "LEFT",
+fn queue_table(screen: &Screen) -> Table<'static> {
+    let mut head = vec![
+        "LOCK", "HOLDER", "NEXT", "SESSION", "WAITERS", "LONGEST", "HELD", "LEFT",
     ];
-    let mut rows: Vec<Row<'_>> = queues.iter().map(queue_row).collect();
+    let fills = [Constraint::Fill(1); 3];
+    let lengths = [8; 5].map(Constraint::Length);
+    let mut widths: Vec<Constraint> = fills.into_iter().chain(lengths).collect();
+    // Of one server it is known where a queue is.
+    let with_server = screen.servers.len() > 1;
+    if with_server {
+        head.insert(3, "SERVER");
+        widths.insert(3, Constraint::Fill(1));
+    }
+    let mut rows: Vec<Row<'_>> = screen
+        .queues
+        .iter()
+        .map(|queue| queue_row(queue, with_server))
+        .collect();
     if rows.is_empty() {
         rows.push(Row::new(["nobody waits"]));
     }
-    let fills = [3, 3, 3, 2].map(Constraint::Fill);
-    let widths = fills
-        .into_iter()
-        .chain([8, 8, 8, 8, 8].map(Constraint::Length));
-    Table::new(rows, widths).header(header(&head, 4))
+    Table::new(rows, widths).header(header(&head, if with_server { 4 } else { 3 }))
 }
 
-fn queue_row(queue: &QueueRow) -> Row<'static> {
-    Row::new([
-        Cell::from(queue.lock.clone()),
-        Cell::from(queue.holder.clone()),
-        Cell::from(queue.first.clone()),
-        Cell::from(queue.server.clone()),
+fn queue_row(queue: &QueueRow, with_server: bool) -> Row<'static> {
+    let mut cells: Vec<Cell<'_>> = [&queue.lock, &queue.holder, &queue.first]
+        .map(|text| text.clone().into())
+        .into();
+    if with_server {
+        cells.push(queue.server.clone().into());
+    }
+    cells.extend([
         right(if queue.session { "yes" } else { "no" }.to_owned()),
         right(queue.waiters.to_string()),
         time(queue.longest),
         queue.held.map_or_else(|| right("-".to_owned()), time),
         time(queue.left),
-    ])
+    ]);
+    Row::new(cells)
 }
 
 /// A head whose columns from there on are aligned to the right, as numbers are.

@@ -27,7 +27,7 @@ pub async fn ls(target: &Target, args: Ls) -> Result<u8, Failure> {
             Ok(locks) => found.extend(locks.into_iter().map(|lock| (address.clone(), lock))),
             // The others' locks are worth showing, but the list is not whole.
             Err(failure) => {
-                eprintln!("lockctl: the locks of {address} are missing: {failure}");
+                say!("the locks of {address} are missing: {failure}");
                 status = FAILED;
             }
         }

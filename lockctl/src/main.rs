@@ -5,6 +5,14 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("lockctl needs Linux: it ends a command with its parent by PR_SET_PDEATHSIG");
 
+/// Writes a line to stderr. If nobody reads it any more, the work goes on.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr(), "lockctl: {}", format_args!($($text)*));
+    }};
+}
+
 mod args;
 mod held;
 mod info;
@@ -60,7 +68,7 @@ fn main() -> ExitCode {
 }
 
 fn failed(failure: &Failure) -> ExitCode {
-    eprintln!("lockctl: {failure}");
+    say!("{failure}");
     ExitCode::from(FAILED)
 }
 

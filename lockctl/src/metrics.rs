@@ -23,7 +23,7 @@ pub async fn metrics(target: Target, args: Metrics) -> Result<u8, Failure> {
     let found = Found::of(&target).await?;
     print(&found.text()?)?;
     for failure in found.failures() {
-        eprintln!("lockctl: {failure}");
+        say!("{failure}");
     }
     let is_whole = found.failures().next().is_none();
     Ok(if is_whole { 0 } else { FAILED })

@@ -26,9 +26,7 @@ pub async fn run(target: &Target, args: Run) -> Result<u8, Failure> {
     };
     let Some(guard) = guard else {
         let name = shown(args.name.as_bytes());
-        eprintln!(
-            "lockctl: the lock {name} was not free in time; lockctl info {name} shows who holds it"
-        );
+        say!("the lock {name} was not free in time; lockctl info {name} shows who holds it");
         return Ok(args.conflict_exit_code);
     };
     let mut child = Child::start(&args, &guard)?;
@@ -53,16 +51,12 @@ pub async fn run(target: &Target, args: Run) -> Result<u8, Failure> {
     match outcome {
         Ok(()) => Ok(status),
         Err(Error::Lost(loss)) => {
-            eprintln!(
-                "lockctl: the lock {name} was lost: {loss}; the command had ended with {status}"
-            );
+            say!("the lock {name} was lost: {loss}; the command had ended with {status}");
             Ok(LOST)
         }
         // The command had ended while the lock was certainly held.
         Err(error) => {
-            eprintln!(
-                "lockctl: the lock {name} was not released, and is free when its lease ends: {error}"
-            );
+            say!("the lock {name} was not released, and is free when its lease ends: {error}");
             Ok(status)
         }
     }
@@ -87,11 +81,11 @@ async fn acquire(target: &Target, args: &Run) -> Result<Option<Guard>, Failure> 
 /// Ends the command, since the lock is lost.
 async fn end(mut child: Child, guard: &Guard, loss: Loss, args: &Run) -> u8 {
     let name = shown(guard.name());
-    eprintln!("lockctl: the lock {name} was lost: {loss}; ending the command");
+    say!("the lock {name} was lost: {loss}; ending the command");
     match child.end(args.kill_after).await {
         Ok(true) => (),
-        Ok(false) => eprintln!("lockctl: the command did not end in time, and was killed"),
-        Err(failure) => eprintln!("lockctl: {failure}"),
+        Ok(false) => say!("the command did not end in time, and was killed"),
+        Err(failure) => say!("{failure}"),
     }
     child.dismiss();
     LOST

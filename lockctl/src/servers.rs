@@ -142,9 +142,20 @@ impl Target {
                 infos.push(range.primary);
             }
         }
+        // All at once: one that does not answer must not add its delay to that of another.
+        let opens = infos.into_iter().map(|info| {
+            let address = info.addr().to_string();
+            (
+                address,
+                tokio::spawn(async move { Server::open(&info).await }),
+            )
+        });
+        let opens: Vec<_> = opens.collect();
         let mut primaries = Vec::new();
-        for info in infos {
-            primaries.push((info.addr().to_string(), Server::open(&info).await));
+        for (address, open) in opens {
+            let failed = |error| Err(Failure(format!("cannot connect to {address}: {error}")));
+            let server = open.await.unwrap_or_else(failed);
+            primaries.push((address, server));
         }
         Ok(primaries)
     }

@@ -24,7 +24,7 @@ pub async fn serve(target: Target, address: SocketAddr) -> Result<u8, Failure> {
     let bound = listener.local_addr().map_err(failed)?;
     let target = Arc::new(target);
     let router = Router::new().route("/metrics", get(move || answer(target.clone())));
-    eprintln!("lockctl: serving http://{bound}/metrics");
+    say!("serving http://{bound}/metrics");
     let ended = ended().map_err(failed)?;
     tokio::select! {
         served = axum::serve(listener, router) => served.map_err(failed).map(|()| 0),

@@ -15,7 +15,7 @@ use std::process::Command;
 /// Becomes the command. Returns only if that fails: with its exit status.
 pub fn become_command(args: Exec) -> u8 {
     if let Err(error) = prepare(&args) {
-        eprintln!("lockctl: cannot start the command: {error}");
+        say!("cannot start the command: {error}");
         return CANNOT_RUN;
     }
     let Some((program, rest)) = args.command.split_first() else {
@@ -26,7 +26,7 @@ pub fn become_command(args: Exec) -> u8 {
         ErrorKind::NotFound => NOT_FOUND,
         _ => CANNOT_RUN,
     };
-    eprintln!("lockctl: cannot run {}: {error}", shown(program.as_bytes()));
+    say!("cannot run {}: {error}", shown(program.as_bytes()));
     status
 }
 

@@ -53,7 +53,7 @@ fn the_locks_that_are_held_are_listed_and_nothing_else() {
 }
 
 #[test]
-fn the_list_never_holds_up_the_server_by_keys() {
+fn the_list_uses_scan_and_never_keys() {
     let server = Server::start();
     let mut client = server.client();
     for n in 0..2500 {

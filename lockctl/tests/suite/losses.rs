@@ -61,6 +61,17 @@ fn a_command_that_is_stopped_is_ended_too() {
 }
 
 #[test]
+fn a_command_in_the_group_of_lockctl_is_ended_too() {
+    let server = Server::start();
+    let script = "echo $$; exec sleep 600";
+    let mut running = Running::start(&run(&server, "--process-group shared a", script));
+    let pid = running.line().parse().unwrap();
+    assert_eq!(server.client().run("LOCK.FORCERELEASE a"), "1");
+    assert_eq!(running.end().0, 121);
+    until_gone(pid);
+}
+
+#[test]
 fn a_command_ends_with_its_server() {
     let mut server = Server::start();
     let mut running = Running::start(&run(&server, "--ttl 600000 a", "echo on; exec sleep 600"));

@@ -92,6 +92,30 @@ fn those_who_wait_are_served_in_order() {
 }
 
 #[test]
+fn a_wait_outlives_a_restart_of_the_server() {
+    let mut server = Server::start();
+    let mut client = server.client();
+    client.run("LOCK.ACQUIRE a other 600000");
+    let mut waiting = Running::start(&run(&server, "--wait 60 a", "echo mine"));
+    until_waiting(&mut client, 1);
+    server.kill();
+    // It has stored nothing: the lock is free.
+    server.restart_in_place();
+    assert_eq!(waiting.line(), "mine");
+    assert_eq!(waiting.end(), (0, String::new()));
+}
+
+#[test]
+fn what_lockctl_says_may_go_unread() {
+    let server = Server::start();
+    let mut running = Running::start(&run(&server, "a", "echo on; exec sleep 600"));
+    assert_eq!(running.line(), "on");
+    drop(running.stderr.take());
+    assert_eq!(server.client().run("LOCK.FORCERELEASE a"), "1");
+    assert_eq!(running.wait().unwrap().code(), Some(121));
+}
+
+#[test]
 fn the_lease_of_the_session_is_what_ttl_says() {
     let server = Server::start();
     let mut running = Running::start(&run(&server, "--ttl 600000 a", "echo on; read word"));

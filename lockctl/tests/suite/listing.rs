@@ -20,9 +20,9 @@ fn the_locks_that_are_held_are_listed_and_nothing_else() {
     client.run("LOCK.ACQUIRE lock:a worker-2 600000 SESSION");
     client.run("LOCK.ACQUIRE other worker-3 600000");
     for line in [
-        "HSET user:1 name x",
-        "SET word 1",
-        "RPUSH list 1",
+        "HSET lock:user name x",
+        "SET lock:word 1",
+        "RPUSH lock:list 1",
         "LOCK.ACQUIRE lock:gone me 600000",
     ] {
         client.run(line);

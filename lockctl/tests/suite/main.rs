@@ -141,13 +141,15 @@ impl Running {
             assert!(start.elapsed() < PATIENCE, "it did not end");
             std::thread::sleep(std::time::Duration::from_millis(2));
         };
-        let mut text = String::new();
-        self.child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut text)
-            .unwrap();
+        // What it left running may hold the pipe open.
+        let mut stderr = self.child.stderr.take().unwrap();
+        let (sender, said) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut text = String::new();
+            let _ = stderr.read_to_string(&mut text);
+            let _ = sender.send(text);
+        });
+        let text = said.recv_timeout(PATIENCE).unwrap();
         (status.code().unwrap_or_default(), text)
     }
 }
@@ -162,13 +164,16 @@ fn is_held(client: &mut Client, name: &str) -> bool {
     client.run(&format!("LOCK.INFO {name}")) != "nil"
 }
 
-/// Waits until a process has ended. One whose parent does not ask for its status has ended, too.
+/// Whether a process has ended. One whose parent does not ask for its status has ended, too.
+fn is_gone(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit(')').next().unwrap().trim_start();
+    state.is_empty() || state.starts_with(['Z', 'X'])
+}
+
+/// Waits until a process has ended.
 fn until_gone(pid: u32) {
-    eventually("the process ends", || {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let state = stat.rsplit(')').next().unwrap().trim_start();
-        state.is_empty() || state.starts_with(['Z', 'X'])
-    });
+    eventually("the process ends", || is_gone(pid));
 }
 
 /// One clear line.

@@ -1,6 +1,6 @@
 //! `lockctl run`: signals.
 
-use crate::{LOCKCTL, Running, is_held, run, until_gone, until_waiting};
+use crate::{LOCKCTL, Running, is_gone, is_held, run, until_gone, until_waiting};
 use lock_test_support::{Server, eventually};
 use std::process::Command;
 
@@ -104,6 +104,7 @@ fn the_guard_goes_with_the_command() {
     });
     // What the command left running on purpose goes on.
     let left: u32 = left.parse().unwrap();
+    assert!(!is_gone(left));
     lock_test_support::send_signal(left, libc::SIGKILL);
     until_gone(left);
 }

@@ -20,7 +20,12 @@ pub struct Terminal {
 impl Terminal {
     /// Starts `lockctl` with these arguments, quoted for a shell.
     pub fn start(server: &Server, arguments: &str) -> Terminal {
-        let script = format!("stty -echo rows {ROWS} cols {COLUMNS}; exec {LOCKCTL} {arguments}");
+        Terminal::shell(server, &format!("exec {LOCKCTL} {arguments}"))
+    }
+
+    /// Starts a script.
+    fn shell(server: &Server, script: &str) -> Terminal {
+        let script = format!("stty -echo rows {ROWS} cols {COLUMNS}; {script}");
         let mut command = Command::new("script");
         command.args([
             "--quiet",
@@ -89,7 +94,9 @@ impl Terminal {
 fn ctrl_c_reaches_the_command_once() {
     let server = Server::start();
     let script = r#"trap "echo got" INT; trap "echo usr; exit 3" USR1; echo pid=$PPID.; while :; do :; done"#;
-    let mut terminal = Terminal::start(&server, &format!("run a -- sh -c '{script}'"));
+    // The shell between does not mind that lockctl is stopped, and outlives the key.
+    let script = format!("trap : INT; {LOCKCTL} run a -- sh -c '{script}'");
+    let mut terminal = Terminal::shell(&server, &script);
     let seen = terminal.until(".");
     let pid = seen
         .split("pid=")
@@ -99,8 +106,11 @@ fn ctrl_c_reaches_the_command_once() {
         .next()
         .unwrap();
     let pid = pid.parse().unwrap();
+    // The command has got it, and done with it, before lockctl sees it.
+    lock_test_support::send_signal(pid, libc::SIGSTOP);
     terminal.press("\x03");
     terminal.until("got");
+    lock_test_support::send_signal(pid, libc::SIGCONT);
     // It comes after whatever lockctl passed on before it.
     lock_test_support::send_signal(pid, libc::SIGUSR1);
     let seen = terminal.until("usr");

@@ -18,6 +18,7 @@ use lock_test_support::{Client, PATIENCE, Server, eventually};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::ops::{Deref, DerefMut};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Instant;
 
 /// The program.
@@ -61,6 +62,8 @@ fn outcome_of(output: &Output) -> (String, String, i32) {
 struct Running {
     child: Child,
     output: Option<BufReader<ChildStdout>>,
+    /// Once it is read by lines.
+    lines: Option<Receiver<String>>,
 }
 
 impl Deref for Running {
@@ -86,9 +89,11 @@ impl Drop for Running {
 impl Running {
     /// Starts it, with pipes.
     fn start(command: &Command) -> Running {
-        // What ends the command of `run` with lockctl ends lockctl with the test.
-        let mut ends_with_test = Command::new(LOCKCTL);
+        // What ends the command of `run` with lockctl ends lockctl with the test. The tests may be run by `nohup`.
+        let mut ends_with_test = Command::new("env");
         ends_with_test.args([
+            "--default-signal=HUP,INT,QUIT,TERM,USR1,USR2,ALRM",
+            LOCKCTL,
             "internal-exec",
             "--parent",
             &std::process::id().to_string(),
@@ -109,14 +114,29 @@ impl Running {
             .stderr(Stdio::piped());
         let mut child = ends_with_test.spawn().unwrap();
         let output = child.stdout.take().map(BufReader::new);
-        Running { child, output }
+        Running {
+            child,
+            output,
+            lines: None,
+        }
     }
 
-    /// The next line that it prints.
+    /// The next line that it prints, or nothing if it has closed its output.
     fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.output.as_mut().unwrap().read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
+        if let Some(output) = self.output.take() {
+            let (sender, lines) = channel();
+            std::thread::spawn(move || {
+                for line in output.lines().map_while(Result::ok) {
+                    let _ = sender.send(line);
+                }
+            });
+            self.lines = Some(lines);
+        }
+        match self.lines.as_ref().unwrap().recv_timeout(PATIENCE) {
+            Ok(line) => line.trim_end().to_owned(),
+            Err(RecvTimeoutError::Disconnected) => String::new(),
+            Err(RecvTimeoutError::Timeout) => panic!("it prints nothing"),
+        }
     }
 
     /// Writes a line to its standard input.

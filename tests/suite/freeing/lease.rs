@@ -90,6 +90,7 @@ fn a_lease_ends_where_the_server_itself_deletes_no_expired_keys() {
 #[test]
 fn many_leases_that_end_at_once_serve_all_their_lines() {
     const LOCKS: usize = 200;
+    let clocks = Clocks::start();
     let server = Server::start();
     let mut client = server.client();
     for n in 0..LOCKS {
@@ -97,7 +98,6 @@ fn many_leases_that_end_at_once_serve_all_their_lines() {
     }
     let wait = |n| format!("LOCK.ACQUIRE k{n} o{n} 60000 WAIT 0");
     let mut waiters = Waiter::start_all(&server, (0..LOCKS).map(wait));
-    let clocks = Clocks::start();
     let end = client.clock() + 20;
     let mut pipeline = redis::pipe();
     for n in 0..LOCKS {

@@ -5,12 +5,8 @@ Arguments: the clients to test (rust, lockctl, python, java); none means all. ON
 of tests/servers.tsv instead of the three. The module is that of LOCK_TEST_MODULE, or what `cargo build` left.
 """
 
-import csv
 import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import servers
@@ -35,13 +31,7 @@ def main():
             sys.exit(f"there is no client {client}: there are {', '.join(commands)}")
     only = os.environ.get("ONLY")
     wanted = [only] if only else SERVERS
-    with open(ROOT / "tests" / "servers.tsv", newline="") as file:
-        rows = {row["name"]: row for row in csv.DictReader(file, delimiter="\t")}
-    for name in wanted:
-        if name not in rows:
-            sys.exit(f"there is no server {name} in tests/servers.tsv: it has {', '.join(rows)}")
-
-    servers.SERVERS.mkdir(parents=True, exist_ok=True)
+    rows = servers.listed(wanted)
     logs = TARGET / "clients" / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     # The first run of each sets up what the others use.
@@ -66,36 +56,14 @@ def main():
 def run(client, command, name, binary, log):
     """Runs one client's tests against one server: the line that says how it went, and whether it went well."""
     module = os.environ.get("LOCK_TEST_MODULE") or str(TARGET / "debug" / "libredis_reentrant_lock.so")
-    environment = {**os.environ, "LOCK_TEST_MODULE": module, "LOCK_TEST_SERVER": str(binary)}
-    started = time.monotonic()
-    over = None
-    with open(log, "w") as output:
-        suite = subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            # One group with all that the tests start, so that nothing outlives it.
-            start_new_session=True,
-        )
-        try:
-            suite.wait(LIMIT_SECONDS)
-        except subprocess.TimeoutExpired:
-            over = f"took longer than {LIMIT_SECONDS} s"
-            servers.stop(suite)
-        except KeyboardInterrupt:
-            servers.stop(suite)
-            raise
-    seconds = round(time.monotonic() - started)
-    text = log.read_text(errors="replace")
-    if over or suite.returncode:
+    variables = {"LOCK_TEST_MODULE": module, "LOCK_TEST_SERVER": str(binary)}
+    text, status, seconds, over = servers.follow(command, variables, log, LIMIT_SECONDS)
+    if over or status:
         print(text[-6000:])
-        return f"{client:<8} {name:<12} failed: {over or f'status {suite.returncode}'}, see {log}", False
+        return f"{client:<8} {name:<12} failed: {over or f'status {status}'}, see {log}", False
     said = [line for line in text.splitlines() if "passed" in line or "Tests run" in line]
     return f"{client:<8} {name:<12} {said[-1].strip(' =') if said else 'passed'}, {seconds} s", True
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     main()

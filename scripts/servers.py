@@ -32,19 +32,11 @@ class Unavailable(Exception):
 
 
 def main():
-    with open(ROOT / "tests" / "servers.tsv", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
-    names = [row["name"] for row in rows]
-    only = sys.argv[1:] or names
     required = os.environ.get("REQUIRE", "").split()
-    for name in only + required:
-        if name not in names:
-            sys.exit(f"there is no server {name} in tests/servers.tsv: it has {', '.join(names)}")
-
-    SERVERS.mkdir(parents=True, exist_ok=True)
+    rows = listed(sys.argv[1:] + required)
+    only = sys.argv[1:] or list(rows)
     lines, passed, failed, lacking = [], 0, 0, 0
-    for row in rows:
-        name = row["name"]
+    for name, row in rows.items():
         if name not in only:
             continue
         try:
@@ -64,6 +56,17 @@ def main():
         print(f"{lacking} of those that must run were skipped ({' '.join(required)})")
     print(f"{passed} passed, {failed} failed")
     sys.exit(0 if passed and not failed and not lacking else 1)
+
+
+def listed(wanted):
+    """The rows of tests/servers.tsv by name. Ends the program if a wanted one is not among them."""
+    with open(ROOT / "tests" / "servers.tsv", newline="") as file:
+        rows = {row["name"]: row for row in csv.DictReader(file, delimiter="\t")}
+    for name in wanted:
+        if name not in rows:
+            sys.exit(f"there is no server {name} in tests/servers.tsv: it has {', '.join(rows)}")
+    SERVERS.mkdir(parents=True, exist_ok=True)
+    return rows
 
 
 def find(row):
@@ -178,34 +181,13 @@ def run(name, version, binary, refused):
     variable = "LOCK_TEST_OLD_SERVER" if refused else "LOCK_TEST_SERVER"
     log = SERVERS / f"{name}.log"
     print(f"testing {name} ({version}), full output in {log}", flush=True)
-    started = time.monotonic()
-    over = None
-    with open(log, "w") as output:
-        suite = subprocess.Popen(
-            command,
-            env={**os.environ, variable: str(binary)},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            # One group with all that the tests start, so that nothing outlives it.
-            start_new_session=True,
-        )
-        try:
-            suite.wait(LIMIT_SECONDS)
-        except subprocess.TimeoutExpired:
-            over = f"took longer than {LIMIT_SECONDS} s"
-            stop(suite)
-        except KeyboardInterrupt:
-            stop(suite)
-            raise
-    seconds = round(time.monotonic() - started)
-    text = log.read_text(errors="replace")
+    text, status, seconds, over = follow(command, {variable: str(binary)}, log, LIMIT_SECONDS)
     counts = re.fullmatch(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?", last_line(text))
     if over or not counts:
         print(text[-4000:])
         return f"{name:<12} {version:<14} failed: {over or 'no counts'}, see {log}", 0, 1
     passed, failed, inapplicable = (int(count or 0) for count in counts.groups())
-    if suite.returncode and not failed:
+    if status and not failed:
         failed = 1
     line = f"{name:<12} {version:<14} {passed} passed, {failed} failed, "
     line += f"{inapplicable} not applicable, {seconds} s"
@@ -213,6 +195,33 @@ def run(name, version, binary, refused):
         print(failures(text), flush=True)
         line += f", see {log}"
     return line, passed, failed
+
+
+def follow(command, variables, log, limit):
+    """Runs a suite with these variables and its output in a file. What it printed, its exit status, how many seconds it
+    took, and why it was stopped, if it was."""
+    started = time.monotonic()
+    over = None
+    with open(log, "w") as output:
+        suite = subprocess.Popen(
+            command,
+            env={**os.environ, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            # One group with all that the tests start, so that nothing outlives it.
+            start_new_session=True,
+        )
+        try:
+            suite.wait(limit)
+        except subprocess.TimeoutExpired:
+            over = f"took longer than {limit} s"
+            stop(suite)
+        except KeyboardInterrupt:
+            stop(suite)
+            raise
+    seconds = round(time.monotonic() - started)
+    return log.read_text(errors="replace"), suite.returncode, seconds, over
 
 
 def stop(suite):

@@ -21,8 +21,8 @@ pub struct Guard {
 impl std::fmt::Debug for Guard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Guard")
-            .field("lock", &String::from_utf8_lossy(&self.hold.name))
-            .field("owner", &self.hold.owner.id())
+            .field("lock", &self.hold.name())
+            .field("owner", &self.hold.owner())
             .field("token", &self.hold.token)
             .finish_non_exhaustive()
     }
@@ -47,12 +47,12 @@ impl Guard {
 
     /// The id of the owner, as `LOCK.INFO` shows it. Whoever knows it can release the lock.
     pub fn owner(&self) -> &str {
-        self.hold.owner.id()
+        self.hold.owner()
     }
 
     /// The name of the lock.
     pub fn name(&self) -> &[u8] {
-        &self.hold.name
+        self.hold.ticket.name()
     }
 
     /// How many guards of this owner there are.
@@ -155,8 +155,7 @@ impl Drop for Guard {
         let hold = self.hold.clone();
         self.runtime.spawn(async move {
             if let Err(error) = hold.release().await {
-                let name = String::from_utf8_lossy(&hold.name);
-                tracing::warn!(lock = %name, owner = %hold.owner.id(), %error, "lock not released");
+                tracing::warn!(lock = %hold.name(), owner = %hold.owner(), %error, "lock not released");
             }
         });
     }

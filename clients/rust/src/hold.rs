@@ -1,14 +1,15 @@
 //! A lock that is held: the calls about it, and until when it is certainly held.
 
-use crate::call::{Grant, Kind, Who, holds_left};
+use crate::call::{Grant, Kind, holds_left};
 use crate::client::LockClient;
 use crate::error::{Error, Loss, Verdict};
 use crate::link::Link;
 use crate::lock::give_back_later;
 use crate::moment::Moment;
-use crate::owner::{Owner, Ticket};
+use crate::owner::Ticket;
 use crate::pace::Pace;
 use redis::{Cmd, RedisError, Value};
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -25,10 +26,7 @@ pub(crate) enum Phase {
 /// A lock that is held. All guards of one owner share it.
 pub(crate) struct Hold {
     pub client: LockClient,
-    /// Until it has ended.
-    ticket: Mutex<Option<Ticket>>,
-    pub name: Vec<u8>,
-    pub owner: Arc<Owner>,
+    pub ticket: Arc<Ticket>,
     pub kind: Kind,
     pub token: u64,
     /// The connection that it is bound to, if it is a session's.
@@ -57,7 +55,7 @@ impl Hold {
     /// A lock that was granted by a call that was sent then. `link` is the connection that it is bound to.
     pub fn new(
         client: LockClient,
-        ticket: Ticket,
+        ticket: Arc<Ticket>,
         kind: Kind,
         grant: &Grant,
         sent: Moment,
@@ -66,9 +64,7 @@ impl Hold {
         let until = sent.after(grant.ttl);
         Hold {
             client,
-            name: ticket.name().to_vec(),
-            owner: ticket.owner().clone(),
-            ticket: Mutex::new(Some(ticket)),
+            ticket,
             kind,
             token: grant.token,
             link: Mutex::new(link),
@@ -76,11 +72,6 @@ impl Hold {
             validity: Mutex::new(Validity { sent, until }),
             holds: tokio::sync::Mutex::new(1),
         }
-    }
-
-    fn who(&self) -> Who<'_> {
-        let (name, owner) = (&self.name, self.owner.id());
-        Who { name, owner }
     }
 
     /// The connection that it is bound to.
@@ -96,6 +87,16 @@ impl Hold {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take()
+    }
+
+    /// The name, for people.
+    pub fn name(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.ticket.name())
+    }
+
+    /// The owner's id.
+    pub fn owner(&self) -> &str {
+        self.ticket.owner().id()
     }
 
     /// What becomes of it.
@@ -148,13 +149,12 @@ impl Hold {
         // Should the server still keep it, it ends with the connection.
         drop(self.take_link());
         if is_new {
-            let name = String::from_utf8_lossy(&self.name);
-            tracing::warn!(lock = %name, owner = %self.owner.id(), token = self.token, %loss, "lock lost");
+            tracing::warn!(lock = %self.name(), owner = %self.owner(), token = self.token, %loss, "lock lost");
         }
-        match *self.phase.borrow() {
-            Phase::Lost(loss) => Error::Lost(loss),
-            _ => Error::Lost(loss),
-        }
+        Error::Lost(match *self.phase.borrow() {
+            Phase::Lost(first) => first,
+            _ => loss,
+        })
     }
 
     /// Fails if it is not held.
@@ -168,7 +168,7 @@ impl Hold {
     /// Renews the lease, by which the server also confirms it.
     pub async fn renew(&self) -> Result<(), Error> {
         self.expect_held()?;
-        let cmd = self.who().renew(self.kind.ttl(), self.token);
+        let cmd = self.ticket.who().renew(self.kind.ttl(), self.token);
         let answer = self.send(&cmd).await?;
         self.confirm(answer.sent, Grant::of(&answer.value)?.ttl);
         Ok(())
@@ -194,7 +194,10 @@ impl Hold {
         let mut holds = self.holds.lock().await;
         self.expect_held()?;
         let token = Some(self.token);
-        let cmd = self.who().acquire(self.kind, None, *holds + 1, token);
+        let cmd = self
+            .ticket
+            .who()
+            .acquire(self.kind, None, *holds + 1, token);
         let answer = self.send(&cmd).await?;
         let grant = Grant::of(&answer.value)?;
         if !grant.acquired || grant.token != self.token {
@@ -211,11 +214,11 @@ impl Hold {
         if *holds == 1 {
             *holds = 0;
             let released = self.release_last().await;
-            self.give_up_ticket();
+            self.ticket.end();
             return released;
         }
         self.expect_held()?;
-        let cmd = self.who().release(*holds - 1, Some(self.token));
+        let cmd = self.ticket.who().release(*holds - 1, Some(self.token));
         self.send(&cmd).await?;
         *holds -= 1;
         Ok(())
@@ -258,40 +261,12 @@ impl Hold {
         }
     }
 
-    /// Sends a call on the connection that many share, at most for so long. Follows a slot that has moved.
     async fn call_shared(&self, cmd: &Cmd, limit: Duration) -> Result<Value, Verdict> {
-        let (servers, patience) = (&self.client.servers, self.client.patience.min(limit));
-        // Once for a slot that has moved, and once for one that is being moved.
-        for _ in 0..3 {
-            let link = match servers.shared(&self.name, patience).await {
-                Ok(link) => link,
-                // Nothing was sent.
-                Err(error) => return Err(Verdict::Later(error)),
-            };
-            let verdict = match link.call(cmd, Some(patience)).await {
-                Ok(value) => return Ok(value),
-                Err(error) => Verdict::of(error),
-            };
-            match verdict {
-                Verdict::Moved(slot, address) => servers.moved(slot, &address, &link),
-                Verdict::Ask(address) => {
-                    let at = servers.at(&address, &link, patience).await;
-                    let at = at.map_err(Verdict::Later)?;
-                    return at
-                        .call_asking(cmd, Some(patience))
-                        .await
-                        .map_err(Verdict::of);
-                }
-                verdict => {
-                    if matches!(verdict, Verdict::Later(_) | Verdict::Broken(_)) {
-                        servers.doubt(&self.name);
-                    }
-                    return Err(verdict);
-                }
-            }
-        }
-        let text = "the slot of the lock is said to be elsewhere again and again";
-        Err(Verdict::Later((redis::ErrorKind::Client, text).into()))
+        let limit = self.client.patience.min(limit);
+        self.client
+            .servers
+            .call(self.ticket.name(), cmd, limit)
+            .await
     }
 
     /// Releases the last hold. Sends that again until it is answered, or the lease is over.
@@ -305,7 +280,7 @@ impl Hold {
         }
         // What is noticed from now on is no loss.
         self.phase.send_replace(Phase::Ended);
-        let cmd = self.who().release(0, Some(self.token));
+        let cmd = self.ticket.who().release(0, Some(self.token));
         let until = self.valid_until();
         let mut session = self.take_link();
         let mut pace = Pace::new();
@@ -344,41 +319,19 @@ impl Hold {
                 }
             };
             if until.is_over() || !pace.pause(Some(until)).await {
-                self.keep_ticket();
+                // A release may still be on its way.
+                self.ticket.keep();
                 return Err(Error::Unreachable(failed));
             }
         }
-    }
-
-    /// A release may still be on its way: the owner does not acquire this lock again.
-    fn keep_ticket(&self) {
-        let mut ticket = self.ticket.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ticket) = ticket.as_mut() {
-            ticket.keep();
-        }
-    }
-
-    /// It has ended: the owner may acquire this lock again.
-    fn give_up_ticket(&self) {
-        let ticket = self
-            .ticket
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        drop(ticket);
     }
 }
 
 impl Drop for Hold {
     /// Nobody got it, since the call was cancelled: what the server may have is released in the background.
     fn drop(&mut self) {
-        let ticket = self
-            .ticket
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let (Some(ticket), Phase::Held) = (ticket, *self.phase.borrow()) {
-            give_back_later(self.client.clone(), ticket);
+        if *self.phase.borrow() == Phase::Held {
+            give_back_later(self.client.clone(), self.ticket.clone());
         }
     }
 }

@@ -7,10 +7,11 @@ use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionInfo, Pipeline, ProtocolVersion, PushInfo,
     PushKind, RedisResult, Value,
 };
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 
 /// A connection. It closes when its last clone is dropped, also if a call on it has no reply yet.
 #[derive(Clone)]
@@ -20,6 +21,8 @@ pub(crate) struct Link {
     /// A call was not answered in time, and nothing was since.
     silent: Arc<AtomicBool>,
     address: Arc<str>,
+    /// After how long without a call the server closes it, once that was asked.
+    idle_limit: Arc<OnceCell<Option<Duration>>>,
 }
 
 impl Link {
@@ -60,6 +63,7 @@ impl Link {
             closed,
             silent: Arc::default(),
             address,
+            idle_limit: Arc::default(),
         })
     }
 
@@ -97,6 +101,20 @@ impl Link {
         };
         self.silent.store(false, Relaxed);
         reply
+    }
+
+    /// After how long without a call the server closes the connection (its setting `timeout`), if it does, and the user
+    /// may know. It is asked once.
+    pub async fn idle_limit(&self) -> Option<Duration> {
+        let ask = async {
+            let mut cmd = redis::cmd("CONFIG");
+            cmd.arg("GET").arg("timeout");
+            let reply = self.call(&cmd, None).await.ok()?;
+            let settings: HashMap<String, u64> = redis::from_redis_value(reply).ok()?;
+            let seconds = *settings.get("timeout")?;
+            (seconds > 0).then(|| Duration::from_secs(seconds))
+        };
+        *self.idle_limit.get_or_init(|| ask).await
     }
 
     /// Waits until the connection is closed.

@@ -1,6 +1,6 @@
 //! A lock, and how it is acquired.
 
-use crate::call::{Grant, Kind, Wait, Who, holds_left, millis};
+use crate::call::{Grant, Kind, Wait, holds_left, millis};
 use crate::client::LockClient;
 use crate::error::{Error, Loss, Verdict};
 use crate::guard::Guard;
@@ -9,8 +9,9 @@ use crate::link::Link;
 use crate::moment::Moment;
 use crate::owner::{Owner, Ticket};
 use crate::pace::Pace;
+use crate::servers::redirected_again;
 use crate::watch::Care;
-use redis::RedisError;
+use redis::{RedisError, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -120,7 +121,7 @@ impl Lock {
     /// A lock that this owner holds already is not acquired again, but [reentered](Guard::reenter).
     pub fn as_owner_of(self, guard: &Guard) -> Lock {
         Lock {
-            owner: Some(guard.hold().owner.clone()),
+            owner: Some(guard.hold().ticket.owner().clone()),
             ..self
         }
     }
@@ -223,8 +224,7 @@ impl Lock {
                     (Verdict::Later(error) | Verdict::Broken(error), _) => unavailable(error),
                     (Verdict::Moved(..) | Verdict::Ask(_), _) => {
                         redirections = 0;
-                        let text = "the cluster redirects the call again and again";
-                        Error::Redis((redis::ErrorKind::Client, text).into())
+                        Error::Redis(redirected_again())
                     }
                 },
             };
@@ -250,12 +250,16 @@ impl Lock {
     ) -> Outcome {
         let LockClient { servers, patience } = &self.client;
         if !kind.is_session() && asked.is_none() {
-            match servers.shared(&self.name, *patience).await {
-                Err(error) => return Outcome::Failed(Verdict::Later(error), None),
-                Ok(link) => match self.call(kind, None, claim, &link, false).await {
-                    Outcome::Busy if limit.wait().is_some() => (),
-                    outcome => return outcome,
-                },
+            let cmd = claim.ticket.who().acquire(kind, None, 1, None);
+            let (sent, was_open) = (Moment::now(), claim.is_open);
+            claim.is_open = true;
+            let reply = servers.call(&self.name, &cmd, *patience).await;
+            if matches!(&reply, Err(Verdict::Later(error)) if error.code().is_none()) {
+                claim.is_open = was_open; // nothing was sent
+            }
+            match claim.read(reply, sent) {
+                Outcome::Busy if limit.wait().is_some() => (),
+                outcome => return outcome,
             }
         }
         let is_asked = asked.is_some();
@@ -266,20 +270,20 @@ impl Lock {
                 Ok(link) => link,
             },
         };
-        let outcome = self.call(kind, limit.wait(), claim, &link, is_asked).await;
-        match outcome {
+        match self.wait(kind, limit.wait(), claim, &link, is_asked).await {
             Outcome::Granted(grant, sent, _) if kind.is_session() => {
                 Outcome::Granted(grant, sent, Some(link))
             }
-            Outcome::Granted(..) | Outcome::Busy => {
+            Outcome::Failed(verdict, _) => Outcome::Failed(verdict, Some(link)),
+            outcome => {
                 servers.give_back(link);
                 outcome
             }
-            failed => failed,
         }
     }
 
-    async fn call(
+    /// Makes one call on a connection of its own.
+    async fn wait(
         &self,
         kind: Kind,
         wait: Option<Wait>,
@@ -287,8 +291,7 @@ impl Lock {
         link: &Link,
         is_asked: bool,
     ) -> Outcome {
-        let (name, owner) = (&self.name, claim.owner.id());
-        let cmd = Who { name, owner }.acquire(kind, wait, 1, None);
+        let cmd = claim.ticket.who().acquire(kind, wait, 1, None);
         let patience = match wait {
             None => Some(self.client.patience),
             Some(Wait::Ms(ms)) => Some(Duration::from_millis(ms).saturating_add(MARGIN)),
@@ -296,25 +299,12 @@ impl Lock {
         };
         // Of a session the end of the connection leaves nothing behind.
         claim.is_open |= !kind.is_session();
-        claim.has_reached = true;
         let sent = Moment::now();
         let reply = match is_asked {
             false => link.call(&cmd, patience).await,
             true => link.call_asking(&cmd, patience).await,
         };
-        let verdict = match reply.map_err(Verdict::of) {
-            Ok(value) => match Grant::of(&value) {
-                Ok(grant) if grant.acquired => return Outcome::Granted(grant, sent, None),
-                Ok(_) => {
-                    claim.is_open = false;
-                    return Outcome::Busy;
-                }
-                Err(error) => Verdict::Final(error),
-            },
-            Err(verdict) => verdict,
-        };
-        claim.is_open |= matches!(verdict, Verdict::Broken(_));
-        Outcome::Failed(verdict, Some(link.clone()))
+        claim.read(reply.map_err(Verdict::of), sent)
     }
 
     /// The guard of a lock that was granted.
@@ -327,17 +317,14 @@ impl Lock {
         claim: &mut Claim,
     ) -> Result<Guard, Error> {
         // From now on the hold releases what it has got.
-        let Some(ticket) = claim.take() else {
-            return Err(Error::Lost(Loss::Taken));
-        };
+        claim.is_open = false;
+        let ticket = claim.ticket.clone();
         let hold = Hold::new(self.client.clone(), ticket, kind, grant, sent, link);
         // The call may have waited for most of the lease: the server says how much is left.
         if sent.after(grant.ttl / 10).is_over() {
             hold.renew_granted(grant.ttl).await?;
         }
-        let name = String::from_utf8_lossy(&self.name);
-        let owner = claim.owner.id();
-        tracing::debug!(lock = %name, %owner, token = grant.token, "lock acquired");
+        tracing::debug!(lock = %hold.name(), owner = %hold.owner(), token = grant.token, "lock acquired");
         let care = Care {
             renews: kind.is_session() || self.renews,
             every: self.every,
@@ -356,8 +343,7 @@ fn unavailable(error: RedisError) -> Error {
 /// An owner who may have got the lock without knowing it. Whoever gives up, or is cancelled, releases it.
 struct Claim {
     client: LockClient,
-    owner: Arc<Owner>,
-    ticket: Option<Ticket>,
+    ticket: Arc<Ticket>,
     is_open: bool,
     /// A server was reached.
     has_reached: bool,
@@ -366,38 +352,45 @@ struct Claim {
 impl Claim {
     fn new(lock: &Lock) -> Result<Claim, Error> {
         let owner = lock.owner.clone().unwrap_or_else(Owner::new);
-        let ticket = Ticket::new(&owner, &lock.name).ok_or_else(|| {
-            Error::Invalid(
-                "this owner holds the lock already, or cannot tell: reenter it".to_owned(),
-            )
+        let ticket = Ticket::new(owner, &lock.name).ok_or_else(|| {
+            let text = "this owner holds the lock already, or cannot tell: reenter it";
+            Error::Invalid(text.to_owned())
         })?;
         Ok(Claim {
             client: lock.client.clone(),
-            owner,
-            ticket: Some(ticket),
+            ticket,
             is_open: false,
             has_reached: false,
         })
     }
 
-    /// Leaves it to the hold.
-    fn take(&mut self) -> Option<Ticket> {
-        self.is_open = false;
-        self.ticket.take()
+    /// What the reply to a call that was sent then means for it.
+    fn read(&mut self, reply: Result<Value, Verdict>, sent: Moment) -> Outcome {
+        let verdict = match reply.map(|value| Grant::of(&value)) {
+            Ok(Ok(grant)) if grant.acquired => return Outcome::Granted(grant, sent, None),
+            Ok(Ok(_)) => {
+                self.is_open = false;
+                return Outcome::Busy;
+            }
+            Ok(Err(error)) => Verdict::Final(error),
+            Err(verdict) => verdict,
+        };
+        self.is_open |= matches!(verdict, Verdict::Broken(_));
+        self.has_reached |= !matches!(&verdict, Verdict::Later(error) if error.code().is_none());
+        Outcome::Failed(verdict, None)
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let (Some(ticket), true) = (self.ticket.take(), self.is_open) else {
-            return;
-        };
-        give_back_later(self.client.clone(), ticket);
+        if self.is_open {
+            give_back_later(self.client.clone(), self.ticket.clone());
+        }
     }
 }
 
 /// Releases in the background what an owner may have got.
-pub(crate) fn give_back_later(client: LockClient, mut ticket: Ticket) {
+pub(crate) fn give_back_later(client: LockClient, ticket: Arc<Ticket>) {
     let Ok(runtime) = tokio::runtime::Handle::try_current() else {
         return ticket.keep();
     };
@@ -412,23 +405,19 @@ pub(crate) fn give_back_later(client: LockClient, mut ticket: Ticket) {
 /// false.
 async fn give_back(client: &LockClient, ticket: &Ticket) -> bool {
     let LockClient { servers, patience } = client;
-    let (name, owner) = (ticket.name(), ticket.owner().id());
-    let cmd = Who { name, owner }.release(0, None);
+    let cmd = ticket.who().release(0, None);
     let end = Moment::now().after(*patience);
     let mut pace = Pace::new();
     let mut was_not_held = false;
     loop {
         // On the connection that the call was sent on, if that is still there: in its order.
-        let released = match servers.shared(name, *patience).await {
-            Ok(link) => link.call(&cmd, Some(*patience)).await.map_err(Verdict::of),
-            Err(error) => Err(Verdict::Later(error)),
-        };
+        let released = servers.call(ticket.name(), &cmd, *patience).await;
         match released.as_ref().map(holds_left) {
             // The call may be on its way on a connection that has closed: asked a second time, it has arrived.
             Ok(Ok(None)) if !was_not_held => was_not_held = true,
             Ok(_) | Err(Verdict::Gone) => return true,
-            Err(Verdict::Final(_) | Verdict::Moved(..) | Verdict::Ask(_)) => return false,
-            Err(Verdict::Later(_) | Verdict::Broken(_)) => (),
+            Err(Verdict::Final(_)) => return false,
+            Err(_) => (),
         }
         if !pace.pause(Some(end)).await {
             return false;

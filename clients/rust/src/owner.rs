@@ -1,9 +1,11 @@
 //! Who holds locks.
 
+use crate::call::Who;
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// An owner: as a rule of one lock. The server notices deadlocks between locks of one owner.
+/// An owner, as a rule of one lock. The server notices deadlocks between locks of one owner.
 #[derive(Debug)]
 pub(crate) struct Owner {
     id: String,
@@ -15,6 +17,10 @@ impl Owner {
     /// Its id.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    fn names(&self) -> MutexGuard<'_, HashSet<Vec<u8>>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A new one, with an id that nobody can guess.
@@ -32,17 +38,20 @@ impl Owner {
 pub(crate) struct Ticket {
     owner: Arc<Owner>,
     name: Vec<u8>,
-    is_kept: bool,
+    /// It was given back, or is kept for ever.
+    is_over: AtomicBool,
 }
 
 impl Ticket {
     /// For this lock, unless there is one.
-    pub fn new(owner: &Arc<Owner>, name: &[u8]) -> Option<Ticket> {
-        let mut names = owner.names.lock().unwrap_or_else(PoisonError::into_inner);
-        names.insert(name.to_vec()).then(|| Ticket {
-            owner: owner.clone(),
-            name: name.to_vec(),
-            is_kept: false,
+    pub fn new(owner: Arc<Owner>, name: &[u8]) -> Option<Arc<Ticket>> {
+        let is_new = owner.names().insert(name.to_vec());
+        is_new.then(|| {
+            Arc::new(Ticket {
+                owner,
+                name: name.to_vec(),
+                is_over: AtomicBool::new(false),
+            })
         })
     }
 
@@ -56,21 +65,27 @@ impl Ticket {
         &self.owner
     }
 
-    /// Keeps others from using it for this lock for ever: a call may still be on its way.
-    pub fn keep(&mut self) {
-        self.is_kept = true;
+    /// What a call of it is about.
+    pub fn who(&self) -> Who<'_> {
+        let (name, owner) = (self.name(), self.owner.id());
+        Who { name, owner }
+    }
+
+    /// The owner may acquire this lock again.
+    pub fn end(&self) {
+        if !self.is_over.swap(true, Relaxed) {
+            self.owner.names().remove(&self.name);
+        }
+    }
+
+    /// The owner never acquires this lock again: a call may still be on its way.
+    pub fn keep(&self) {
+        self.is_over.store(true, Relaxed);
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if !self.is_kept {
-            let mut names = self
-                .owner
-                .names
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            names.remove(&self.name);
-        }
+        self.end();
     }
 }

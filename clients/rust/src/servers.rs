@@ -1,14 +1,17 @@
 //! Which server a lock is on, and the connections to it.
 
-use crate::error::Error;
+use crate::error::{Error, Verdict, timed_out};
 use crate::link::Link;
 use crc::{CRC_16_XMODEM, Crc};
 use redis::sentinel::SentinelClient;
-use redis::{ConnectionAddr, ConnectionInfo, RedisResult};
+use redis::{Cmd, ConnectionAddr, ConnectionInfo, RedisResult, Value};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+/// So often a call is sent anew to another node of a cluster: when a slot has moved, and when it is being moved.
+const REDIRECTIONS: u32 = 3;
 
 /// How many connections without a lock are kept per server.
 const MOST_IDLE: usize = 16;
@@ -27,7 +30,7 @@ pub(crate) enum Layout {
 pub(crate) struct Servers {
     layout: Layout,
     nodes: Mutex<HashMap<String, Node>>,
-    /// The address of each slot's node, as far as it is known.
+    /// The address of each slot's node, as far as it is known. Without a cluster all are in slot 0.
     slots: Mutex<HashMap<u16, String>>,
     /// Which of the known nodes of a cluster is asked first.
     seed: AtomicUsize,
@@ -53,39 +56,64 @@ impl Servers {
         }
     }
 
+    /// Sends a call on the connection that many share, and waits for its reply at most so long. Follows a slot that has
+    /// moved.
+    ///
+    /// # Errors
+    /// [`Verdict::Later`] without a code of the server if nothing was sent.
+    pub async fn call(&self, name: &[u8], cmd: &Cmd, limit: Duration) -> Result<Value, Verdict> {
+        for _ in 0..REDIRECTIONS {
+            let link = self.shared(name, limit).await.map_err(Verdict::Later)?;
+            let verdict = match link.call(cmd, Some(limit)).await {
+                Ok(value) => return Ok(value),
+                Err(error) => Verdict::of(error),
+            };
+            match verdict {
+                Verdict::Moved(slot, address) => self.moved(slot, &address, &link),
+                Verdict::Ask(address) => {
+                    let at = self.at(&address, &link, limit).await;
+                    let at = at.map_err(Verdict::Later)?;
+                    let reply = at.call_asking(cmd, Some(limit)).await;
+                    return reply.map_err(Verdict::of);
+                }
+                verdict => {
+                    if matches!(verdict, Verdict::Later(_) | Verdict::Broken(_)) {
+                        self.doubt(name);
+                    }
+                    return Err(verdict);
+                }
+            }
+        }
+        Err(Verdict::Later(redirected_again()))
+    }
+
     /// A connection to this lock's server that many calls share. None of them may wait.
     pub async fn shared(&self, name: &[u8], patience: Duration) -> RedisResult<Link> {
-        let info = self.locate(name, patience).await?;
-        let address = info.addr().to_string();
-        let known = lock(&self.nodes)
-            .get(&address)
-            .and_then(|node| node.shared.clone());
-        if let Some(link) = known.filter(Link::is_fit) {
+        let shared = |node: &mut Node| node.shared.clone().filter(Link::is_fit);
+        if let Some(link) = self.known(name).and_then(|at| self.with_node(at, shared)) {
             return Ok(link);
         }
-        let link = self.open(name, &info, patience).await?;
-        let mut nodes = lock(&self.nodes);
-        let node = nodes.entry(address).or_default();
-        match &node.shared {
-            // Somebody else was faster.
-            Some(other) if other.is_fit() => Ok(other.clone()),
-            _ => Ok(node.shared.insert(link).clone()),
-        }
+        let link = self.open(name, patience).await?;
+        Ok(self.with_node(link.address().to_owned(), |node| {
+            // Somebody else may have been faster.
+            let shared = shared(node).unwrap_or(link);
+            node.shared.insert(shared).clone()
+        }))
     }
 
     /// A connection to this lock's server for one lock alone.
     pub async fn own(&self, name: &[u8], patience: Duration) -> RedisResult<Link> {
-        let info = self.locate(name, patience).await?;
-        let address = info.addr().to_string();
-        loop {
-            let idle = lock(&self.nodes)
-                .get_mut(&address)
-                .and_then(|node| node.idle.pop());
-            match idle {
-                Some(link) if link.is_fit() => return Ok(link),
-                Some(_) => continue,
-                None => return self.open(name, &info, patience).await,
+        let idle = |node: &mut Node| {
+            while let Some(link) = node.idle.pop() {
+                if link.is_fit() {
+                    return Some(link);
+                }
             }
+            None
+        };
+        match self.known(name).and_then(|at| self.with_node(at, idle)) {
+            Some(link) => Ok(link),
+            None => self.open(name, patience).await,
         }
     }
 
@@ -94,11 +122,15 @@ impl Servers {
         if !link.is_fit() {
             return;
         }
-        let mut nodes = lock(&self.nodes);
-        let node = nodes.entry(link.address().to_owned()).or_default();
-        if node.idle.len() < MOST_IDLE {
-            node.idle.push(link);
-        }
+        self.with_node(link.address().to_owned(), |node| {
+            if node.idle.len() < MOST_IDLE {
+                node.idle.push(link);
+            }
+        });
+    }
+
+    fn with_node<T>(&self, address: String, work: impl FnOnce(&mut Node) -> T) -> T {
+        work(lock(&self.nodes).entry(address).or_default())
     }
 
     /// A node of the cluster has said which one serves a slot.
@@ -112,25 +144,44 @@ impl Servers {
         Link::open(&info, patience).await
     }
 
-    /// A server could not be reached, or may not be the right one any more: it is asked for again.
+    /// A server could not be reached, or may not be the right one any more: it is looked for again, and the connections to
+    /// it are not used for new calls.
     pub fn doubt(&self, name: &[u8]) {
-        if matches!(self.layout, Layout::Cluster(_)) {
-            lock(&self.slots).remove(&slot(name));
-            self.seed.fetch_add(1, Relaxed);
+        let address = lock(&self.slots).remove(&self.slot(name));
+        match address {
+            Some(address) => drop(lock(&self.nodes).remove(&address)),
+            // It was one of those that are known from the start.
+            None => drop(self.seed.fetch_add(1, Relaxed)),
         }
     }
 
-    async fn open(
-        &self,
-        name: &[u8],
-        info: &ConnectionInfo,
-        patience: Duration,
-    ) -> RedisResult<Link> {
-        let opened = Link::open(info, patience).await;
-        if opened.is_err() {
-            self.doubt(name);
+    /// Opens a connection to the server that this lock is on now.
+    async fn open(&self, name: &[u8], patience: Duration) -> RedisResult<Link> {
+        let opened = async {
+            let info = self.locate(name, patience).await?;
+            Link::open(&info, patience).await
+        };
+        let opened = opened.await;
+        match &opened {
+            Err(_) => self.doubt(name),
+            Ok(link) => {
+                let address = link.address().to_owned();
+                lock(&self.slots).entry(self.slot(name)).or_insert(address);
+            }
         }
         opened
+    }
+
+    /// The address of this lock's server, as far as it is known.
+    fn known(&self, name: &[u8]) -> Option<String> {
+        lock(&self.slots).get(&self.slot(name)).cloned()
+    }
+
+    fn slot(&self, name: &[u8]) -> u16 {
+        match self.layout {
+            Layout::Cluster(_) => slot(name),
+            Layout::One(_) | Layout::Sentinel(_) => 0,
+        }
     }
 
     async fn locate(&self, name: &[u8], patience: Duration) -> RedisResult<ConnectionInfo> {
@@ -139,16 +190,15 @@ impl Servers {
             Layout::Sentinel(client) => {
                 let mut client = client.lock().await;
                 let found = tokio::time::timeout(patience, client.async_get_client());
-                let found = found.await.map_err(|_| crate::error::timed_out())??;
-                Ok(found.get_connection_info().clone())
+                let found = found.await.map_err(|_| timed_out())??;
+                let info = found.get_connection_info().clone();
+                lock(&self.slots).insert(0, info.addr().to_string());
+                Ok(info)
             }
-            Layout::Cluster(seeds) => {
-                let known = lock(&self.slots).get(&slot(name)).cloned();
-                match known {
-                    Some(address) => self.node(&address),
-                    None => Ok(seeds[self.seed.load(Relaxed) % seeds.len()].clone()),
-                }
-            }
+            Layout::Cluster(seeds) => match self.known(name) {
+                Some(address) => self.node(&address),
+                None => Ok(seeds[self.seed.load(Relaxed) % seeds.len()].clone()),
+            },
         }
     }
 
@@ -177,6 +227,12 @@ impl Servers {
         };
         Ok(seeds[0].clone().set_addr(addr))
     }
+}
+
+/// What is said of a cluster that sends a call from node to node.
+pub(crate) fn redirected_again() -> redis::RedisError {
+    let text = "the cluster redirects the call again and again";
+    (redis::ErrorKind::Client, text).into()
 }
 
 fn not_a_cluster() -> redis::RedisError {

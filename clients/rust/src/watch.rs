@@ -3,12 +3,15 @@
 use crate::error::{Error, Loss};
 use crate::hold::{Hold, Phase};
 use crate::link::Link;
-use redis::Value;
+use crate::moment::Moment;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// After a call that failed, the next one is made after so much of the interval.
 const SOONER: u32 = 5;
+
+/// The server's `timeout` is asked for after so long: it is 1 second or more.
+const ASKS_AFTER: Duration = Duration::from_millis(400);
 
 /// How a lock that is held is looked after.
 #[derive(Debug, Clone, Copy)]
@@ -23,67 +26,56 @@ pub(crate) struct Care {
 pub(crate) async fn watch(hold: Arc<Hold>, care: Care, lease: Duration) {
     let link = hold.link();
     let mut interval = care.every.unwrap_or(lease / 3).min(lease / 3);
-    if let (Some(link), None) = (&link, care.every)
-        && let Some(limit) = idle_limit(link, hold.client.patience).await
-    {
-        interval = interval.min(limit / 2);
-    }
+    // A lock that is held for a moment costs no call.
+    let mut asks = link.as_ref().filter(|_| care.every.is_none());
     let mut phases = hold.phases();
     let mut due = hold.confirmed().after(interval);
     loop {
         let until = hold.valid_until();
-        let wake = if care.renews { due.min(until) } else { until };
-        let renewed = async {
-            tokio::time::sleep(wake.left()).await;
-            if until.is_over() || !care.renews {
-                return Ok(());
+        let next = async {
+            if let Some(link) = asks {
+                tokio::time::sleep(ASKS_AFTER.min(due.left())).await;
+                return Next::IdleLimit(link.idle_limit().await);
             }
-            hold.renew().await
+            tokio::time::sleep(due.left()).await;
+            match care.renews {
+                true => Next::Renewed(hold.renew().await),
+                false => std::future::pending().await,
+            }
         };
-        let outcome = tokio::select! {
+        let next = tokio::select! {
             biased;
             _ = phases.wait_for(|phase| *phase != Phase::Held) => return,
             () = closed(link.as_ref()) => {
                 hold.lose(Loss::Disconnected);
                 return;
             }
-            outcome = renewed => outcome,
-        };
-        // Also notices that the time is over.
-        if hold.phase() != Phase::Held {
-            return;
-        }
-        due = match outcome {
-            Ok(()) => hold.confirmed().after(interval),
-            Err(Error::Lost(_)) => return,
-            Err(error) => {
-                tracing::warn!(%error, "lock not renewed");
-                crate::moment::Moment::now().after(interval / SOONER)
+            () = tokio::time::sleep(until.left()) => {
+                hold.phase(); // which notices that the time is over
+                continue;
             }
+            next = next => next,
         };
+        match next {
+            Next::IdleLimit(limit) => {
+                asks = None;
+                interval = limit.map_or(interval, |limit| interval.min(limit / 2));
+                due = hold.confirmed().after(interval);
+            }
+            Next::Renewed(Ok(())) => due = hold.confirmed().after(interval),
+            Next::Renewed(Err(Error::Lost(_))) => return,
+            Next::Renewed(Err(error)) => {
+                tracing::warn!(%error, "lock not renewed");
+                due = Moment::now().after(interval / SOONER);
+            }
+        }
     }
 }
 
-/// After how long without a call the server closes a connection, if it says so.
-async fn idle_limit(link: &Link, patience: Duration) -> Option<Duration> {
-    let mut cmd = redis::cmd("CONFIG");
-    cmd.arg("GET").arg("timeout");
-    // Not every user may ask.
-    let reply = link.call(&cmd, Some(patience)).await.ok()?;
-    let text: Vec<String> = match reply {
-        Value::Map(pairs) => pairs
-            .into_iter()
-            .filter_map(|(_, value)| text(value))
-            .collect(),
-        Value::Array(items) => items.into_iter().skip(1).filter_map(text).collect(),
-        _ => Vec::new(),
-    };
-    let seconds: u64 = text.first()?.parse().ok()?;
-    (seconds > 0).then(|| Duration::from_secs(seconds))
-}
-
-fn text(value: Value) -> Option<String> {
-    redis::from_redis_value(value).ok()
+/// What comes next, unless the lock is lost or released before.
+enum Next {
+    IdleLimit(Option<Duration>),
+    Renewed(Result<(), Error>),
 }
 
 async fn closed(link: Option<&Link>) {

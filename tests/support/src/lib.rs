@@ -290,14 +290,6 @@ pub fn module() -> PathBuf {
     })
 }
 
-/// A program or library is missing on this machine: the test is skipped, or fails with `LOCK_TEST_EXAMPLES=require`.
-pub fn missing(what: &str) {
-    if std::env::var_os("LOCK_TEST_EXAMPLES").is_some_and(|value| value == "require") {
-        panic!("{what} is missing");
-    }
-    skip(&format!("{what} is missing"));
-}
-
 /// Waits until something is so, and fails where it does not become so.
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();

@@ -22,7 +22,7 @@ impl Missing {
     pub fn skip(&self, program: &str) {
         let Missing(what) = self;
         let required = env::var_os("LOCK_TEST_EXAMPLES").is_some_and(|v| v == "require");
-        assert!(!required, "{program} cannot be run: {what}");
+        assert!(!required, "{program} cannot be tested: {what}");
         skip(what.trim().lines().last().unwrap_or(what));
     }
 }

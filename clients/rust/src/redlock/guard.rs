@@ -55,16 +55,16 @@ impl RedlockGuard {
     /// is valid as long as before then.
     pub async fn reenter(&mut self) -> Result<(), Error> {
         self.expect_valid()?;
-        match self.members.reenter(self.holds + 1).await? {
-            Some(until) => {
+        match self.members.reenter(self.holds + 1).await {
+            Ok(until) => {
                 self.holds += 1;
                 self.until = self.until.max(until);
                 Ok(())
             }
-            None => {
+            Err(error) => {
                 // What some servers counted is undone.
-                let (answered, ended) = self.members.release(self.holds).await;
-                Err(self.no_majority(answered, ended))
+                self.members.release(self.holds).await.ok();
+                Err(error)
             }
         }
     }
@@ -76,13 +76,8 @@ impl RedlockGuard {
     /// is valid as long as before then.
     pub async fn extend(&mut self) -> Result<(), Error> {
         self.expect_valid()?;
-        match self.members.renew().await? {
-            Some(until) => {
-                self.until = until;
-                Ok(())
-            }
-            None => Err(self.no_majority(0, 0)),
-        }
+        self.until = self.members.renew().await?;
+        Ok(())
     }
 
     /// Releases one hold; the last one frees the lock on all servers.
@@ -91,39 +86,23 @@ impl RedlockGuard {
     /// [`Error::Lost`] if a majority of the servers says that it had ended before, or its validity was over;
     /// [`Error::NoMajority`] if too few servers answered: there it ends with its lease.
     pub async fn release(&mut self) -> Result<(), Error> {
-        let valid = self.expect_valid();
-        let left = self.holds.saturating_sub(1);
-        if self.holds == 0 {
+        let Some(left) = self.holds.checked_sub(1) else {
             return Err(Error::Invalid("the lock was released before".to_owned()));
-        }
+        };
+        let valid = self.expect_valid();
         self.holds = left;
-        let (released, ended) = self.members.release(left).await;
-        if left == 0 {
-            // Where an earlier call is still on its way.
-            if released < self.members.majority() {
-                self.members.release_all().await;
-            }
-            self.members.close();
+        let released = self.members.release(left).await;
+        if left == 0 && released.is_err() {
+            // Where an earlier call was still on its way.
+            self.members.release(0).await.ok();
         }
-        valid?;
-        match released >= self.members.majority() {
-            true => Ok(()),
-            false => Err(self.no_majority(released, ended)),
-        }
+        valid.and(released)
     }
 
     fn expect_valid(&self) -> Result<(), Error> {
         match self.until.is_over() {
             true => Err(Error::Lost(Loss::LeaseOver)),
             false => Ok(()),
-        }
-    }
-
-    fn no_majority(&self, answered: usize, ended: usize) -> Error {
-        let needed = self.members.majority();
-        match ended >= needed {
-            true => Error::Lost(Loss::Taken),
-            false => Error::NoMajority { answered, needed },
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::call::{Grant, Kind, Who, holds_left};
 use crate::client::LockClient;
-use crate::error::{Error, Verdict, timed_out};
+use crate::error::{Error, Loss, Verdict, timed_out};
 use crate::link::Link;
 use crate::moment::Moment;
 use redis::{Cmd, Value};
@@ -18,6 +18,7 @@ const DRIFT: u32 = 100;
 const GRAIN: Duration = Duration::from_millis(2);
 
 /// What the servers know of one owner's lock.
+#[derive(Clone)]
 pub(super) struct Members {
     servers: Arc<[LockClient]>,
     name: Vec<u8>,
@@ -39,8 +40,11 @@ struct Member {
     token: Option<u64>,
 }
 
-/// What came back from each server.
-type Replies = Vec<Option<Result<Value, Verdict>>>;
+/// What came back from one server.
+type Reply = Result<Value, Verdict>;
+
+/// What came back from each server that was asked.
+type Replies = Vec<Option<Reply>>;
 
 impl Members {
     pub fn new(
@@ -78,12 +82,15 @@ impl Members {
     }
 
     /// Acquires the lock on all servers. Until when it is valid, if a majority granted it in time.
+    ///
+    /// # Errors
+    /// [`Error::NoMajority`] if too few servers answered; what a majority of them says.
     pub async fn acquire(&mut self) -> Result<Option<Moment>, Error> {
         let start = Moment::now();
         let cmd = self.who().acquire(self.kind, None, 1, None);
         self.is_open = true;
         let replies = self.round(|_| Some(cmd.clone())).await;
-        let grants = self.grants(&replies);
+        let grants = grants(&replies);
         for (member, grant) in self.members.iter_mut().zip(&grants) {
             member.token = grant.map(|grant| grant.token);
         }
@@ -93,62 +100,66 @@ impl Members {
         }
     }
 
-    /// Makes it so many holds on the servers that have it. As [`Members::acquire`].
-    pub async fn reenter(&mut self, holds: u32) -> Result<Option<Moment>, Error> {
-        let start = Moment::now();
-        let cmds = self.each(|who, token| who.acquire(self.kind, None, holds, Some(token)));
-        let replies = self.round(|at| cmds[at].clone()).await;
-        let grants = self.grants(&replies);
-        Ok(self.validity(start, &grants))
+    /// Makes it so many holds on the servers that have it. Until when it is valid then.
+    ///
+    /// # Errors
+    /// [`Error::Lost`] if a majority says that it had ended before, [`Error::NoMajority`] if fewer than one confirm it.
+    pub async fn reenter(&mut self, holds: u32) -> Result<Moment, Error> {
+        let kind = self.kind;
+        self.confirm(|who, token| who.acquire(kind, None, holds, Some(token)))
+            .await
     }
 
-    /// Sets the time left of the lease on the servers that have it. As [`Members::acquire`].
-    pub async fn renew(&mut self) -> Result<Option<Moment>, Error> {
+    /// Sets the time left of the lease on the servers that have it. As [`Members::reenter`].
+    pub async fn renew(&mut self) -> Result<Moment, Error> {
+        let ttl = self.kind.ttl();
+        self.confirm(|who, token| who.renew(ttl, token)).await
+    }
+
+    async fn confirm(&mut self, cmd: impl Fn(Who<'_>, u64) -> Cmd) -> Result<Moment, Error> {
         let start = Moment::now();
-        let cmds = self.each(|who, token| who.renew(self.kind.ttl(), token));
+        let cmds = self.each(|member| Some(cmd(self.who(), member.token?)));
         let replies = self.round(|at| cmds[at].clone()).await;
-        let grants = self.grants(&replies);
-        Ok(self.validity(start, &grants))
+        let grants = grants(&replies);
+        let until = self.validity(start, &grants);
+        until.ok_or_else(|| self.no_majority(grants.iter().flatten().count(), &replies))
     }
 
     /// Leaves so many holds on the servers that have it; where none are left, also on those that may have it without
-    /// having said so in time. On how many that is so then, and on how many the lock had ended.
-    pub async fn release(&mut self, holds: u32) -> (usize, usize) {
-        let cmd = |member: &Member| match member.token {
+    /// having said so in time.
+    ///
+    /// # Errors
+    /// As of [`Members::reenter`].
+    pub async fn release(&mut self, holds: u32) -> Result<(), Error> {
+        let cmds = self.each(|member| match member.token {
             None if holds > 0 => None,
             token => Some(self.who().release(holds, token)),
-        };
-        let cmds: Vec<_> = self.members.iter().map(cmd).collect();
+        });
         let replies = self.round(|at| cmds[at].clone()).await;
-        let (mut released, mut ended) = (0, 0);
-        for reply in replies.into_iter().flatten() {
-            match reply {
-                Ok(value) => match holds_left(&value) {
-                    Ok(Some(_)) => released += 1,
-                    Ok(None) => ended += 1,
-                    Err(_) => (),
-                },
-                Err(Verdict::Gone) => ended += 1,
-                Err(_) => (),
-            }
+        self.is_open &= holds > 0;
+        let released =
+            |reply: &&Reply| matches!(reply, Ok(value) if matches!(holds_left(value), Ok(Some(_))));
+        let released = replies.iter().flatten().filter(released).count();
+        match released >= self.majority() {
+            true => Ok(()),
+            false => Err(self.no_majority(released, &replies)),
         }
-        (released, ended)
     }
 
-    /// Releases it on all servers, whatever they said before.
-    pub async fn release_all(&mut self) {
-        let cmd = self.who().release(0, None);
-        self.round(|_| Some(cmd.clone())).await;
-        self.is_open = false;
+    /// Fewer than a majority did what was asked for.
+    fn no_majority(&self, answered: usize, replies: &Replies) -> Error {
+        let needed = self.majority();
+        let ended = |reply: &&Reply| match reply {
+            Ok(value) => matches!(holds_left(value), Ok(None)),
+            Err(verdict) => matches!(verdict, Verdict::Gone),
+        };
+        match replies.iter().flatten().filter(ended).count() >= needed {
+            true => Error::Lost(Loss::Taken),
+            false => Error::NoMajority { answered, needed },
+        }
     }
 
-    /// It is released, or does not have to be.
-    pub fn close(&mut self) {
-        self.is_open = false;
-    }
-
-    fn each(&self, cmd: impl Fn(Who<'_>, u64) -> Cmd) -> Vec<Option<Cmd>> {
-        let cmd = |member: &Member| Some(cmd(self.who(), member.token?));
+    fn each(&self, cmd: impl Fn(&Member) -> Option<Cmd>) -> Vec<Option<Cmd>> {
         self.members.iter().map(cmd).collect()
     }
 
@@ -175,15 +186,6 @@ impl Members {
             replies[at] = Some(reply);
         }
         replies
-    }
-
-    /// What each server granted.
-    fn grants(&self, replies: &Replies) -> Vec<Option<Grant>> {
-        let grant = |reply: &Option<Result<Value, Verdict>>| match reply {
-            Some(Ok(value)) => Grant::of(value).ok().filter(|grant| grant.acquired),
-            _ => None,
-        };
-        replies.iter().map(grant).collect()
     }
 
     fn validity(&self, start: Moment, grants: &[Option<Grant>]) -> Option<Moment> {
@@ -227,17 +229,19 @@ impl Drop for Members {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
-        let mut left = Members {
-            servers: self.servers.clone(),
-            name: std::mem::take(&mut self.name),
-            owner: std::mem::take(&mut self.owner),
-            kind: self.kind,
-            limit: self.limit,
-            members: std::mem::take(&mut self.members),
-            is_open: false,
-        };
-        runtime.spawn(async move { left.release_all().await });
+        let mut left = self.clone();
+        left.is_open = false;
+        runtime.spawn(async move { left.release(0).await.ok() });
     }
+}
+
+/// What each server granted.
+fn grants(replies: &Replies) -> Vec<Option<Grant>> {
+    let grant = |reply: &Option<Reply>| match reply {
+        Some(Ok(value)) => Grant::of(value).ok().filter(|grant| grant.acquired),
+        _ => None,
+    };
+    replies.iter().map(grant).collect()
 }
 
 /// The lease that a majority has at the least.

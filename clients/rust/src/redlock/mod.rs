@@ -160,18 +160,12 @@ impl RedlockLock {
         let owner = uuid::Uuid::new_v4().to_string();
         let servers = self.servers.clone();
         let mut members = Members::new(servers, self.name.clone(), owner, kind, self.limit);
-        let until = members.acquire().await;
-        match until {
-            Ok(Some(until)) => Ok(Some(RedlockGuard::new(members, until))),
-            Ok(None) => {
-                // Also where it seems not to be granted: the reply may be on its way.
-                members.release_all().await;
-                Ok(None)
-            }
-            Err(error) => {
-                members.release_all().await;
-                Err(error)
-            }
+        let acquired = members.acquire().await;
+        if let Ok(Some(until)) = acquired {
+            return Ok(Some(RedlockGuard::new(members, until)));
         }
+        // Also where it seems not to be granted: the reply may be on its way.
+        members.release(0).await.ok();
+        acquired.map(|_| None)
     }
 }

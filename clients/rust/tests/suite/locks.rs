@@ -310,3 +310,23 @@ async fn an_operator_can_end_a_wait() {
         assert!(matches!(error, Error::Unblocked), "{how}: {error}");
     }
 }
+
+#[tokio::test]
+async fn a_session_lock_that_is_held_for_a_moment_costs_two_calls() {
+    let server = Server::start();
+    let mut client = server.client();
+    let lock = locks(&server).lock("a");
+    // The module asks for settings as well, when it is loaded and when it has something to do.
+    lock.acquire().await.unwrap().release().await.unwrap();
+    let asked = client.calls("config|get");
+    for _ in 0..9 {
+        lock.acquire().await.unwrap().release().await.unwrap();
+    }
+    assert_eq!(client.calls("lock.acquire"), 10);
+    assert_eq!(client.calls("lock.release"), 10);
+    assert_eq!(client.calls("lock.renew"), 0);
+    assert_eq!(client.calls("config|get"), asked);
+    // One connection for all of them, and this one.
+    let connections = client.info("stats", "total_connections_received").unwrap();
+    assert!(connections.parse::<u32>().unwrap() <= 4, "{connections}");
+}

@@ -1,7 +1,7 @@
 //! Sentinel, Cluster, failover.
 
 use crate::{soon, until_waiting};
-use lock_test_support::{Sentinels, Server, Setup, eventually, three_masters};
+use lock_test_support::{Client, Sentinels, Server, Setup, eventually, three_masters};
 use redis::sentinel::{SentinelClient, SentinelServerType};
 use redis_reentrant_lock_client::{LockClient, Loss};
 use std::time::Duration;
@@ -110,4 +110,23 @@ async fn after_a_failover_sentinel_names_the_new_master() {
     assert!(next.token() > token);
     assert_eq!(sentinels.master(), replica.port());
     next.release().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acquire_that_is_cancelled_leaves_no_lock_behind_wherever_its_slot_is() {
+    let nodes = three_masters(&Setup::new());
+    let mut clients: Vec<_> = nodes.iter().map(Server::client).collect();
+    for number in 0..30 {
+        // It knows one node, which serves a third of the slots.
+        let locks = LockClient::with_cluster([nodes[0].url()]).unwrap();
+        let name = format!("lock:{number}");
+        let lock = locks.lock(name.as_str()).lease(Duration::from_secs(600));
+        let limit = Duration::from_micros(200 * number);
+        let acquired = tokio::time::timeout(limit, lock.acquire()).await;
+        drop(acquired.map(|guard| guard.unwrap()));
+        eventually("it is free", || {
+            let held = |client: &mut Client| client.run(&format!("LOCK.INFO {name}"));
+            clients.iter_mut().any(|client| held(client) == "nil")
+        });
+    }
 }

@@ -1,5 +1,7 @@
 //! What replicas and the append-only file are told: the outcome of each command, as plain commands.
 
+mod listeners;
+
 use crate::support::{cluster, eventually, Client, Journal, Server, Setup};
 
 const HOUR: i64 = 3_600_000;

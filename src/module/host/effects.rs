@@ -4,8 +4,9 @@ use super::state::HOST;
 use crate::engine::{Answer, ClientId, Effect, Effects, Message, WaiterId};
 use crate::module::ffi::context::is_connected;
 use crate::module::ffi::log;
+use crate::module::ffi::replicate::replicate_to_replicas;
 use crate::module::ffi::string::OwnedStr;
-use crate::module::keyspace::SharedStrings;
+use crate::module::keyspace::{audience, SharedStrings};
 use redis_module::raw::RedisModuleCtx;
 
 /// Carries them out, in order.
@@ -56,13 +57,10 @@ fn publish(ctx: *mut RedisModuleCtx, channel: &[u8], message: &Message) {
         false => (api!(RedisModule_PublishMessage), c"PUBLISH"),
     };
     let channel = OwnedStr::new(channel);
-    let (channel, zero) = (channel.lend().raw(), SharedStrings::get().zero.raw());
+    let (channel, zero) = (channel.lend(), SharedStrings::get().zero);
     // SAFETY: both strings live.
-    unsafe { publish(ctx, channel, zero) };
-    if !message.by_bus {
-        let replicate = api!(RedisModule_Replicate);
-        let to_replicas = c"Ass".as_ptr();
-        // SAFETY: two strings, as the format says; the A keeps it out of the AOF.
-        unsafe { replicate(ctx, command.as_ptr(), to_replicas, channel, zero) };
+    unsafe { publish(ctx, channel.raw(), zero.raw()) };
+    if !message.by_bus && audience::may_listen() {
+        replicate_to_replicas(ctx, command, [channel, zero]);
     }
 }

@@ -8,10 +8,11 @@ use super::state::HOST;
 use super::warnings;
 use crate::engine::{ClientId, Event, Watch};
 use crate::lock::{KeyRef, LockKey};
+use crate::module::ffi::clock::tick;
 use crate::module::ffi::context::selected_db;
 use crate::module::ffi::guard::only_notes;
 use crate::module::ffi::string::Str;
-use crate::module::keyspace::is_ours;
+use crate::module::keyspace::{audience, is_ours};
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleEvent, RedisModuleString};
 use std::ffi::{c_char, c_int, c_void, CStr};
 
@@ -47,7 +48,7 @@ pub fn watch_keys(ctx: *mut RedisModuleCtx) {
 }
 
 /// The server events that are subscribed to from the start.
-const SERVER_EVENTS: [u64; 7] = [
+const SERVER_EVENTS: [u64; 8] = [
     raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED,
     raw::REDISMODULE_EVENT_FLUSHDB,
     raw::REDISMODULE_EVENT_LOADING,
@@ -55,6 +56,7 @@ const SERVER_EVENTS: [u64; 7] = [
     raw::REDISMODULE_EVENT_CLIENT_CHANGE,
     raw::REDISMODULE_EVENT_CRON_LOOP,
     raw::REDISMODULE_EVENT_CONFIG,
+    raw::REDISMODULE_EVENT_FORK_CHILD,
 ];
 
 /// Subscribes to changes of many keys at once, to connections that close, and to the server's cron.
@@ -109,13 +111,16 @@ extern "C" fn server_event(
         raw::REDISMODULE_EVENT_CRON_LOOP => {
             note(ctx, Event::LoopRan);
             schedule::check(ctx);
+            audience::look(ctx, tick());
         }
+        raw::REDISMODULE_EVENT_FORK_CHILD => audience::may_have_come(),
         raw::REDISMODULE_EVENT_CONFIG => {
             // SAFETY: this event comes with this data.
             let changed = unsafe { &*data.cast::<raw::RedisModuleConfigChange>() };
             warnings::of_settings(ctx, changed);
         }
         raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED => {
+            audience::may_have_come();
             let master = sub == raw::REDISMODULE_EVENT_REPLROLECHANGED_NOW_MASTER;
             note(ctx, Event::RoleChanged { master });
         }

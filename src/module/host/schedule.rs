@@ -13,7 +13,7 @@ use crate::lock::Tick;
 use crate::module::ffi::clock::{clock, tick};
 use crate::module::ffi::gil::Gil;
 use crate::module::ffi::guard::guard;
-use crate::module::keyspace::{Arguments, Data};
+use crate::module::keyspace::{audience, Arguments, Data};
 use redis_module::raw::{RedisModuleCtx, RedisModuleTimerID};
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -161,6 +161,7 @@ pub fn check(ctx: *mut RedisModuleCtx) {
 /// Begins anew, when the module is loaded: the library may have stayed in memory since an unload.
 pub fn restart() {
     HOST.with(|host| *host = Host::new());
+    audience::may_have_come();
     core::restart();
     event_loop::restart();
 }

@@ -26,7 +26,7 @@ pub struct Arguments<'a> {
 pub struct Data<'a> {
     pub(super) ctx: *mut RedisModuleCtx,
     pub(super) strings: SharedStrings,
-    arguments: Arguments<'a>,
+    pub(super) arguments: Arguments<'a>,
     /// Whether locks are opened to be written.
     writes: bool,
     now: Option<Now>,

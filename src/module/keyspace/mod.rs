@@ -1,5 +1,6 @@
 //! The engine's port to a real server: reads and writes locks, and asks what is allowed.
 
+pub mod audience;
 mod data;
 mod open;
 mod rights;

@@ -1,9 +1,11 @@
 //! Writes to a lock: to the key, to replicas and the AOF, to key events.
 
+use super::audience;
 use super::data::Data;
 use super::open::Open;
 use crate::engine::Write;
 use crate::lock::{Deadline, KeyRef};
+use crate::module::ffi::replicate::{count_change, replicate};
 use crate::module::ffi::string::{AnyStr, OwnedStr, Str};
 use redis_module::raw::{self, RedisModuleCtx};
 use std::ffi::{c_int, CStr};
@@ -22,6 +24,11 @@ impl Data<'_> {
     /// the module.
     pub(super) fn write_to(&mut self, key: KeyRef, write: &Write) {
         let (ctx, strings) = (self.ctx, self.strings);
+        // A timer has no call whose changes could be counted.
+        let heard = audience::may_listen() || self.arguments.name.is_none();
+        if !heard {
+            count_change(ctx);
+        }
         match *write {
             Write::Hold {
                 owner,
@@ -44,23 +51,19 @@ impl Data<'_> {
                     gone: gone.as_ref().map(AnyStr::lend),
                     ends: ends.is_some(),
                 };
-                write_hold(ctx, self.open(key, true), &fields, deadline);
+                write_hold(ctx, heard, self.open(key, true), &fields, deadline);
             }
             Write::Delete => {
                 let open = self.open(key, true);
                 open.key.delete();
-                deleted(
-                    ctx,
-                    open.name.lend(),
-                    raw::REDISMODULE_NOTIFY_GENERIC,
-                    c"del",
-                );
+                let class = raw::REDISMODULE_NOTIFY_GENERIC;
+                deleted(ctx, heard, open.name.lend(), class, c"del");
             }
             Write::Expire => {
                 let open = self.open(key, true);
                 open.key.delete();
                 let class = raw::REDISMODULE_NOTIFY_EXPIRED;
-                deleted(ctx, open.name.lend(), class, c"expired");
+                deleted(ctx, heard, open.name.lend(), class, c"expired");
             }
         }
     }
@@ -78,19 +81,33 @@ struct Fields<'a> {
     ends: bool,
 }
 
-fn write_hold(ctx: *mut RedisModuleCtx, open: &Open, fields: &Fields, deadline: Option<Deadline>) {
+/// `heard` says that someone may get what is propagated.
+fn write_hold(
+    ctx: *mut RedisModuleCtx,
+    heard: bool,
+    open: &Open,
+    fields: &Fields,
+    deadline: Option<Deadline>,
+) {
     let name = open.name.lend();
     let has_fields = fields.holds.is_some() || fields.mode.is_some();
     if has_fields {
         open.key.set(fields.holds, fields.mode, fields.gone);
         if fields.ends {
-            deleted(ctx, name, raw::REDISMODULE_NOTIFY_GENERIC, c"del");
+            let class = raw::REDISMODULE_NOTIFY_GENERIC;
+            deleted(ctx, heard, name, class, c"del");
         }
-        replicate_fields(ctx, name, fields.holds, fields.mode);
+        if heard {
+            replicate_fields(ctx, name, fields.holds, fields.mode);
+        }
     }
     if let Some(deadline) = deadline {
         open.key.set_deadline(deadline);
-        replicate_deadline(ctx, name, deadline);
+        if heard {
+            // A string costs the server one allocation, a number two.
+            let at = OwnedStr::number(deadline.0);
+            replicate(ctx, c"PEXPIREAT", &[name, at.lend()]);
+        }
     }
     if has_fields || deadline.is_some() {
         signal(ctx, name);
@@ -103,10 +120,10 @@ fn write_hold(ctx: *mut RedisModuleCtx, open: &Open, fields: &Fields, deadline: 
     }
 }
 
-fn deleted(ctx: *mut RedisModuleCtx, name: Str, class: c_int, name_of_event: &CStr) {
-    let replicate = api!(RedisModule_Replicate);
-    // SAFETY: one string, as the format says.
-    unsafe { replicate(ctx, c"DEL".as_ptr(), c"s".as_ptr(), name.raw()) };
+fn deleted(ctx: *mut RedisModuleCtx, heard: bool, name: Str, class: c_int, name_of_event: &CStr) {
+    if heard {
+        replicate(ctx, c"DEL", &[name]);
+    }
     signal(ctx, name);
     event(ctx, name, class, name_of_event);
 }
@@ -117,33 +134,15 @@ fn replicate_fields(
     first: Option<(Str, Str)>,
     second: Option<(Str, Str)>,
 ) {
-    let replicate = api!(RedisModule_Replicate);
-    let (hset, key) = (c"HSET".as_ptr(), name.raw());
-    let (one, two) = match (first, second) {
-        (Some(one), two) => (one, two),
-        (None, Some(two)) => (two, None),
-        (None, None) => return,
-    };
-    let (field, value) = (one.0.raw(), one.1.raw());
-    match two {
-        Some((field2, value2)) => {
-            let (field2, value2) = (field2.raw(), value2.raw());
-            let format = c"sssss".as_ptr();
-            // SAFETY: five strings, as the format says.
-            unsafe { replicate(ctx, hset, format, key, field, value, field2, value2) }
+    match (first, second) {
+        (Some((field, value)), Some((field2, value2))) => {
+            replicate(ctx, c"HSET", &[name, field, value, field2, value2]);
         }
-        // SAFETY: three strings, as the format says.
-        None => unsafe { replicate(ctx, hset, c"sss".as_ptr(), key, field, value) },
-    };
-}
-
-fn replicate_deadline(ctx: *mut RedisModuleCtx, name: Str, deadline: Deadline) {
-    let replicate = api!(RedisModule_Replicate);
-    let command = c"PEXPIREAT".as_ptr();
-    // A string costs the server one allocation, a number two.
-    let at = OwnedStr::number(deadline.0);
-    // SAFETY: two strings, as the format says.
-    unsafe { replicate(ctx, command, c"ss".as_ptr(), name.raw(), at.lend().raw()) };
+        (Some((field, value)), None) | (None, Some((field, value))) => {
+            replicate(ctx, c"HSET", &[name, field, value]);
+        }
+        (None, None) => (),
+    }
 }
 
 /// Signals the change to clients that WATCH the key or track it.

@@ -9,6 +9,7 @@ import (
 
 	etcd "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/concurrency"
+	"go.uber.org/zap"
 )
 
 var etcdLacks = map[string]string{
@@ -23,7 +24,8 @@ type etcdSystem struct {
 // All clients share one etcd client, which is one HTTP/2 connection, as etcd's documentation tells programs to do.
 // Each has a session of its own, since two lockers of one session are one owner.
 func connectEtcd(job job) (system, error) {
-	client, err := etcd.New(etcd.Config{Endpoints: job.URLs, DialTimeout: 5 * time.Second})
+	// The failures that its log has are told anyway, each once.
+	client, err := etcd.New(etcd.Config{Endpoints: job.URLs, DialTimeout: 5 * time.Second, Logger: zap.NewNop()})
 	if err != nil {
 		return nil, err
 	}

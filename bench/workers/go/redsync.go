@@ -24,7 +24,7 @@ type redsyncSystem struct {
 }
 
 // All clients share one go-redis client for each server, as the goroutines of one program do: its pool has the
-// default size, 10 connections for each CPU. (A connection for each of 1,000 clients got a third of the grants.)
+// default size, 10 connections for each CPU. (With a connection for each of 1,000 clients, there were fewer grants.)
 func connectRedsync(job job) (system, error) {
 	system := &redsyncSystem{job: job}
 	var pools []redis.Pool

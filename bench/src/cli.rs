@@ -23,6 +23,14 @@ pub enum Program {
     /// Plays the clients of one system; what it is to do comes from its standard input
     #[command(hide = true)]
     Worker,
+    /// Compares two builds of the module: what a pair costs, and how fast a lock is handed over
+    Against(crate::against::Options),
+    /// Compares what an uncontended lock costs the server's main thread
+    PairCost(crate::pair_cost::Options),
+    /// Measures how a lock passes from owner to owner, and what a waiter takes
+    HandOff(crate::hand_off::Options),
+    /// Measures what the deadlock search costs a command
+    Deadlock(crate::deadlock::Options),
 }
 
 /// What to measure, and where the report goes.

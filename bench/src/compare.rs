@@ -57,7 +57,7 @@ pub fn compare(options: &Options) -> Result<(), String> {
         let dated = root().join("docs/benchmarks").join(&report.date[..10]);
         report::write(&report, &dated)?;
     }
-    println!("{}", report::text(&report));
+    println!("{}{}", report::text(&report), report::gaps(&report.missing));
     println!("written to {}", options.out.join("report.md").display());
     let failed = report.missing.iter().filter(|gap| gap.failed).count();
     match failed {

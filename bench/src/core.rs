@@ -23,11 +23,6 @@ impl Core {
         Core(core)
     }
 
-    /// No core: everything runs where the kernel wants it to.
-    pub fn none() -> Core {
-        Core(None)
-    }
-
     /// Gives it to all threads of a process, and so to what they start later.
     pub fn give(&self, pid: u32) {
         let Some(core) = self.0 else { return };

@@ -3,15 +3,20 @@
 //! Data flows one way: the catalogue and the plan say what to measure, `run` measures it, `figures` keep what came of
 //! it, `report` shows it.
 
+mod against;
 mod catalogue;
 mod cli;
+mod common;
 mod compare;
 mod core;
+mod deadlock;
 mod figures;
+mod hand_off;
 mod languages;
 mod machine;
 mod meter;
 mod metrics;
+mod pair_cost;
 mod plan;
 mod protocol;
 mod report;
@@ -33,6 +38,16 @@ fn main() -> ExitCode {
             worker::serve();
             Ok(())
         }
+        Some(Program::PairCost(options)) => pair_cost::run(&options),
+        Some(Program::HandOff(options)) => {
+            hand_off::run(&options);
+            Ok(())
+        }
+        Some(Program::Deadlock(options)) => {
+            deadlock::run(&options);
+            Ok(())
+        }
+        Some(Program::Against(options)) => against::run(&options),
         None => compare::compare(&cli.options),
     };
     match outcome {

@@ -56,11 +56,6 @@ pub const METRICS: [Metric; 29] = [
     metric("resident_a_waiter_later", "resident, after 12 s", 0),
 ];
 
-/// How a figure is shown; report.json may have more than the tables.
-pub fn find(name: &str) -> Option<&'static Metric> {
-    METRICS.iter().find(|metric| metric.name == name)
-}
-
 /// The percentiles that report.json has of all rounds together.
 pub const PERCENTS: [f64; 10] = [1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 100.0];
 

@@ -1,8 +1,9 @@
 //! The tables of a report, in Markdown that is also aligned for a terminal.
 
 use crate::catalogue::SYSTEMS;
-use crate::figures::{Report, Row, Table};
+use crate::figures::{Gap, Report, Row, Table};
 use crate::metrics::{METRICS, Metric};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// All tables.
@@ -72,4 +73,28 @@ fn aligned(lines: &[Vec<String>]) -> String {
         }
     }
     text
+}
+
+/// What was not measured: a line for each system and reason.
+pub fn gaps(missing: &[Gap]) -> String {
+    if missing.is_empty() {
+        return String::new();
+    }
+    let mut by_reason: BTreeMap<(&str, &str, bool), Vec<&str>> = BTreeMap::new();
+    for gap in missing {
+        let key = (gap.system.as_str(), gap.reason.as_str(), gap.failed);
+        let cells = by_reason.entry(key).or_default();
+        cells.extend(gap.cell.as_deref());
+    }
+    let mut out = String::from("\n## Not measured\n\n");
+    for ((system, reason, failed), cells) in by_reason {
+        let failed = if failed { "failed: " } else { "" };
+        // More than a few means all that there is.
+        let cells = match cells.len() {
+            1..=4 => format!(" ({})", cells.join("; ")),
+            _ => String::new(),
+        };
+        let _ = writeln!(out, "- `{system}`: {failed}{reason}{cells}");
+    }
+    out
 }

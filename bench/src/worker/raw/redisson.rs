@@ -58,7 +58,6 @@ struct Redisson {
     take: Vec<u8>,
     give_back: Vec<u8>,
     renew: Vec<u8>,
-    requests: u64,
     /// Replies that nobody has waited for: of the latches that were deleted.
     unread: usize,
 }
@@ -73,7 +72,6 @@ pub fn connect(job: &Job, number: usize) -> Result<Box<dyn Locker>, String> {
         subscriber: Wire::connect(&job.urls[0])?,
         owner: owner(number),
         lease: job.lease_ms.to_string(),
-        requests: 0,
         unread: 0,
     }))
 }
@@ -87,9 +85,8 @@ impl Redisson {
 
     /// Also what deletes the latch of the request before it: a client sends that without waiting for the reply.
     fn push_give_back(&mut self, lock: &str) -> String {
-        self.requests += 1;
-        // As long as the random id that Redisson gives to a request.
-        let latch = format!("redisson_unlock_latch:{{{lock}}}:{:032x}", self.requests);
+        // Random and as long as the id that Redisson gives to a request.
+        let latch = format!("redisson_unlock_latch:{{{lock}}}:{:032x}", fastrand::u128(..));
         let channel = channel(lock);
         let words = [
             b"EVALSHA",

@@ -1,30 +1,25 @@
 //! What a lock that nobody else wants costs the server: the CPU time of its main thread for one
 //! acquire and one release, beside what people would use instead.
 //!
-//! `cargo bench --bench pair`; `LOCK_TEST_SERVER` names another server than the one on the PATH.
+//! `lock-bench pair-cost`; `LOCK_TEST_SERVER` names another server than the one on the PATH.
 //! The requests are pipelined on one connection. What is promised are ratios in one run: the
 //! contestants take turns of some milliseconds, so that what slows the machine slows all of them.
 //!
 //! A wrong reply ends it with status 1. A missed promise does not: other work on the machine is
 //! enough for that.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod contestants;
-mod waited;
+pub mod waited;
 
-use clap::{Parser, ValueEnum};
-use common::support::{self, Client, Server};
-use common::{server_name, Core, Gauge, Spread};
+use crate::common::support::{self, Client, Server};
+use crate::common::{Core, Gauge, Spread, server_name};
+use clap::{Args, ValueEnum};
 use contestants::{Contestant, LOCKS, OURS, REDISSON, SET_AND_COMPARE};
 use indicatif::ProgressBar;
-use std::path::PathBuf;
-use std::process::ExitCode;
 
-#[derive(Parser)]
-#[command(about = "Compares what an uncontended lock costs the server")]
-struct Options {
+/// How much of what to measure.
+#[derive(Args)]
+pub struct Options {
     /// How many rounds are counted; one more, to warm up, comes first
     #[arg(long, default_value_t = 21, value_parser = clap::value_parser!(u64).range(1..))]
     rounds: u64,
@@ -34,12 +29,6 @@ struct Options {
     /// What the server does besides
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["alone", "replica", "aof"])]
     setups: Vec<Setup>,
-    /// Instead, only compare this build of the module (a .so) with ours
-    #[arg(long, value_name = "PATH")]
-    against: Option<PathBuf>,
-    /// What `cargo bench` adds
-    #[arg(long, hide = true)]
-    bench: bool,
 }
 
 impl Options {
@@ -60,29 +49,22 @@ enum Setup {
     Aof,
 }
 
-fn main() -> ExitCode {
-    let options = Options::parse();
+/// Measures, and prints the tables.
+///
+/// # Errors
+/// A wrong reply.
+pub fn run(options: &Options) -> Result<(), String> {
     let core = Core::reserve();
-    if let Err(wrong) = run(&options, &core) {
-        eprintln!("{wrong}");
-        return ExitCode::FAILURE;
+    for setup in &options.setups {
+        measure(options, *setup, &core)?;
     }
-    ExitCode::SUCCESS
-}
-
-fn run(options: &Options, core: &Core) -> Result<(), String> {
-    if options.against.is_none() {
-        for setup in &options.setups {
-            measure(options, *setup, core)?;
-        }
-    }
-    waited::measure(options, core)
+    waited::measure(options.rounds, options.turns(), None, &core)
 }
 
 /// Measures all contestants in one setup, and prints the table.
 fn measure(options: &Options, setup: Setup, core: &Core) -> Result<(), String> {
     let (server, replica) = start(setup);
-    core.give(&server);
+    core.give(server.pid());
     let gauge = Gauge::new(&server);
     let mut client = server.client();
     let contestants = contestants::all(&mut client);

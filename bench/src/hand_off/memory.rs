@@ -1,8 +1,8 @@
 //! What the server takes for a client that waits in line, beside what blocking it takes by itself.
 
 use crate::common::support::{self, Setup};
-use crate::crowd::Crowd;
-use crate::Options;
+use super::Options;
+use super::crowd::Crowd;
 use indicatif::ProgressBar;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -70,22 +70,19 @@ fn settled(crowds: &mut [Crowd; 3]) -> [u64; 3] {
     least
 }
 
-/// Builds the module that only blocks, where cargo puts what it builds for this bench.
+/// Builds the module that only blocks, beside what this program was built to.
 fn build_bare() -> PathBuf {
-    let bench = std::env::current_exe().unwrap();
-    // target/release/deps/handoff-...
-    let target = bench.ancestors().nth(3).unwrap();
+    // target/release/lock-bench
+    let this = std::env::current_exe().unwrap();
+    let target = this.ancestors().nth(2).unwrap();
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
         .args(["build", "--quiet", "--release", "--example", "bare_block"])
         .arg("--manifest-path")
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+        .arg(crate::compare::root().join("Cargo.toml"))
         .arg("--target-dir")
-        .arg(target)
+        .arg(target.join("bare"))
         .status();
-    assert!(
-        built.is_ok_and(|status| status.success()),
-        "it is not built"
-    );
-    target.join("release/examples/libbare_block.so")
+    assert!(built.is_ok_and(|status| status.success()), "it is not built");
+    target.join("bare/release/examples/libbare_block.so")
 }

@@ -1,7 +1,6 @@
 //! How long the server's main thread was on a core.
 
 use super::support::Server;
-use rustix::thread::{sched_getaffinity, sched_setaffinity, CpuSet, Pid};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -31,32 +30,5 @@ impl Gauge {
             .expect("this needs Linux, with /proc/PID/schedstat");
         let on_cpu = text.split(' ').next().expect("the first of three numbers");
         on_cpu.parse().expect("a number")
-    }
-}
-
-/// The core that is left to the server's main thread, so that neither this program nor a replica
-/// disturbs its caches; none where there is only one.
-pub struct Core(Option<usize>);
-
-impl Core {
-    /// Moves this program, and with it all that it will start, to the other cores.
-    pub fn reserve() -> Core {
-        let mut others = sched_getaffinity(None).unwrap();
-        let first = (0..CpuSet::MAX_CPU).find(|&core| others.is_set(core));
-        let core = first.filter(|_| others.count() > 1);
-        if let Some(core) = core {
-            others.unset(core);
-            sched_setaffinity(None, &others).unwrap();
-        }
-        Core(core)
-    }
-
-    /// Gives it to the main thread of this server.
-    pub fn give(&self, server: &Server) {
-        let Some(core) = self.0 else { return };
-        let mut only = CpuSet::new();
-        only.set(core);
-        let main_thread = Pid::from_raw(server.pid().try_into().unwrap());
-        sched_setaffinity(main_thread, &only).unwrap();
     }
 }

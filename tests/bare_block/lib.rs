@@ -1,6 +1,6 @@
 //! Another module. It does nothing but block a client: what the server takes for that is no cost of
 //! waiting in line. And it calls commands as modules do, who cannot be made to wait. Built by the
-//! bench `handoff`, and by cargo for the tests.
+//! benchmark `hand-off`, and by cargo for the tests.
 #![allow(unsafe_code, clippy::missing_safety_doc)]
 
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};

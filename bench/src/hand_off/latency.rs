@@ -2,8 +2,8 @@
 
 use crate::common::support::{Server, Setup};
 use crate::common::{server_name, Core, Spread};
-use crate::relay::{Baton, Relay};
-use crate::Options;
+use super::Options;
+use super::relay::{Baton, Relay};
 use indicatif::ProgressBar;
 
 const FROM_HAND: &str = "LPUSH to one who waits in BLPOP";
@@ -25,7 +25,7 @@ const ROWS: [&str; 4] = [
 pub fn measure(options: &Options) {
     let core = Core::reserve();
     let server = Setup::new().start();
-    core.give(&server);
+    core.give(server.pid());
     let many = usize::from(options.waiters);
     let relay = |name: &str, waiting| {
         let runners = many + 1;

@@ -1,25 +1,22 @@
 //! How long a command takes when many clients wait, in the worst shapes for the deadlock search.
 //!
-//! `cargo bench --bench deadlock`; `LOCK_TEST_SERVER` names another server than the one on the PATH.
+//! `lock-bench deadlock`; `LOCK_TEST_SERVER` names another server than the one on the PATH.
 //! For a call that replies at once it is the time that the server counts itself (`INFO commandstats`), for one that
 //! waits the CPU time of the server's main thread.
 //!
 //! A wrong reply ends it with a panic. A missed promise does not: other work on the machine is enough for that.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod shapes;
 
-use clap::Parser;
-use common::support::{allow_many_files, eventually, Client, Server, Setup, Waiter};
-use common::{server_name, Gauge, Spread};
+use crate::common::support::{allow_many_files, eventually, Client, Server, Setup, Waiter};
+use crate::common::{Gauge, Spread, server_name};
+use clap::Args;
 use indicatif::ProgressBar;
 use shapes::{Shape, Then};
 
-#[derive(Parser)]
-#[command(about = "Measures what the deadlock search costs a command")]
-struct Options {
+/// How much of what to measure.
+#[derive(Args)]
+pub struct Options {
     /// How often each shape is built and measured
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     rounds: u64,
@@ -29,13 +26,10 @@ struct Options {
     /// Only the shapes whose names contain this
     #[arg(long, default_value = "")]
     only: String,
-    /// What `cargo bench` adds
-    #[arg(long, hide = true)]
-    bench: bool,
 }
 
-fn main() {
-    let options = Options::parse();
+/// Measures, and prints the table.
+pub fn run(options: &Options) {
     allow_many_files();
     let shapes = shapes::all(usize::from(options.waits));
     let shapes: Vec<Shape> = shapes

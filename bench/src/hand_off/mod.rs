@@ -1,25 +1,22 @@
 //! How fast a lock passes from one owner to the next, and what those who wait cost.
 //!
-//! `cargo bench --bench handoff`; `LOCK_TEST_SERVER` names another server than the one on the PATH.
+//! `lock-bench hand-off`; `LOCK_TEST_SERVER` names another server than the one on the PATH.
 //! What is promised are ratios in one run: those that are compared take turns, one hand-off each,
 //! so that what slows the machine slows all of them.
 //!
 //! A wrong reply ends it with a panic. A missed promise does not: other work on the machine is
 //! enough for that.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod crowd;
-mod latency;
+pub mod latency;
 mod memory;
-mod relay;
+pub mod relay;
 
-use clap::{Parser, ValueEnum};
+use clap::{Args, ValueEnum};
 
-#[derive(Parser)]
-#[command(about = "Measures how a lock passes from owner to owner, and what a waiter takes")]
-struct Options {
+/// How much of what to measure.
+#[derive(Args)]
+pub struct Options {
     /// How many rounds are counted; one more, to warm up, comes first
     #[arg(long, default_value_t = 21, value_parser = clap::value_parser!(u64).range(1..))]
     rounds: u64,
@@ -32,9 +29,6 @@ struct Options {
     /// What to measure
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["latency", "memory"])]
     parts: Vec<Part>,
-    /// What `cargo bench` adds
-    #[arg(long, hide = true)]
-    bench: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -45,13 +39,13 @@ enum Part {
     Memory,
 }
 
-fn main() {
-    let options = Options::parse();
-    common::support::allow_many_files();
+/// Measures, and prints the tables.
+pub fn run(options: &Options) {
+    crate::common::support::allow_many_files();
     for part in &options.parts {
         match part {
-            Part::Latency => latency::measure(&options),
-            Part::Memory => memory::measure(&options),
+            Part::Latency => latency::measure(options),
+            Part::Memory => memory::measure(options),
         }
     }
 }

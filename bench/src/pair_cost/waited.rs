@@ -3,8 +3,7 @@
 
 use crate::common::support::{self, Client, Server, Setup, Waiter};
 use crate::common::{server_name, Core, Gauge, Spread};
-use crate::contestants::{self, Contestant};
-use crate::Options;
+use super::contestants::{self, Contestant};
 use indicatif::ProgressBar;
 use std::path::{Path, PathBuf};
 
@@ -17,15 +16,23 @@ struct Side {
     waited: bool,
 }
 
-/// Measures all sides, and prints the table.
-pub fn measure(options: &Options, core: &Core) -> Result<(), String> {
-    let sides = sides(options.against.as_deref());
+/// Measures all sides, and prints the table:
+/// of so many rounds, and of so many turns with so many pairs in all.
+///
+/// # Errors
+/// A wrong reply.
+pub fn measure(
+    rounds: u64,
+    (turns, pairs): (usize, u64),
+    against: Option<&Path>,
+    core: &Core,
+) -> Result<(), String> {
+    let sides = sides(against);
     let pair = contestants::ours();
-    let (turns, pairs) = options.turns();
     let mut costs = vec![Vec::new(); sides.len()];
     let mut server = String::new();
-    let bar = ProgressBar::new(options.rounds);
-    for _ in 0..options.rounds {
+    let bar = ProgressBar::new(rounds);
+    for _ in 0..rounds {
         // New servers each round: where in memory a server happens to lie makes it faster or
         // slower for all its life.
         let mut started: Vec<Started> = sides.iter().map(|side| Started::new(side, core)).collect();
@@ -45,10 +52,7 @@ pub fn measure(options: &Options, core: &Core) -> Result<(), String> {
         bar.inc(1);
     }
     bar.finish_and_clear();
-    println!(
-        "\n{server}, waiting: {} rounds of {pairs} pairs",
-        options.rounds
-    );
+    println!("\n{server}, waiting: {rounds} rounds of {pairs} pairs");
     println!(
         "ns of the server's main thread per pair, and that / the first: median (least to most)\n"
     );
@@ -59,7 +63,7 @@ pub fn measure(options: &Options, core: &Core) -> Result<(), String> {
         );
         println!("{:42} {cost:18.0}   {ratio:.2}", side.name);
     }
-    if options.against.is_some() {
+    if against.is_some() {
         let ratio = Spread::of_ratios(&costs[0], &costs[sides.len() - 1]);
         println!("\nours / the other build: {ratio:.3}");
     }
@@ -96,7 +100,7 @@ impl Started {
     fn new(side: &Side, core: &Core) -> Started {
         let module = format!("loadmodule {}", side.module.display());
         let server = Setup::without_module().config(&module).start();
-        core.give(&server);
+        core.give(server.pid());
         let mut client = server.client();
         if side.waited {
             client.grant("LOCK.ACQUIRE waited me");

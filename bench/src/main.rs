@@ -10,6 +10,7 @@ mod common;
 mod compare;
 mod core;
 mod deadlock;
+mod environment;
 mod figures;
 mod hand_off;
 mod languages;
@@ -33,28 +34,36 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let outcome = match cli.command {
-        Some(Program::Worker) => {
-            worker::serve();
-            Ok(())
-        }
-        Some(Program::PairCost(options)) => pair_cost::run(&options),
-        Some(Program::HandOff(options)) => {
-            hand_off::run(&options);
-            Ok(())
-        }
-        Some(Program::Deadlock(options)) => {
-            deadlock::run(&options);
-            Ok(())
-        }
-        Some(Program::Against(options)) => against::run(&options),
-        None => compare::compare(&cli.options),
-    };
-    match outcome {
+    if let Some(Program::Worker) = cli.command {
+        worker::serve();
+        return ExitCode::SUCCESS;
+    }
+    match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("lock-bench: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), String> {
+    // Wrong names first: nobody should wait for a server to learn of them.
+    cli.options.systems()?;
+    cli.options.topics()?;
+    environment::prepare(cli.options.server.as_deref())?;
+    match &cli.command {
+        Some(Program::Worker) => Ok(()),
+        Some(Program::PairCost(options)) => pair_cost::run(options),
+        Some(Program::HandOff(options)) => {
+            hand_off::run(options);
+            Ok(())
+        }
+        Some(Program::Deadlock(options)) => {
+            deadlock::run(options);
+            Ok(())
+        }
+        Some(Program::Against(options)) => against::run(options),
+        None => compare::compare(&cli.options),
     }
 }

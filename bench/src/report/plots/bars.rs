@@ -22,7 +22,7 @@ const RIGHT: i32 = 110;
 const TOP: i32 = 76;
 const STEP: i32 = 26;
 
-/// Draws them on a logarithmic scale, in the order of their values.
+/// Draws them in the order of their values; where these are far apart, on a logarithmic scale.
 ///
 /// # Errors
 /// It cannot be drawn.
@@ -48,8 +48,9 @@ fn draw(area: &Area, title: &str, note: &str, bars: &[Bar], height: i32) -> Draw
     };
     let (left, right, middle) = (HPos::Left, HPos::Right, VPos::Center);
     area.draw(&Text::new(title.to_owned(), (16, 24), text(16, &INK, left, middle)))?;
-    area.draw(&Text::new(note.to_owned(), (16, 46), text(12, &FAINT, left, middle)))?;
     let scale = Scale::of(bars);
+    let note = if scale.linear { note.to_owned() } else { format!("{note}; logarithmic") };
+    area.draw(&Text::new(note, (16, 46), text(12, &FAINT, left, middle)))?;
     for tick in scale.ticks() {
         let x = scale.x(tick);
         area.draw(&PathElement::new(vec![(x, TOP - 8), (x, height - 16)], GRID))?;
@@ -78,19 +79,29 @@ fn draw(area: &Area, title: &str, note: &str, bars: &[Bar], height: i32) -> Draw
 
 /// Where a value is.
 struct Scale {
+    linear: bool,
     low: f64,
     high: f64,
 }
 
 impl Scale {
-    /// From the power of ten below half of the least, so that the shortest bar is one, to the greatest.
+    /// From zero; or, where the values are far apart, from the power of ten below half of the least, so that the shortest
+    /// bar can be seen.
     fn of(bars: &[Bar]) -> Scale {
         let values = || bars.iter().map(|bar| bar.value.max(MIN));
         let ends = bars.iter().map(|bar| bar.to.unwrap_or(bar.value).max(bar.value).max(MIN));
         let least = values().fold(f64::INFINITY, f64::min);
         let most = ends.fold(MIN, f64::max);
+        if most < least * NEAR {
+            return Scale {
+                linear: true,
+                low: 0.0,
+                high: most,
+            };
+        }
         let low = 10f64.powf((least / 2.0).log10().floor());
         Scale {
+            linear: false,
             low,
             high: most.max(low * 10.0),
         }
@@ -98,16 +109,29 @@ impl Scale {
 
     fn x(&self, value: f64) -> i32 {
         let room = f64::from(WIDTH - LEFT - RIGHT);
-        let part = (value.max(self.low) / self.low).ln() / (self.high / self.low).ln();
+        let part = match self.linear {
+            true => value / self.high,
+            false => (value.max(self.low) / self.low).ln() / (self.high / self.low).ln(),
+        };
         LEFT + (part * room) as i32
     }
 
     fn ticks(&self) -> Vec<f64> {
+        if self.linear {
+            // One, two or five times a power of ten, so that there are two to five.
+            let power = 10f64.powf((self.high / 2.0).log10().floor());
+            let step = [5.0, 2.0, 1.0].map(|factor| factor * power);
+            let step = step.into_iter().find(|step| self.high / step >= 2.0).unwrap_or(power);
+            return (0..=(self.high / step) as u32).map(|at| f64::from(at) * step).collect();
+        }
         let first = self.low.log10().round() as i32;
         let powers = (first..first + 12).map(|power| 10f64.powi(power));
         powers.take_while(|tick| *tick <= self.high * 1.001).collect()
     }
 }
+
+/// Values that are nearer than so many times are drawn on a linear scale.
+const NEAR: f64 = 25.0;
 
 /// Less is drawn as this.
 const MIN: f64 = 1e-3;

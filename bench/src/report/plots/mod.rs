@@ -85,7 +85,7 @@ fn hand_off(report: &Report) -> Option<Plot> {
     plot(
         "hand-off",
         format!("From a release to the next owner's start, microseconds ({})", table.title),
-        "bar: median, line: 99th percentile; shorter is better; logarithmic",
+        "bar: median, line: 99th percentile; shorter is better",
         table.rows.iter().filter_map(bar).collect(),
     )
 }
@@ -97,7 +97,7 @@ fn cost(report: &Report) -> Option<Plot> {
     plot(
         "pair-cpu",
         format!("Server CPU of acquire and release, {} = 1 ({})", title(&report.base), table.title),
-        "shorter is better; logarithmic",
+        "shorter is better",
         table.rows.iter().filter_map(bar).collect(),
     )
 }
@@ -113,7 +113,7 @@ fn waits(report: &Report) -> Option<Plot> {
     plot(
         "waits",
         format!("How long clients waited for the lock, milliseconds ({})", table.title),
-        "bar: median, line: the longest; a fair lock has both close together; logarithmic",
+        "bar: median, line: the longest; a fair lock has both close together",
         table.rows.iter().filter_map(bar).collect(),
     )
 }
@@ -125,7 +125,7 @@ fn fairness(report: &Report) -> Option<Plot> {
     plot(
         "fairness",
         format!("Jain's fairness index of the clients' grants ({})", table.title),
-        "1: all clients got the lock as often; logarithmic",
+        "1: all clients got the lock as often",
         table.rows.iter().filter_map(bar).collect(),
     )
 }

@@ -177,9 +177,13 @@ mod tests {
     use super::*;
     use crate::protocol::Work;
 
-    fn worker(script: &str) -> WorkerProcess {
-        let log = tempfile::NamedTempFile::new().unwrap().into_temp_path();
-        WorkerProcess::start(Command::new("sh").args(["-c", script]), &log).unwrap()
+    /// The folder holds what it says besides.
+    fn worker(script: &str) -> (WorkerProcess, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new("sh");
+        let log = folder.path().join("log");
+        let worker = WorkerProcess::start(command.args(["-c", script]), &log).unwrap();
+        (worker, folder)
     }
 
     fn job() -> Job {
@@ -207,7 +211,7 @@ mod tests {
     #[test]
     fn a_worker_that_is_killed_has_failed_with_what_it_said_last() {
         let script = "read job; echo '{\"ready\":true,\"version\":\"x 1\"}'; read go; echo bad >&2; kill -9 $$";
-        let mut worker = worker(script);
+        let (mut worker, _log) = worker(script);
         assert_eq!(worker.job(&job()), Ok("x 1".to_owned()));
         let text = failure(worker.go(0.1));
         assert!(text.contains("signal: 9") && text.ends_with(": bad"), "{text}");
@@ -215,13 +219,14 @@ mod tests {
 
     #[test]
     fn wrong_json_is_shown() {
-        let text = failure(worker("read job; echo '{\"redy\":1}'; read go").job(&job()));
+        let (mut worker, _log) = worker("read job; echo '{\"redy\":1}'; read go");
+        let text = failure(worker.job(&job()));
         assert_eq!(text, r#"the worker answered "{\"redy\":1}""#);
     }
 
     #[test]
     fn what_a_system_cannot_do_is_no_failure() {
-        let mut worker = worker("read job; echo '{\"unsupported\":\"it has no renewal\"}'");
+        let (mut worker, _log) = worker("read job; echo '{\"unsupported\":\"it has no renewal\"}'");
         let expected = Refusal::Unsupported("it has no renewal".to_owned());
         assert_eq!(worker.job(&job()), Err(expected));
     }
@@ -230,7 +235,7 @@ mod tests {
     fn a_result_may_leave_out_what_its_work_does_not_have() {
         let script = "read job; echo '{\"ready\":true,\"version\":\"x\"}'; read go; \
             echo '{\"operations\":2,\"seconds\":0.5,\"latency\":[[3,2]]}'; read end";
-        let mut worker = worker(script);
+        let (mut worker, _log) = worker(script);
         worker.job(&job()).unwrap();
         let outcome = worker.go(0.1).unwrap();
         assert_eq!((outcome.operations, outcome.latency), (2, vec![(3, 2)]));
@@ -238,7 +243,8 @@ mod tests {
 
     #[test]
     fn a_worker_that_ends_before_its_job_has_failed() {
-        let text = failure(worker("echo 'no such module' >&2; exit 3").job(&job()));
+        let (mut worker, _log) = worker("echo 'no such module' >&2; exit 3");
+        let text = failure(worker.job(&job()));
         assert!(text.contains("exit status: 3: no such module"), "{text}");
     }
 }

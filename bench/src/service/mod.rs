@@ -1,6 +1,11 @@
 //! The servers that are compared. The harness starts them, and they end with it.
 
+mod etcd;
+mod mariadb;
+mod postgres;
+mod process;
 pub mod redis;
+mod zookeeper;
 
 use crate::core::Core;
 pub use redis::{Redis, Setting};
@@ -52,15 +57,14 @@ impl Kind {
     /// # Errors
     /// Why it cannot be had.
     pub fn start(self, core: &Core, setting: Setting) -> Result<Box<dyn Service>, Missing> {
-        let not_here = |what: &str| Err(Missing(format!("the benchmark has no {what} yet")));
         match self {
             Kind::Redis { module } => Ok(Box::new(Redis::start(core, module, setting)?)),
             _ if setting != Setting::Alone => Err(Missing("it is no Redis server".to_owned())),
             Kind::RedisFive => Ok(Box::new(redis::start_five(core)?)),
-            Kind::MariaDb => not_here("MariaDB"),
-            Kind::Postgres => not_here("PostgreSQL"),
-            Kind::ZooKeeper => not_here("ZooKeeper"),
-            Kind::Etcd => not_here("etcd"),
+            Kind::MariaDb => mariadb::start(core),
+            Kind::Postgres => postgres::start(core),
+            Kind::ZooKeeper => zookeeper::start(core),
+            Kind::Etcd => etcd::start(core),
         }
     }
 }

@@ -4,6 +4,7 @@
 mod raw;
 mod rust_client;
 mod serve;
+mod sql;
 mod times;
 mod works;
 
@@ -55,6 +56,16 @@ struct System {
 
 /// The system of this name. A module for more of them is one more line here.
 fn system(name: &str) -> Option<System> {
-    let modules = [raw::system, rust_client::system];
+    let modules = [raw::system, rust_client::system, sql::system];
     modules.iter().find_map(|module| module(name))
+}
+
+/// One client of the system that a job names.
+///
+/// # Errors
+/// Why it cannot be had.
+#[cfg(test)]
+pub fn connect(job: &Job, number: usize) -> Result<Box<dyn Locker>, String> {
+    let system = system(&job.system).ok_or("there is no such system")?;
+    (system.connect)(job, number)
 }

@@ -144,7 +144,7 @@ impl Home {
         let log = std::fs::read(self.path().join("log")).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         let lines: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
-        let tail = lines[lines.len().saturating_sub(8)..].join("\n");
+        let tail = lines[lines.len().saturating_sub(20)..].join("\n");
         Missing(format!("{} did not start: {what}\n{tail}", self.name))
     }
 }

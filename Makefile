@@ -16,7 +16,7 @@ INSTA_UPDATE = no
 export CARGO INSTA_UPDATE MODULE PORT SERVER TARGET
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-servers test-clients simulate soak storm storm-asan bench install build lint clean
+.PHONY: help run test test-servers test-clients simulate soak storm storm-asan bench bench-smoke install build lint clean
 
 help: ## List these targets
 	@echo 'make TARGET, where TARGET is one of:'
@@ -59,9 +59,19 @@ storm-asan: ## The same and more under AddressSanitizer, on servers built for it
 	@$(CARGO) test --no-run
 	@scripts/asan.sh $(ONLY)
 
-bench: ## Compare its speed with what one would use instead
+bench: ## Compare it with what one would use instead (SYSTEMS=A,B, WORK=A,B, SECONDS=0.5, ROUNDS=9, SERVER=, KEEP=1: a dated copy in docs)
+	@SERVER=redis-server scripts/setup.sh build server bench
+	@$(CARGO) build --release
+	@$(CARGO) build --profile harness --package redis-reentrant-lock-bench
+	@'$(TARGET)/harness/lock-bench' --out '$(TARGET)/bench' $(if $(SYSTEMS),--systems '$(SYSTEMS)') \
+		$(if $(WORK),--work '$(WORK)') $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(ROUNDS),--rounds '$(ROUNDS)') \
+		$(if $(filter-out redis-server,$(SERVER)),--server '$(SERVER)') $(if $(KEEP),--keep)
+
+bench-smoke: ## The same in short: two works, and systems that need nothing but redis-server
 	@SERVER=redis-server scripts/setup.sh build server
-	@$(CARGO) bench
+	@$(CARGO) build --release
+	@$(CARGO) build --profile harness --package redis-reentrant-lock-bench
+	@'$(TARGET)/harness/lock-bench' --smoke --out '$(TARGET)/bench-smoke'
 
 install: $(MODULE) ## Put the module under PREFIX (/usr/local) and print the loadmodule line
 	@install -d '$(DESTDIR)$(MODULES)'

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Installs what is missing, by apt where it may; else it names the packages and stops.
-# Usage: scripts/setup.sh [build] [server] [wheels] [sources] [clients]
+# Usage: scripts/setup.sh [build] [server] [wheels] [sources] [clients] [bench]
 set -euo pipefail
 
 server=${SERVER:-redis-server}
 missing=()
+# What the benchmark compares with: without one of these the rest goes on.
+wished=()
 
 fail() {
     echo "setup: $*" >&2
@@ -55,11 +57,37 @@ for task in "$@"; do
             has javac || missing+=(default-jdk-headless)
             has mvn || missing+=(maven)
             ;;
+        bench)
+            # Debian keeps some of these out of the PATH.
+            has mariadbd || [ -x /usr/sbin/mariadbd ] || wished+=(mariadb-server)
+            compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || wished+=(postgresql)
+            [ -e /usr/share/java/zookeeper.jar ] || wished+=(zookeeperd)
+            has etcd || wished+=(etcd-server)
+            has etcdctl || wished+=(etcd-client)
+            # The plots' font.
+            compgen -G '/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf' >/dev/null || wished+=(fonts-dejavu-core)
+            # The clients' languages.
+            has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null || wished+=(python3 python3-venv)
+            has javac || wished+=(default-jdk-headless)
+            has mvn || wished+=(maven)
+            has go || wished+=(golang-go)
+            has node || wished+=(nodejs)
+            has npm || wished+=(npm)
+            ;;
         *) fail "unknown task $task" ;;
     esac
 done
 
-[ ${#missing[@]} -gt 0 ] || exit 0
+[ $((${#missing[@]} + ${#wished[@]})) -gt 0 ] || exit 0
+
+# What is only wished for may be missing.
+without() {
+    if [ ${#missing[@]} -gt 0 ]; then
+        fail "$1: ${missing[*]} ${wished[*]}"
+    fi
+    echo "setup: $1: ${wished[*]}; the benchmark goes on without them" >&2
+    exit 0
+}
 
 as_root=()
 if [ "$(id -u)" != 0 ]; then
@@ -67,13 +95,30 @@ if [ "$(id -u)" != 0 ]; then
     if has sudo && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
         as_root=(sudo)
     else
-        fail "packages are missing, and only root may install them: ${missing[*]}"
+        without 'packages are missing, and only root may install them'
     fi
 fi
-has apt-get || fail "packages are missing, and there is no apt-get here (names as in Debian): ${missing[*]}"
+has apt-get || without 'packages are missing, and there is no apt-get here (names as in Debian)'
 
-echo "setup: installing ${missing[*]}" >&2
+echo "setup: installing ${missing[*]} ${wished[*]}" >&2
 apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq)
-if ! { "${apt[@]}" update && "${apt[@]}" install --yes --no-install-recommends "${missing[@]}"; } >&2; then
+if [ ${#wished[@]} -gt 0 ]; then
+    # Installing servers must not leave a service running: the benchmark starts its own.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e $policy ]; then
+        trap '"${as_root[@]}" rm -f $policy' EXIT
+        printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee $policy >/dev/null
+        "${as_root[@]}" chmod +x $policy
+    fi
+fi
+updated=0
+"${apt[@]}" update >&2 || updated=$?
+if [ ${#missing[@]} -gt 0 ] &&
+    ! { [ $updated = 0 ] && "${apt[@]}" install --yes --no-install-recommends "${missing[@]}"; } >&2; then
     fail "apt-get could not install: ${missing[*]}"
 fi
+# One by one, so that one that cannot be had does not stop the others.
+for package in "${wished[@]}"; do
+    "${apt[@]}" install --yes --no-install-recommends "$package" >&2 ||
+        echo "setup: apt-get could not install $package: the benchmark goes on without it" >&2
+done

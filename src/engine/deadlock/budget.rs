@@ -4,7 +4,7 @@ use crate::lock::LockKey;
 
 /// What the deadlock searches of one command may still cost, in steps.
 ///
-/// A step takes 0.1 to 0.4 us, so that all of them together stay below 5 ms (`cargo bench --bench deadlock`).
+/// A step takes 0.1 to 0.4 us, so that all of them together stay below 5 ms (`lock-bench deadlock`).
 #[derive(Debug)]
 pub struct Budget(usize);
 

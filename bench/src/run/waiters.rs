@@ -1,0 +1,148 @@
+//! Up to ten thousand clients that wait for one lock: what each takes of the server's memory, with its connection.
+
+use super::memory::{table, thousands};
+use super::{Bench, Problem};
+use crate::catalogue::System;
+use crate::figures::{Round, Row, Table};
+use crate::meter::Meter;
+use crate::service::redis::Redis;
+use crate::service::{Kind, Missing, Service, Setting};
+use crate::wire::{Reply, Wire};
+use std::thread::sleep;
+use std::time::Duration;
+
+const SIZES: [usize; 2] = [1_000, 10_000];
+
+/// By then the server has made the buffers of idle clients smaller.
+const LATER: Duration = Duration::from_secs(12);
+
+/// Measures each size on fresh servers.
+pub fn measure(bench: &mut Bench, systems: &[System]) -> Vec<Table> {
+    let can: Vec<&System> = systems.iter().filter(|system| way(system.name).is_some()).collect();
+    let title = "clients that wait";
+    bench.begin(title, can.len() * SIZES.len());
+    let mut tables = Vec::new();
+    for size in SIZES {
+        let mut rows = Vec::new();
+        for system in &can {
+            bench.step(system);
+            match row(bench, system, size) {
+                Ok(row) => rows.push(row),
+                Err(problem) => bench.gap(system, title, problem),
+            }
+        }
+        let title = format!("{} clients that wait", thousands(size));
+        tables.push(table(format!("waiters-{size}"), title, rows));
+    }
+    tables
+}
+
+/// How a client waits.
+struct Way {
+    /// On how many connections.
+    connections: usize,
+    /// What it sends on the last of them; `OWNER` stands for its id.
+    wait: &'static [&'static str],
+    /// Whether that is replied to.
+    replies: bool,
+}
+
+fn way(system: &str) -> Option<Way> {
+    let blocks = |wait| Way {
+        connections: 1,
+        wait,
+        replies: false,
+    };
+    Some(match system {
+        "blpop" => blocks(&["BLPOP", "lock", "0"]),
+        "lock" => blocks(&["LOCK.ACQUIRE", "lock", "OWNER", "30000", "WAIT", "0"]),
+        "lock-session" => {
+            blocks(&["LOCK.ACQUIRE", "lock", "OWNER", "30000", "WAIT", "0", "SESSION"])
+        }
+        // A connection for commands, and one for the subscription.
+        "redisson-scripts" => Way {
+            connections: 2,
+            wait: &["SUBSCRIBE", "redisson_lock__channel:{lock}"],
+            replies: true,
+        },
+        _ => return None,
+    })
+}
+
+fn row(bench: &mut Bench, system: &System, size: usize) -> Result<Row, Problem> {
+    let (Kind::Redis { module }, Some(way)) = (system.service, way(system.name)) else {
+        return Err(Problem::lacks("nobody waits at its server"));
+    };
+    let missing = |Missing(reason)| Problem::lacks(reason);
+    let redis = Redis::start(&bench.core, module, Setting::Alone).map_err(missing)?;
+    let mut meter = Meter::new(&redis);
+    if module {
+        let hold: [&[u8]; 4] = [b"LOCK.ACQUIRE", b"lock", b"holder", b"3600000"];
+        let mut holder = Wire::connect(&redis.urls()[0]).map_err(Problem::failed)?;
+        holder.ask(&hold).map_err(Problem::failed)?;
+    }
+    // As many connections for all, or this program would have too many.
+    let waiters = size / way.connections;
+    let (before, resident) = (meter.memory(), meter.resident());
+    let _crowd = crowd(&redis.urls()[0], &way, waiters).map_err(Problem::failed)?;
+    let each = |bytes: u64, before: u64| bytes.saturating_sub(before) as f64 / waiters as f64;
+    let at_once = each(meter.memory(), before);
+    sleep(LATER);
+    let round = Round::from([
+        ("waiters".to_owned(), waiters as f64),
+        ("bytes_a_waiter".to_owned(), at_once),
+        ("bytes_a_waiter_later".to_owned(), each(meter.memory(), before)),
+        ("resident_a_waiter_later".to_owned(), each(meter.resident(), resident)),
+    ]);
+    Ok(Row {
+        system: system.name.to_owned(),
+        server: redis.version(),
+        client: "raw protocol".to_owned(),
+        rounds: vec![round],
+        ..Row::default()
+    })
+}
+
+/// So many clients that wait. Each has sent something before, as a client does.
+fn crowd(url: &str, way: &Way, waiters: usize) -> Result<Vec<Wire>, String> {
+    let mut crowd = Vec::with_capacity(waiters * way.connections);
+    for number in 0..waiters {
+        for _ in 0..way.connections {
+            let mut wire = Wire::connect(url)?;
+            wire.ask(&[b"PING"])?;
+            crowd.push(wire);
+        }
+        let owner = format!("0c7b1f6e-5a3d-4e0b-9f55-3f9a6d1c2b84:{number:05}");
+        let word = |word: &&'static str| match *word {
+            "OWNER" => owner.as_bytes().to_vec(),
+            word => word.as_bytes().to_vec(),
+        };
+        let words: Vec<Vec<u8>> = way.wait.iter().map(word).collect();
+        let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+        let Some(wire) = crowd.last_mut() else { continue };
+        wire.push(&words);
+        wire.flush()?;
+        if way.replies {
+            wire.reply()?;
+        }
+    }
+    until_all_wait(url, way, waiters)?;
+    Ok(crowd)
+}
+
+fn until_all_wait(url: &str, way: &Way, waiters: usize) -> Result<(), String> {
+    if way.replies {
+        return Ok(());
+    }
+    let right = format!("blocked_clients:{waiters}\r\n");
+    let mut probe = Wire::connect(url)?;
+    for _ in 0..6_000 {
+        if let Reply::Text(info) = probe.ask(&[b"INFO", b"clients"])? {
+            if String::from_utf8_lossy(&info).contains(&right) {
+                return Ok(());
+            }
+        }
+        sleep(Duration::from_millis(10));
+    }
+    Err("not all clients wait at the server".to_owned())
+}

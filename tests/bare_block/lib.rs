@@ -1,0 +1,82 @@
+//! Another module. It does nothing but block a client: what the server takes for that is no cost of
+//! waiting in line. And it calls commands as modules do, who cannot be made to wait. Built by the
+//! benchmark `hand-off`, and by cargo for the tests.
+#![allow(unsafe_code, clippy::missing_safety_doc)]
+
+use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
+use std::ffi::c_int;
+
+const OK: c_int = raw::REDISMODULE_OK as c_int;
+const ERR: c_int = raw::REDISMODULE_ERR as c_int;
+
+/// What the server calls when it loads the module.
+#[no_mangle]
+#[allow(non_snake_case)]
+pub unsafe extern "C" fn RedisModule_OnLoad(
+    ctx: *mut RedisModuleCtx,
+    _argv: *mut *mut RedisModuleString,
+    _argc: c_int,
+) -> c_int {
+    let version = raw::REDISMODULE_APIVER_1 as c_int;
+    // SAFETY: the context is the one that the server gave.
+    if unsafe { raw::Export_RedisModule_Init(ctx, c"bare".as_ptr(), 1, version) } != OK {
+        return ERR;
+    }
+    // SAFETY: written once, just now.
+    let Some(create) = (unsafe { raw::RedisModule_CreateCommand }) else {
+        return ERR;
+    };
+    let (name, flags) = (c"bare.block".as_ptr(), c"".as_ptr());
+    // SAFETY: constants, and a callback for the life of the module.
+    let status = unsafe { create(ctx, name, Some(block), flags, 0, 0, 0) };
+    let name = c"bare.call".as_ptr();
+    // SAFETY: as above.
+    status | unsafe { create(ctx, name, Some(call), flags, 0, 0, 0) }
+}
+
+/// `BARE.CALL command key …`: calls a command, and hands its reply on.
+extern "C" fn call(
+    ctx: *mut RedisModuleCtx,
+    argv: *mut *mut RedisModuleString,
+    argc: c_int,
+) -> c_int {
+    // SAFETY: written once, while the module loads.
+    let call = unsafe { raw::RedisModule_Call };
+    // SAFETY: as above.
+    let hand_on = unsafe { raw::RedisModule_ReplyWithCallReply };
+    // SAFETY: as above.
+    let text = unsafe { raw::RedisModule_StringPtrLen };
+    let (Some(call), Some(hand_on), Some(text)) = (call, hand_on, text) else {
+        return ERR;
+    };
+    if argc < 3 {
+        return ERR;
+    }
+    // SAFETY: the server passes `argc` strings.
+    let args = unsafe { std::slice::from_raw_parts(argv, argc as usize) };
+    let mut len = 0;
+    // SAFETY: the string lives as long as the call, and ends with a NUL.
+    let command = unsafe { text(args[1], &mut len) };
+    let (rest, count) = (args[2..].as_ptr(), args.len() - 2);
+    // SAFETY: an array of strings and its length, as the format says.
+    let reply = unsafe { call(ctx, command, c"v".as_ptr(), rest, count) };
+    if reply.is_null() {
+        return ERR;
+    }
+    // SAFETY: the reply is what the call gave. It is freed with the context.
+    unsafe { hand_on(ctx, reply) }
+}
+
+/// `BARE.BLOCK …`: takes any arguments, and never replies.
+extern "C" fn block(
+    ctx: *mut RedisModuleCtx,
+    _argv: *mut *mut RedisModuleString,
+    _argc: c_int,
+) -> c_int {
+    // SAFETY: written once, while the module loads.
+    if let Some(block) = unsafe { raw::RedisModule_BlockClient } {
+        // SAFETY: the context is this call's.
+        unsafe { block(ctx, None, None, None, 0) };
+    }
+    OK
+}

@@ -44,6 +44,11 @@ impl Meter {
         meter
     }
 
+    /// Reads these processes from now on: some servers start one for each connection.
+    pub fn watch(&mut self, pids: Vec<u32>) {
+        self.pids = pids;
+    }
+
     /// Whether the service tells of commands and bytes.
     pub fn counts_commands(&self) -> bool {
         !self.probes.is_empty()
@@ -122,10 +127,10 @@ pub fn on_cpu(pid: u32) -> u64 {
     threads(pid).into_iter().filter_map(of).sum()
 }
 
-/// The memory of a process that is resident, in bytes.
+/// The memory of a process that is resident, in bytes; of what it shares with others, its part.
 fn resident(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let line = maps.lines().find_map(|line| line.strip_prefix("Pss:"));
     let kilobytes = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
     kilobytes.unwrap_or(0) * 1024
 }

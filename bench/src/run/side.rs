@@ -30,6 +30,11 @@ impl Servers {
         })
     }
 
+    /// All clients have connected: from now on what serves them is read too.
+    pub fn serve_all(&mut self) {
+        self.meter.watch(self.service.pids());
+    }
+
     /// Where they are.
     pub fn urls(&self) -> Vec<String> {
         self.service.urls()
@@ -80,8 +85,9 @@ impl Side {
         setting: Setting,
         job: &Job,
     ) -> Result<Side, Problem> {
-        let servers = Servers::start(bench, system, setting)?;
+        let mut servers = Servers::start(bench, system, setting)?;
         let (worker, client) = start_worker(bench, system, servers.urls(), job)?;
+        servers.serve_all();
         Ok(Side {
             row: Row {
                 system: system.name.to_owned(),

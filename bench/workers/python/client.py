@@ -21,7 +21,7 @@ class Round:
     def __init__(self, clients):
         self.starts = threading.Barrier(clients + 1, action=self._begin)
         self.ends = threading.Barrier(clients + 1)
-        self.seconds = 0.0
+        self.seconds, self.over = 0.0, False
         self.began = self.until = 0
         # Who released the one lock last, and when: written by who holds it, read by who has it next.
         self.released_by, self.released_at = -1, 0
@@ -50,6 +50,11 @@ class Client:
         self.prepared.set()
         while self.failure is None:
             self.round.starts.wait()
+            if self.round.over:
+                if self.work in ("hold", "renew"):
+                    self._tried(self.lock.release)
+                self.round.ends.wait()
+                return
             self.latency, self.handoff, self.errors = [], [], 0
             getattr(self, self.work)()
             self.ended = clock()

@@ -57,6 +57,11 @@ def play(job, system):
             round.starts.wait()
             round.ends.wait()
             report(job["work"], round, clients)
+    if not still:
+        round.over = True
+        round.starts.wait()
+        round.ends.wait()
+        system.close()
 
 
 def main():
@@ -72,8 +77,6 @@ def main():
     try:
         system = kind(job)
         play(job, system)
-        if job["work"] != "still":
-            system.close()
     except Exception as error:
         complain(error)
         say(error=f"{type(error).__name__}: {error}")

@@ -1,15 +1,18 @@
 package bench;
 
+import java.util.concurrent.BrokenBarrierException;
 import java.util.concurrent.CyclicBarrier;
 
 /** From one {@code go} to its result. The barriers begin it and end it for everybody at once. */
 final class Round {
     static final int NOBODY = -1;
 
+    /** For {@link #run}: there are no more rounds, and what is held is to be given back. */
+    static final double OVER = -1;
+
     final CyclicBarrier starts;
     final CyclicBarrier ends;
 
-    /** How long it is to last; set before it starts. */
     volatile long nanos;
 
     volatile long began;
@@ -22,6 +25,17 @@ final class Round {
     Round(int clients) {
         starts = new CyclicBarrier(clients + 1, this::begin);
         ends = new CyclicBarrier(clients + 1);
+    }
+
+    /** Lets the clients work for so long, and waits until they have ended. */
+    void run(double seconds) throws InterruptedException, BrokenBarrierException {
+        nanos = (long) (seconds * 1e9);
+        starts.await();
+        ends.await();
+    }
+
+    boolean over() {
+        return nanos < 0;
     }
 
     private void begin() {

@@ -8,6 +8,7 @@ import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletionException;
@@ -17,6 +18,13 @@ import java.util.concurrent.TimeUnit;
 public final class Worker {
     private static final Gson GSON = new Gson();
     private static final PrintStream OUT = new PrintStream(System.out, true, StandardCharsets.UTF_8);
+
+    /**
+     * How long the clients do their work before they are ready: until the JVM has compiled it, an operation costs up to ten
+     * times the CPU time.
+     */
+    private static final double WARM_UP_SECONDS =
+            Double.parseDouble(System.getenv().getOrDefault("LOCK_BENCH_JVM_WARM_UP", "3"));
 
     private Worker() {}
 
@@ -58,22 +66,23 @@ public final class Worker {
             round.starts.await();
             // No system tells that its clients wait. They have all asked by now, and get the time to connect and to queue.
             TimeUnit.MILLISECONDS.sleep(1000 + 2L * job.clients());
+        } else if (!job.work().equals("hold") && !job.work().equals("next")) {
+            round.run(WARM_UP_SECONDS);
         }
         say(Map.of("ready", true, "version", locks.version()));
         for (String line = in.readLine(); line != null; line = in.readLine()) {
             double seconds = GSON.fromJson(line, JsonObject.class).get("go").getAsDouble();
-            round.nanos = (long) (seconds * 1e9);
             if (still) {
-                TimeUnit.NANOSECONDS.sleep(round.nanos);
+                TimeUnit.MICROSECONDS.sleep((long) (seconds * 1e6));
                 say(new Result(0, seconds, new long[0][], new long[0][], new long[0][], new int[job.clients()],
                         clients.stream().mapToInt(client -> client.errors).sum()));
             } else {
-                round.starts.await();
-                round.ends.await();
+                round.run(seconds);
                 say(Result.of(job, round, clients));
             }
         }
         if (!still) {
+            round.run(Round.OVER);
             locks.close();
         }
     }
@@ -97,7 +106,7 @@ public final class Worker {
             long[][] latency = Samples.pairs(clients.stream().map(client -> client.latency).toList());
             long ended = clients.stream().mapToLong(client -> client.ended).max().orElse(round.began);
             return new Result(
-                    java.util.Arrays.stream(perClient).sum(),
+                    Arrays.stream(perClient).sum(),
                     (ended - round.began) / 1e9,
                     latency,
                     job.work().equals("contend") || job.work().equals("next") ? latency : new long[0][],

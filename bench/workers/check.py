@@ -59,11 +59,10 @@ class Worker:
     def hear(self, seconds):
         """The next line; None if there is none within the time."""
         until = time.monotonic() + seconds
-        out = self.process.stdout.fileno()
         while b"\n" not in self.unread:
-            if not select.select([out], [], [], max(0.0, until - time.monotonic()))[0]:
+            if not select.select([self.process.stdout], [], [], max(0.0, until - time.monotonic()))[0]:
                 return None
-            data = os.read(out, 1 << 20)
+            data = os.read(self.process.stdout.fileno(), 1 << 20)
             want(data, f"it ended without an answer, after {self.unread[:200]!r}")
             self.unread += data
         line, _, self.unread = self.unread.partition(b"\n")
@@ -77,11 +76,10 @@ class Worker:
         answer = self.hear(seconds)
         want(answer is not None, f"not ready after {seconds} s")
         if "unsupported" in answer:
-            clause = answer["unsupported"]
-            want(isinstance(clause, str) and 5 < len(clause) < 160, f"unsupported must be a clause: {clause!r}")
-            want("\n" not in clause and not clause.endswith("."), f"unsupported must be one clause: {clause!r}")
+            self.why = answer["unsupported"]
+            fine = isinstance(self.why, str) and 5 < len(self.why) < 160 and not re.search(r"\n|\.$", self.why)
+            want(fine, f"unsupported must be one clause: {self.why!r}")
             self.ends()
-            self.why = clause
             return None
         want("error" not in answer, f"it answers the error {answer.get('error')!r}")
         want(set(answer) == {"ready", "version"} and answer["ready"] is True, f"the answer to the job is {answer}")
@@ -243,8 +241,7 @@ def main():
             except Wrong as wrong:
                 failed += 1
                 text = f"WRONG: {wrong}"
-            said = "".join(f" {name}={value}" for name, value in more.items())
-            print(f"{options.system} {work} clients={number}{said}: {text}", flush=True)
+            print(options.system, work, {"clients": number, **more}, text, flush=True)
     return 1 if failed else 0
 
 

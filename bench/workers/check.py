@@ -83,7 +83,7 @@ class Worker:
             return None
         want("error" not in answer, f"it answers the error {answer.get('error')!r}")
         want(set(answer) == {"ready", "version"} and answer["ready"] is True, f"the answer to the job is {answer}")
-        want(re.match(r"\S.* v?\d+\.", answer["version"]), f"version must be a name and a number: {answer['version']!r}")
+        want(re.match(r"\S.* v?\d+\.", answer["version"]), f"no name and number is {answer['version']!r}")
         return answer["version"]
 
     def go(self, seconds, limit=60):
@@ -145,7 +145,7 @@ def check(result, job, seconds):
         want(not result["waits"] and not result["handoff"], "only contend has waits and handoffs")
     want(result["errors"] == 0, f"errors is {result['errors']}")
     if job["work"] != "next":
-        want(seconds * 0.98 <= result["seconds"], f"it was told to work for {seconds} s, and did for {result['seconds']}")
+        want(seconds * 0.98 <= result["seconds"], f"it worked for {result['seconds']} of {seconds} s")
     text = f"{operations / result['seconds']:9.0f}/s in {result['seconds']:.2f} s"
     for name in ("latency", "handoff"):
         if result[name]:
@@ -220,7 +220,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--system", required=True)
     parser.add_argument("--url", action="append", required=True, help="given again for several servers")
-    parser.add_argument("--works", default="pair,reenter,renew,contend,still,paced,hold,dead", help="hold shows next too")
+    parser.add_argument("--works", default="pair,reenter,renew,contend,still,paced,hold,dead", help="hold has next")
     parser.add_argument("--clients", help="default: 1,10; contend 2,50; still 20")
     parser.add_argument("--seconds", type=float, default=0.5)
     parser.add_argument("--lease-ms", type=int, default=4000, help="of hold and next; 30000 elsewhere")

@@ -121,7 +121,7 @@ class Client:
         self._repeat(self.extend)
 
     def paced(self):
-        """Client n of N is due at n/pace, (n + N)/pace, and so on. Who is late goes on at once, and skips what it missed."""
+        """Client n of N is due at n/pace, (n + N)/pace, and so on. A late one skips what it missed."""
         period = int(1e9 * self.job["clients"] / self.job["pace"])
         due = self.round.began + int(1e9 * self.number / self.job["pace"])
         while due < self.round.until:

@@ -8,8 +8,8 @@ from redis_reentrant_lock import ReentrantLock
 
 
 class RedisLock:
-    """redis-py's own lock, with its defaults: a token in thread-local storage, and a waiter that sleeps 0.1 s between its
-    attempts. It has no watchdog: its lease ends unless the user calls `reacquire`.
+    """redis-py's own lock, with its defaults: a token in thread-local storage, and a waiter that sleeps 0.1 s between
+    its attempts. It has no watchdog: its lease ends unless the user calls `reacquire`.
     """
 
     unsupported = {"reenter": "the Lock of redis-py is not reentrant"}
@@ -17,8 +17,8 @@ class RedisLock:
     version = f"redis-py {version('redis')}"
 
     def __init__(self, job):
-        # One client for the process, as its documentation says. Its pool lends a connection for each command. By default the
-        # pool refuses more than 100 at once; here each client can have one.
+        # One client for the process, as its documentation says. Its pool lends a connection for each command. Its
+        # default refuses more than 100 at once; here each client can have one.
         self.client = redis.Redis.from_url(job["urls"][0], max_connections=max(job["clients"] + 1, 100))
         self.lease = job["lease_ms"] / 1000
 
@@ -43,7 +43,7 @@ class LeaseLock(RedisLock):
 
 
 class SessionLock(LeaseLock):
-    """The same with a session for every lock, which is what its users get by default. The lease is that of the server."""
+    """The same with a session for every lock, which is what its users get by default, with the server's lease."""
 
     unsupported = {"renew": "the server renews a session lock"}
 
@@ -52,8 +52,8 @@ class SessionLock(LeaseLock):
 
 
 class Kazoo:
-    """The Lock recipe of kazoo. One client, which is one session with one connection, for the process, as its users have
-    it; the lease is the session's timeout.
+    """The Lock recipe of kazoo. One client, which is one session with one connection, for the process, as its users
+    have it; the lease is the session's timeout.
     """
 
     unsupported = {

@@ -7,8 +7,8 @@ import org.redisson.api.RedissonClient;
 import org.redisson.config.Config;
 
 /**
- * Redisson's locks. One {@link RedissonClient} for the process, as its users have it, with its default pools: 64 connections
- * for commands and 50 for subscriptions, shared by all threads. Its ways of waiting are its defaults, too.
+ * Redisson's locks. One {@link RedissonClient} for the process, as its users have it, with its default pools: 64
+ * connections for commands and 50 for subscriptions, shared by all threads. Its ways of waiting are its defaults, too.
  */
 final class RedissonLocks implements Locks {
     enum Kind { LOCK, FAIR, SPIN }
@@ -36,7 +36,11 @@ final class RedissonLocks implements Locks {
         leaseMillis = job.leaseMillis();
         Config config = new Config();
         config.setLockWatchdogTimeout(leaseMillis);
-        config.useSingleServer().setAddress(job.urls().get(0));
+        var server = config.useSingleServer().setAddress(job.urls().get(0));
+        if (kind == Kind.FAIR) {
+            // Each thread that waits has a channel of its own, and a connection takes 5: the default ends at 250 waiters.
+            server.setSubscriptionConnectionPoolSize(Math.max(50, job.clients() / 5 + 1));
+        }
         client = Redisson.create(config);
     }
 

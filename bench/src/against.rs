@@ -37,8 +37,15 @@ pub fn run(options: &Options) -> Result<(), String> {
     crate::common::support::allow_many_files();
     let core = Core::reserve();
     let turns = options.pairs.div_ceil(1000);
-    waited::measure(options.rounds, (turns as usize, turns * 1000), Some(&other), &core)?;
-    println!("\nhand-off: us from sending a release to the next one's reply, a round's median: median (least to most)\n");
+    waited::measure(
+        options.rounds,
+        (turns as usize, turns * 1000),
+        Some(&other),
+        &core,
+    )?;
+    println!(
+        "\nhand-off: us from sending a release to the next one's reply, a round's median: median (least to most)\n"
+    );
     for waiting in [1, usize::from(options.waiters)] {
         hand_over(options, &other, waiting, &core);
     }
@@ -81,7 +88,13 @@ fn hand_over(options: &Options, other: &Path, waiting: usize, core: &Core) {
     bar.finish_and_clear();
     let [ours, others] = medians;
     let ratio = Spread::of_ratios(&ours, &others);
-    println!("{waiting} in line, ours                       {:24.1}", Spread::of(ours));
-    println!("{waiting} in line, the other build            {:24.1}", Spread::of(others));
+    println!(
+        "{waiting} in line, ours                       {:24.1}",
+        Spread::of(ours)
+    );
+    println!(
+        "{waiting} in line, the other build            {:24.1}",
+        Spread::of(others)
+    );
     println!("ours / the other build: {ratio:.3}\n");
 }

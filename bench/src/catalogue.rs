@@ -92,18 +92,38 @@ pub const SYSTEMS: [System; 27] = {
         other("set-compare", "SET NX + compare-and-delete", Rust, PLAIN),
         other("set-delifeq", "SET NX + DELIFEQ (Valkey 9)", Rust, PLAIN),
         other("set-delex", "SET NX + DELEX (Redis 8.4)", Rust, PLAIN),
-        other("redisson-scripts", "Redisson's scripts, N processes", Rust, PLAIN),
+        other(
+            "redisson-scripts",
+            "Redisson's scripts, N processes",
+            Rust,
+            PLAIN,
+        ),
         other("redisson-rlock", "Redisson RLock", Java, PLAIN),
         other("redisson-rfairlock", "Redisson RFairLock", Java, PLAIN),
         other("redisson-rspinlock", "Redisson RSpinLock", Java, PLAIN),
         other("redis-py", "redis-py Lock", Python, PLAIN),
         other("redsync", "redsync, one server", Go, PLAIN),
-        other("redsync-five", "redsync, Redlock of five", Go, Kind::RedisFive),
+        other(
+            "redsync-five",
+            "redsync, Redlock of five",
+            Go,
+            Kind::RedisFive,
+        ),
         other("node-redlock", "node-redlock", Node, PLAIN),
         other("mariadb-row", "MariaDB unique insert", Rust, Kind::MariaDb),
-        other("mariadb-for-update", "MariaDB FOR UPDATE", Rust, Kind::MariaDb),
+        other(
+            "mariadb-for-update",
+            "MariaDB FOR UPDATE",
+            Rust,
+            Kind::MariaDb,
+        ),
         other("mariadb-get-lock", "MariaDB GET_LOCK", Rust, Kind::MariaDb),
-        other("postgres-advisory", "PostgreSQL advisory lock", Rust, Kind::Postgres),
+        other(
+            "postgres-advisory",
+            "PostgreSQL advisory lock",
+            Rust,
+            Kind::Postgres,
+        ),
         other("curator", "ZooKeeper, Curator", Java, Kind::ZooKeeper),
         other("kazoo", "ZooKeeper, kazoo", Python, Kind::ZooKeeper),
         other("etcd", "etcd, its own mutex", Go, Kind::Etcd),
@@ -162,7 +182,10 @@ mod tests {
     #[test]
     fn the_chosen_ones_come_in_the_order_of_the_catalogue() {
         let names = choose(&["set-del", "ping"]).unwrap();
-        assert_eq!(names.iter().map(|system| system.name).collect::<Vec<_>>(), ["ping", "set-del"]);
+        assert_eq!(
+            names.iter().map(|system| system.name).collect::<Vec<_>>(),
+            ["ping", "set-del"]
+        );
         assert_eq!(choose::<&str>(&[]).unwrap().len(), SYSTEMS.len());
     }
 }

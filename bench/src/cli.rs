@@ -84,11 +84,18 @@ impl Options {
             return Ok(vec![Topic::Pair, Topic::Contention]);
         }
         let all = Topic::value_variants();
-        let name = |topic: &Topic| topic.to_possible_value().map(|value| value.get_name().to_owned());
+        let name = |topic: &Topic| {
+            topic
+                .to_possible_value()
+                .map(|value| value.get_name().to_owned())
+        };
         for wrong in &self.work {
             if !all.iter().any(|topic| name(topic).as_ref() == Some(wrong)) {
                 let names: Vec<String> = all.iter().filter_map(name).collect();
-                return Err(format!("there is no work {wrong}: there are {}", names.join(", ")));
+                return Err(format!(
+                    "there is no work {wrong}: there are {}",
+                    names.join(", ")
+                ));
             }
         }
         let chosen = |topic: &&Topic| {

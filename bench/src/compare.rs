@@ -39,8 +39,10 @@ pub fn compare(options: &Options) -> Result<(), String> {
         gaps: Vec::new(),
     };
     let date = machine::now();
-    let mut cells: Vec<_> =
-        topics.iter().flat_map(|&topic| bench.measure(topic, &systems)).collect();
+    let mut cells: Vec<_> = topics
+        .iter()
+        .flat_map(|&topic| bench.measure(topic, &systems))
+        .collect();
     bench.bar.finish_and_clear();
     cells.iter_mut().for_each(|cell| cell.summarize(BASE));
     let report = Report {

@@ -42,7 +42,11 @@ fn released(this: &Path) -> Option<PathBuf> {
 fn find(server: &str) -> Result<PathBuf, String> {
     let table = root().join("tests/servers.tsv");
     let text = std::fs::read_to_string(&table).unwrap_or_default();
-    let names: Vec<&str> = text.lines().skip(1).filter_map(|line| line.split('\t').next()).collect();
+    let names: Vec<&str> = text
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split('\t').next())
+        .collect();
     if names.contains(&server) {
         return fetch(server);
     }
@@ -51,7 +55,9 @@ fn find(server: &str) -> Result<PathBuf, String> {
         return Ok(server.into());
     }
     let names = names.join(", ");
-    Err(format!("there is no server {server}: name a program, or one of {names}"))
+    Err(format!(
+        "there is no server {server}: name a program, or one of {names}"
+    ))
 }
 
 fn fetch(name: &str) -> Result<PathBuf, String> {
@@ -72,6 +78,9 @@ except servers.Unavailable as reason:
     // What it fetches is a line before.
     match said.lines().last() {
         Some(path) if output.status.success() => Ok(path.into()),
-        _ => Err(format!("{name}: {}", String::from_utf8_lossy(&output.stderr).trim())),
+        _ => Err(format!(
+            "{name}: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        )),
     }
 }

@@ -88,7 +88,10 @@ pub struct Gap {
 impl Row {
     /// This figure of every round.
     fn series(&self, metric: &str) -> Vec<f64> {
-        self.rounds.iter().filter_map(|round| round.get(metric).copied()).collect()
+        self.rounds
+            .iter()
+            .filter_map(|round| round.get(metric).copied())
+            .collect()
     }
 }
 
@@ -103,7 +106,9 @@ impl Table {
                 if let Some(median) = median(&series) {
                     row.medians.insert(metric.clone(), median);
                 }
-                let ratio = base.as_ref().and_then(|base| median_ratio(&series, &base.series(&metric)));
+                let ratio = base
+                    .as_ref()
+                    .and_then(|base| median_ratio(&series, &base.series(&metric)));
                 if let Some(ratio) = ratio {
                     row.ratios.insert(metric, ratio);
                 }
@@ -117,7 +122,9 @@ mod tests {
     use super::*;
 
     fn row(system: &str, costs: &[f64]) -> Row {
-        let rounds = costs.iter().map(|&cost| Round::from([("server_cpu_us".to_owned(), cost)]));
+        let rounds = costs
+            .iter()
+            .map(|&cost| Round::from([("server_cpu_us".to_owned(), cost)]));
         Row {
             system: system.to_owned(),
             rounds: rounds.collect(),
@@ -131,7 +138,10 @@ mod tests {
             id: String::new(),
             topic: Topic::Pair,
             title: String::new(),
-            rows: vec![row("other", &[4.0, 40.0, 6.0]), row("lock", &[2.0, 20.0, 2.0])],
+            rows: vec![
+                row("other", &[4.0, 40.0, 6.0]),
+                row("lock", &[2.0, 20.0, 2.0]),
+            ],
         };
         table.summarize("lock");
         assert_eq!(table.rows[0].medians["server_cpu_us"], 6.0);

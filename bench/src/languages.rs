@@ -66,7 +66,10 @@ fn build(folder: &Path, out: &Path) -> Result<(), String> {
     }
     let text = std::fs::read_to_string(&log).unwrap_or_default();
     let last = text.lines().rev().find(|line| !line.trim().is_empty());
-    Err(format!("its worker was not built: {}", last.unwrap_or("build.sh failed").trim()))
+    Err(format!(
+        "its worker was not built: {}",
+        last.unwrap_or("build.sh failed").trim()
+    ))
 }
 
 #[cfg(test)]
@@ -87,6 +90,9 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
         let failed = languages.worker(Language::Node).map(drop);
-        assert_eq!(failed, Err("its worker was not built: npm is missing".to_owned()));
+        assert_eq!(
+            failed,
+            Err("its worker was not built: npm is missing".to_owned())
+        );
     }
 }

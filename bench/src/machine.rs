@@ -9,12 +9,16 @@ use std::process::Command;
 pub fn describe() -> Machine {
     let cpus = read_to_string("/proc/cpuinfo").unwrap_or_default();
     let memory = read_to_string("/proc/meminfo").unwrap_or_default();
-    let kilobytes = field(&memory, "MemTotal").and_then(|text| text.split(' ').next()?.parse().ok());
+    let kilobytes =
+        field(&memory, "MemTotal").and_then(|text| text.split(' ').next()?.parse().ok());
     let kilobytes: u64 = kilobytes.unwrap_or(0);
     let kernel = read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     Machine {
         cpu: field(&cpus, "model name").unwrap_or("unknown").to_owned(),
-        cores: cpus.lines().filter(|line| line.starts_with("processor")).count(),
+        cores: cpus
+            .lines()
+            .filter(|line| line.starts_with("processor"))
+            .count(),
         kernel: format!("Linux {}", kernel.trim()),
         memory_gib: (kilobytes + (1 << 19)) >> 20,
     }
@@ -22,7 +26,9 @@ pub fn describe() -> Machine {
 
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let mut lines = text.lines().filter_map(|line| line.split_once(':'));
-    lines.find(|(key, _)| key.trim() == name).map(|(_, value)| value.trim())
+    lines
+        .find(|(key, _)| key.trim() == name)
+        .map(|(_, value)| value.trim())
 }
 
 /// The time in UTC, as ISO 8601 has it.

@@ -88,7 +88,10 @@ impl Meter {
         if self.probes.is_empty() {
             return self.resident();
         }
-        let used = self.probes.iter_mut().map(|probe| number(probe, "memory", "used_memory"));
+        let used = self
+            .probes
+            .iter_mut()
+            .map(|probe| number(probe, "memory", "used_memory"));
         used.sum()
     }
 
@@ -103,7 +106,8 @@ impl Meter {
             let text = probe.run("INFO stats");
             let field = |name: &str| -> u64 {
                 let line = text.lines().find_map(|line| line.strip_prefix(name));
-                line.and_then(|rest| rest.strip_prefix(':')?.trim().parse().ok()).unwrap_or(0)
+                line.and_then(|rest| rest.strip_prefix(':')?.trim().parse().ok())
+                    .unwrap_or(0)
             };
             sums.0 += field("total_commands_processed");
             sums.1 += field("total_net_input_bytes") + field("total_net_output_bytes");

@@ -1,7 +1,7 @@
 //! The figures of a round: their names in report.json, and how a reader sees them.
 
-use crate::meter::Reading;
 use crate::figures::Round;
+use crate::meter::Reading;
 use crate::protocol::Outcome;
 use crate::stats::{Times, jain};
 
@@ -60,13 +60,21 @@ pub const METRICS: [Metric; 29] = [
 pub const PERCENTS: [f64; 10] = [1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 100.0];
 
 /// What a worker's round comes to, by operation.
-pub fn of_round(outcome: &Outcome, taken: &Reading, client_cpu: u64, counts_commands: bool) -> Round {
+pub fn of_round(
+    outcome: &Outcome,
+    taken: &Reading,
+    client_cpu: u64,
+    counts_commands: bool,
+) -> Round {
     let mut round = Round::new();
     let operations = outcome.operations.max(1) as f64;
     let mut put = |name: &str, value: f64| {
         round.insert(name.to_owned(), value);
     };
-    put("per_second", outcome.operations as f64 / outcome.seconds.max(1e-9));
+    put(
+        "per_second",
+        outcome.operations as f64 / outcome.seconds.max(1e-9),
+    );
     put("server_cpu_us", taken.cpu as f64 / 1000.0 / operations);
     put("client_cpu_us", client_cpu as f64 / 1000.0 / operations);
     if counts_commands {

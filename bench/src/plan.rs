@@ -109,12 +109,24 @@ fn pairs(extent: &Extent) -> Vec<Cell> {
     };
     let mut cells = vec![
         cell("1", "1 connection", Setting::Alone, 1, 1),
-        cell("pipelined", "1 connection, pipelined by 100", Setting::Alone, 1, 100),
+        cell(
+            "pipelined",
+            "1 connection, pipelined by 100",
+            Setting::Alone,
+            1,
+            100,
+        ),
     ];
     if !extent.smoke {
         cells.extend([
             cell("50", "50 connections", Setting::Alone, 50, 1),
-            cell("replica", "50 connections, with a replica", Setting::Replica, 50, 1),
+            cell(
+                "replica",
+                "50 connections, with a replica",
+                Setting::Replica,
+                50,
+                1,
+            ),
             cell(
                 "pipelined-replica",
                 "1 connection, pipelined by 100, with a replica",
@@ -122,7 +134,13 @@ fn pairs(extent: &Extent) -> Vec<Cell> {
                 1,
                 100,
             ),
-            cell("aof", "50 connections, with an append-only file", Setting::Aof, 50, 1),
+            cell(
+                "aof",
+                "50 connections, with an append-only file",
+                Setting::Aof,
+                50,
+                1,
+            ),
         ]);
     }
     cells

@@ -82,7 +82,10 @@ mod tests {
     #[test]
     fn ratios_are_of_the_same_round() {
         // The second round was slow for both.
-        assert_eq!(median_ratio(&[1.0, 10.0, 1.0], &[2.0, 20.0, 2.0]), Some(0.5));
+        assert_eq!(
+            median_ratio(&[1.0, 10.0, 1.0], &[2.0, 20.0, 2.0]),
+            Some(0.5)
+        );
         assert_eq!(median_ratio(&[1.0, 3.0], &[0.0, 1.0]), Some(3.0));
         assert_eq!(median_ratio(&[], &[]), None);
     }

@@ -111,7 +111,8 @@ impl Wire {
         let length = self.read.len();
         self.read.resize(length + ROOM, 0);
         let got = self.stream.read(&mut self.read[length..]);
-        self.read.truncate(length + got.as_ref().map_or(0, |got| *got));
+        self.read
+            .truncate(length + got.as_ref().map_or(0, |got| *got));
         match got {
             Ok(0) => Err("the server closed the connection".to_owned()),
             Ok(_) => Ok(()),
@@ -137,7 +138,8 @@ fn parse(bytes: &[u8]) -> Result<Option<(Reply, usize)>, String> {
     };
     let (head, mut length) = (&bytes[1..end], end + 2);
     let text = || String::from_utf8_lossy(head).into_owned();
-    let number = || -> Result<i64, String> { text().parse().map_err(|_| format!("bad length {}", text())) };
+    let number =
+        || -> Result<i64, String> { text().parse().map_err(|_| format!("bad length {}", text())) };
     let reply = match bytes[0] {
         b':' => Reply::Int(number()?),
         b'+' => Reply::Text(head.to_vec()),

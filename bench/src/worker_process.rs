@@ -119,9 +119,13 @@ impl WorkerProcess {
     }
 
     fn send(&mut self, message: &impl serde::Serialize) -> Result<(), Refusal> {
-        let mut line = serde_json::to_string(message).map_err(|e| Refusal::Failed(e.to_string()))?;
+        let mut line =
+            serde_json::to_string(message).map_err(|e| Refusal::Failed(e.to_string()))?;
         line.push('\n');
-        let sent = self.input.as_mut().map(|input| input.write_all(line.as_bytes()));
+        let sent = self
+            .input
+            .as_mut()
+            .map(|input| input.write_all(line.as_bytes()));
         match sent {
             Some(Ok(())) => Ok(()),
             _ => Err(self.gone()),
@@ -214,7 +218,10 @@ mod tests {
         let (mut worker, _log) = worker(script);
         assert_eq!(worker.job(&job()), Ok("x 1".to_owned()));
         let text = failure(worker.go(0.1));
-        assert!(text.contains("signal: 9") && text.ends_with(": bad"), "{text}");
+        assert!(
+            text.contains("signal: 9") && text.ends_with(": bad"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -8,5 +8,5 @@ pub use lock_test_support as support;
 pub use crate::core::Core;
 pub use crate::service::redis::server_name;
 pub use gauge::Gauge;
-pub use pipeline::{pack, Pipeline, Step};
+pub use pipeline::{Pipeline, Step, pack};
 pub use spread::Spread;

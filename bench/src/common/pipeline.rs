@@ -1,6 +1,6 @@
 //! Commands that are sent in one go, and the replies that they must get.
 
-use super::support::{show, Client};
+use super::support::{Client, show};
 
 /// A command as a line of words, and its reply as [`show`] writes it. A reply that ends with a
 /// space is only the beginning: what follows is a number that differs each time.

@@ -8,7 +8,7 @@
 
 mod shapes;
 
-use crate::common::support::{allow_many_files, eventually, Client, Server, Setup, Waiter};
+use crate::common::support::{Client, Server, Setup, Waiter, allow_many_files, eventually};
 use crate::common::{Gauge, Spread, server_name};
 use clap::Args;
 use indicatif::ProgressBar;

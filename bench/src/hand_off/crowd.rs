@@ -1,7 +1,7 @@
 //! Many clients that wait, and what the server takes for them.
 
 use crate::common::pack;
-use crate::common::support::{eventually, Client, Server, Setup};
+use crate::common::support::{Client, Server, Setup, eventually};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 

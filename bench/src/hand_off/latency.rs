@@ -1,9 +1,9 @@
 //! From the sending of a release to the reply that the next owner reads.
 
-use crate::common::support::{Server, Setup};
-use crate::common::{server_name, Core, Spread};
 use super::Options;
 use super::relay::{Baton, Relay};
+use crate::common::support::{Server, Setup};
+use crate::common::{Core, Spread, server_name};
 use indicatif::ProgressBar;
 
 const FROM_HAND: &str = "LPUSH to one who waits in BLPOP";

@@ -1,8 +1,8 @@
 //! What the server takes for a client that waits in line, beside what blocking it takes by itself.
 
-use crate::common::support::{self, Setup};
 use super::Options;
 use super::crowd::Crowd;
+use crate::common::support::{self, Setup};
 use indicatif::ProgressBar;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -83,6 +83,9 @@ fn build_bare() -> PathBuf {
         .arg("--target-dir")
         .arg(target.join("bare"))
         .status();
-    assert!(built.is_ok_and(|status| status.success()), "it is not built");
+    assert!(
+        built.is_ok_and(|status| status.success()),
+        "it is not built"
+    );
     target.join("bare/release/examples/libbare_block.so")
 }

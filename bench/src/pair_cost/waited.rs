@@ -1,9 +1,9 @@
 //! What waiting costs those who do not wait: the same pairs on servers where nobody has ever
 //! waited, where someone has, and, if asked for, with another build of the module.
 
-use crate::common::support::{self, Client, Server, Setup, Waiter};
-use crate::common::{server_name, Core, Gauge, Spread};
 use super::contestants::{self, Contestant};
+use crate::common::support::{self, Client, Server, Setup, Waiter};
+use crate::common::{Core, Gauge, Spread, server_name};
 use indicatif::ProgressBar;
 use std::path::{Path, PathBuf};
 

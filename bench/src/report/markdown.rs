@@ -40,9 +40,14 @@ fn versions(report: &Report) -> String {
             }
         }
     }
-    let mut out = String::from("\n## Versions\n\n| system | server | client |\n| --- | --- | --- |\n");
+    let mut out =
+        String::from("\n## Versions\n\n| system | server | client |\n| --- | --- | --- |\n");
     for (system, (server, client)) in known {
-        let _ = writeln!(out, "| {} (`{system}`) | {server} | {client} |", title(system));
+        let _ = writeln!(
+            out,
+            "| {} (`{system}`) | {server} | {client} |",
+            title(system)
+        );
     }
     out
 }

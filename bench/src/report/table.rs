@@ -28,7 +28,12 @@ pub fn title(system: &str) -> &str {
 
 /// A head, and a line for each system: of each figure the median, and beside it the ratio to the base.
 fn lines(table: &Table, base: &str) -> Vec<Vec<String>> {
-    let shown = |metric: &&Metric| table.rows.iter().any(|row| row.medians.contains_key(metric.name));
+    let shown = |metric: &&Metric| {
+        table
+            .rows
+            .iter()
+            .any(|row| row.medians.contains_key(metric.name))
+    };
     let shown: Vec<&Metric> = METRICS.iter().filter(shown).collect();
     let mut head = vec!["system".to_owned()];
     head.extend(shown.iter().map(|metric| metric.title.to_owned()));
@@ -57,17 +62,31 @@ fn cell(row: &Row, metric: &Metric, base: &str) -> String {
 fn aligned(lines: &[Vec<String>]) -> String {
     let columns = lines.first().map_or(0, Vec::len);
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max();
-    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| width(column).unwrap_or(0))
+        .collect();
     let mut text = String::new();
     for (at, line) in lines.iter().enumerate() {
-        let cells = line.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
-            // Numbers stand under each other.
-            if column == 0 { format!(" {cell:<width$} ") } else { format!(" {cell:>width$} ") }
-        });
+        let cells = line
+            .iter()
+            .zip(&widths)
+            .enumerate()
+            .map(|(column, (cell, width))| {
+                // Numbers stand under each other.
+                if column == 0 {
+                    format!(" {cell:<width$} ")
+                } else {
+                    format!(" {cell:>width$} ")
+                }
+            });
         let _ = writeln!(text, "|{}|", cells.collect::<Vec<_>>().join("|"));
         if at == 0 {
             let rules = widths.iter().enumerate().map(|(column, width)| {
-                if column == 0 { format!("{:-<1$}", "", width + 2) } else { format!("{:->1$}:", "", width + 1) }
+                if column == 0 {
+                    format!("{:-<1$}", "", width + 2)
+                } else {
+                    format!("{:->1$}:", "", width + 1)
+                }
             });
             let _ = writeln!(text, "|{}|", rules.collect::<Vec<_>>().join("|"));
         }

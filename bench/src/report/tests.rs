@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 
 fn row(system: &str, figures: &[(&str, [f64; 3])]) -> Row {
     let round = |at: usize| -> Round {
-        figures.iter().map(|(name, values)| ((*name).to_owned(), values[at])).collect()
+        figures
+            .iter()
+            .map(|(name, values)| ((*name).to_owned(), values[at]))
+            .collect()
     };
     let spread = vec![(50.0, 100.0), (99.0, 900.0), (100.0, 2000.0)];
     let spreads = ["waits", "handoff"].map(|name| (name.to_owned(), spread.clone()));
@@ -52,7 +55,13 @@ fn report() -> Report {
                 topic: Topic::Pair,
                 title: "1 connection".to_owned(),
                 rows: vec![
-                    row("lock", &[("server_cpu_us", [2.0, 20.0, 2.0]), ("per_second", [9e4; 3])]),
+                    row(
+                        "lock",
+                        &[
+                            ("server_cpu_us", [2.0, 20.0, 2.0]),
+                            ("per_second", [9e4; 3]),
+                        ],
+                    ),
                     row("set-compare", &[("server_cpu_us", [3.0, 30.0, 4.0])]),
                 ],
             },
@@ -74,7 +83,10 @@ fn report() -> Report {
             },
         ],
     };
-    report.cells.iter_mut().for_each(|cell| cell.summarize("lock"));
+    report
+        .cells
+        .iter_mut()
+        .for_each(|cell| cell.summarize("lock"));
     report
 }
 
@@ -88,13 +100,18 @@ fn the_report_of_fixed_figures() {
 fn what_is_written_can_be_read_again() {
     let report = report();
     let json = serde_json::to_string(&report).unwrap();
-    assert_eq!(serde_json::from_str::<crate::figures::Report>(&json).unwrap(), report);
+    assert_eq!(
+        serde_json::from_str::<crate::figures::Report>(&json).unwrap(),
+        report
+    );
 }
 
 #[test]
 fn a_system_that_was_not_measured_is_a_line_and_no_number() {
     let text = markdown::markdown(&report(), &[]);
-    assert!(text.contains("- `etcd`: Debian's package etcd-server is not installed (1 connection)"));
+    assert!(
+        text.contains("- `etcd`: Debian's package etcd-server is not installed (1 connection)")
+    );
     assert!(text.contains("- `redis-py`: failed: 3 operations failed: timeout"));
     assert!(!table::text(&report()).contains("etcd"));
 }
@@ -103,7 +120,16 @@ fn a_system_that_was_not_measured_is_a_line_and_no_number() {
 fn every_plot_has_its_systems_by_name_and_can_be_drawn() {
     let plots = plots::all(&report());
     let names: Vec<&str> = plots.iter().map(|plot| plot.name.as_str()).collect();
-    assert_eq!(names, ["contention-0ms", "hand-off", "pair-cpu", "waits", "fairness"]);
+    assert_eq!(
+        names,
+        [
+            "contention-0ms",
+            "hand-off",
+            "pair-cpu",
+            "waits",
+            "fairness"
+        ]
+    );
     for plot in plots {
         let svg = plot.svg.unwrap();
         assert!(svg.contains("LOCK.ACQUIRE"), "{}", plot.name);

@@ -27,17 +27,26 @@ fn all() -> [Beside; 4] {
         beside(
             "paced",
             "GET and SET beside 1,000 locks a second",
-            Some(Job { pace: 1000, ..with(Work::Paced, 50) }),
+            Some(Job {
+                pace: 1000,
+                ..with(Work::Paced, 50)
+            }),
         ),
         beside(
             "still",
             "GET and SET beside 1,000 who wait and do not move",
-            Some(Job { lease_ms: 3_600_000, ..with(Work::Still, 1001) }),
+            Some(Job {
+                lease_ms: 3_600_000,
+                ..with(Work::Still, 1001)
+            }),
         ),
         beside(
             "moving",
             "GET and SET beside a queue of 1,000 that moves every ms",
-            Some(Job { hold_us: 1000, ..with(Work::Contend, 1000) }),
+            Some(Job {
+                hold_us: 1000,
+                ..with(Work::Contend, 1000)
+            }),
         ),
     ]
 }
@@ -165,7 +174,11 @@ impl Side {
         if let Some(worker) = works {
             let outcome = worker.finish(seconds)?;
             if outcome.errors > 0 {
-                let text = format!("{} operations failed: {}", outcome.errors, worker.last_words());
+                let text = format!(
+                    "{} operations failed: {}",
+                    outcome.errors,
+                    worker.last_words()
+                );
                 return Err(Problem::failed(text));
             }
             let rate = outcome.operations as f64 / outcome.seconds.max(1e-9);

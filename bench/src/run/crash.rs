@@ -21,7 +21,10 @@ const ROUNDS: usize = 3;
 
 /// Measures all systems, one after the other: nothing but time passes.
 pub fn measure(bench: &mut Bench, systems: &[System]) -> Table {
-    let title = format!("SIGKILL of the owner's process, leases of {} s", LEASE_MS / 1000);
+    let title = format!(
+        "SIGKILL of the owner's process, leases of {} s",
+        LEASE_MS / 1000
+    );
     let rounds = bench.extent.rounds.min(ROUNDS);
     bench.begin(&title, systems.len());
     let mut rows = Vec::new();
@@ -53,8 +56,7 @@ fn row(bench: &mut Bench, system: &System, rounds: usize) -> Result<Row, Problem
             lease_ms: LEASE_MS,
             ..job(work)
         };
-        let (mut holder, client) =
-            start_worker(bench, system, servers.urls(), &job(Work::Hold))?;
+        let (mut holder, client) = start_worker(bench, system, servers.urls(), &job(Work::Hold))?;
         let (mut next, _) = start_worker(bench, system, servers.urls(), &job(Work::Next))?;
         next.begin(0.0)?;
         sleep(WAITS);
@@ -62,7 +64,8 @@ fn row(bench: &mut Bench, system: &System, rounds: usize) -> Result<Row, Problem
         holder.kill();
         next.finish(LEASE_MS as f64 / 1000.0)?;
         let took = killed.elapsed().as_secs_f64() * 1000.0;
-        row.rounds.push(Round::from([("crash_ms".to_owned(), took)]));
+        row.rounds
+            .push(Round::from([("crash_ms".to_owned(), took)]));
         row.client = client;
     }
     Ok(row)

@@ -46,7 +46,10 @@ impl Bench {
                 cells.iter().map(measure).collect()
             }
         };
-        tables.into_iter().filter(|table| !table.rows.is_empty()).collect()
+        tables
+            .into_iter()
+            .filter(|table| !table.rows.is_empty())
+            .collect()
     }
 
     /// Notes what was not measured.

@@ -119,7 +119,10 @@ impl Side {
             return Ok(());
         }
         let mut round = of_round(&outcome, &taken, client_cpu, meter.counts_commands());
-        round.insert("server_memory_kb".to_owned(), meter.memory() as f64 / 1024.0);
+        round.insert(
+            "server_memory_kb".to_owned(),
+            meter.memory() as f64 / 1024.0,
+        );
         self.note(&outcome, round);
         Ok(())
     }
@@ -139,7 +142,8 @@ impl Side {
         for (name, pairs) in all.into_iter().filter(|(_, pairs)| !pairs.is_empty()) {
             self.times.entry(name).or_default().add(pairs);
         }
-        self.shares.resize(outcome.per_client.len().max(self.shares.len()), 0);
+        self.shares
+            .resize(outcome.per_client.len().max(self.shares.len()), 0);
         for (sum, share) in self.shares.iter_mut().zip(&outcome.per_client) {
             *sum += share;
         }
@@ -156,10 +160,17 @@ impl Side {
         // Fairness is of all rounds together: one is too short for a thousand clients.
         let fairness = [
             ("jain", jain(&self.shares)),
-            ("wait_longest_to_median", self.times.get("waits").and_then(Times::spread)),
+            (
+                "wait_longest_to_median",
+                self.times.get("waits").and_then(Times::spread),
+            ),
         ];
         for (name, value) in fairness {
-            let has = self.row.rounds.iter_mut().filter_map(|round| round.get_mut(name));
+            let has = self
+                .row
+                .rounds
+                .iter_mut()
+                .filter_map(|round| round.get_mut(name));
             if let Some(value) = value {
                 has.for_each(|figure| *figure = value);
             }

@@ -18,11 +18,19 @@ const LATER: Duration = Duration::from_secs(12);
 
 /// Measures each size on fresh servers.
 pub fn measure(bench: &mut Bench, systems: &[System]) -> Vec<Table> {
-    let can: Vec<&System> = systems.iter().filter(|system| way(system.name).is_some()).collect();
+    let can: Vec<&System> = systems
+        .iter()
+        .filter(|system| way(system.name).is_some())
+        .collect();
     let title = "clients that wait";
-    bench.begin(title, can.len() * SIZES.len());
+    let sizes = if bench.extent.smoke {
+        &SIZES[..1]
+    } else {
+        &SIZES[..]
+    };
+    bench.begin(title, can.len() * sizes.len());
     let mut tables = Vec::new();
-    for size in SIZES {
+    for &size in sizes {
         let mut rows = Vec::new();
         for system in &can {
             bench.step(system);
@@ -56,9 +64,15 @@ fn way(system: &str) -> Option<Way> {
     Some(match system {
         "blpop" => blocks(&["BLPOP", "lock", "0"]),
         "lock" => blocks(&["LOCK.ACQUIRE", "lock", "OWNER", "30000", "WAIT", "0"]),
-        "lock-session" => {
-            blocks(&["LOCK.ACQUIRE", "lock", "OWNER", "30000", "WAIT", "0", "SESSION"])
-        }
+        "lock-session" => blocks(&[
+            "LOCK.ACQUIRE",
+            "lock",
+            "OWNER",
+            "30000",
+            "WAIT",
+            "0",
+            "SESSION",
+        ]),
         // A connection for commands, and one for the subscription.
         "redisson-scripts" => Way {
             connections: 2,
@@ -91,8 +105,14 @@ fn row(bench: &mut Bench, system: &System, size: usize) -> Result<Row, Problem> 
     let round = Round::from([
         ("waiters".to_owned(), waiters as f64),
         ("bytes_a_waiter".to_owned(), at_once),
-        ("bytes_a_waiter_later".to_owned(), each(meter.memory(), before)),
-        ("resident_a_waiter_later".to_owned(), each(meter.resident(), resident)),
+        (
+            "bytes_a_waiter_later".to_owned(),
+            each(meter.memory(), before),
+        ),
+        (
+            "resident_a_waiter_later".to_owned(),
+            each(meter.resident(), resident),
+        ),
     ]);
     Ok(Row {
         system: system.name.to_owned(),
@@ -119,7 +139,9 @@ fn crowd(url: &str, way: &Way, waiters: usize) -> Result<Vec<Wire>, String> {
         };
         let words: Vec<Vec<u8>> = way.wait.iter().map(word).collect();
         let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
-        let Some(wire) = crowd.last_mut() else { continue };
+        let Some(wire) = crowd.last_mut() else {
+            continue;
+        };
         wire.push(&words);
         wire.flush()?;
         if way.replies {

@@ -13,7 +13,10 @@ struct Worker {
 impl Worker {
     fn start() -> Worker {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lock-bench"));
-        command.arg("worker").stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .arg("worker")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         end_with_test(&mut command);
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -44,7 +47,11 @@ impl Drop for Worker {
 }
 
 fn server(system: &str) -> Server {
-    if system.starts_with("lock") { Setup::new().start() } else { Setup::without_module().start() }
+    if system.starts_with("lock") {
+        Setup::new().start()
+    } else {
+        Setup::without_module().start()
+    }
 }
 
 const SYSTEMS: [&str; 8] = [
@@ -68,7 +75,10 @@ fn figures(server: &Server, system: &str, work: &str, more: &str) -> Option<serd
     assert_eq!(answer["ready"], true, "{system}: {answer}");
     let outcome = worker.say(r#"{"go":0.2}"#);
     assert_eq!(outcome["errors"], 0, "{system} {work}");
-    assert!(outcome["operations"].as_u64().unwrap() > 0, "{system} {work}: {outcome}");
+    assert!(
+        outcome["operations"].as_u64().unwrap() > 0,
+        "{system} {work}: {outcome}"
+    );
     Some(outcome)
 }
 
@@ -89,7 +99,10 @@ fn every_raw_system_does_every_work_or_says_why_not() {
             match figures(&server, system, work, more) {
                 Some(outcome) if work == "contend" => {
                     assert_eq!(outcome["per_client"].as_array().unwrap().len(), 3);
-                    assert!(!outcome["handoff"].as_array().unwrap().is_empty(), "{system}");
+                    assert!(
+                        !outcome["handoff"].as_array().unwrap().is_empty(),
+                        "{system}"
+                    );
                     assert_eq!(outcome["waits"], outcome["latency"]);
                 }
                 Some(_) => (),
@@ -114,7 +127,13 @@ fn what_the_rust_client_does_is_measured_too() {
     for work in ["pair", "reenter", "renew"] {
         assert!(figures(&server, "lock-rust", work, one).is_some(), "{work}");
     }
-    let three = figures(&server, "lock-rust", "contend", r#","clients":3,"pipeline":1"#).unwrap();
+    let three = figures(
+        &server,
+        "lock-rust",
+        "contend",
+        r#","clients":3,"pipeline":1"#,
+    )
+    .unwrap();
     assert_eq!(three["per_client"].as_array().unwrap().len(), 3);
 }
 
@@ -169,7 +188,10 @@ fn wrong_input_is_an_answer_and_no_crash() {
 
 #[test]
 fn a_wrong_name_on_the_command_line_is_one_line_with_those_that_there_are() {
-    for (option, name, known) in [("--systems", "redison", "redisson-rlock"), ("--work", "par", "pair")] {
+    for (option, name, known) in [
+        ("--systems", "redison", "redisson-rlock"),
+        ("--work", "par", "pair"),
+    ] {
         let output = Command::new(env!("CARGO_BIN_EXE_lock-bench"))
             .args([option, name])
             .output()

@@ -31,7 +31,8 @@ pub fn bars(title: &str, note: &str, mut bars: Vec<Bar>) -> Result<String, Strin
     let height = TOP + STEP * bars.len() as i32 + 20;
     let mut svg = String::new();
     {
-        let area = SVGBackend::with_string(&mut svg, (WIDTH as u32, height as u32)).into_drawing_area();
+        let area =
+            SVGBackend::with_string(&mut svg, (WIDTH as u32, height as u32)).into_drawing_area();
         draw(&area, title, note, &bars, height).map_err(|error| error.to_string())?;
         area.present().map_err(|error| error.to_string())?;
     }
@@ -47,32 +48,60 @@ fn draw(area: &Area, title: &str, note: &str, bars: &[Bar], height: i32) -> Draw
         (FONT, size).into_font().color(colour).pos(Pos::new(h, v))
     };
     let (left, right, middle) = (HPos::Left, HPos::Right, VPos::Center);
-    area.draw(&Text::new(title.to_owned(), (16, 24), text(16, &INK, left, middle)))?;
+    area.draw(&Text::new(
+        title.to_owned(),
+        (16, 24),
+        text(16, &INK, left, middle),
+    ))?;
     let scale = Scale::of(bars);
-    let note = if scale.linear { note.to_owned() } else { format!("{note}; logarithmic") };
+    let note = if scale.linear {
+        note.to_owned()
+    } else {
+        format!("{note}; logarithmic")
+    };
     area.draw(&Text::new(note, (16, 46), text(12, &FAINT, left, middle)))?;
     for tick in scale.ticks() {
         let x = scale.x(tick);
-        area.draw(&PathElement::new(vec![(x, TOP - 8), (x, height - 16)], GRID))?;
+        area.draw(&PathElement::new(
+            vec![(x, TOP - 8), (x, height - 16)],
+            GRID,
+        ))?;
         let style = text(11, &FAINT, HPos::Center, VPos::Bottom);
         area.draw(&Text::new(short(tick), (x, TOP - 10), style))?;
     }
     for (at, bar) in bars.iter().enumerate() {
         let y = TOP + STEP * at as i32 + STEP / 2;
-        let ink = if is_ours(&bar.system) { colour(&bar.system) } else { INK };
+        let ink = if is_ours(&bar.system) {
+            colour(&bar.system)
+        } else {
+            INK
+        };
         let style = text(13, &ink, right, middle);
         area.draw(&Text::new(bar.label.clone(), (LEFT - 10, y), style))?;
         let (end, fill) = (scale.x(bar.value), colour(&bar.system));
-        area.draw(&Rectangle::new([(LEFT, y - 8), (end, y + 8)], fill.filled()))?;
+        area.draw(&Rectangle::new(
+            [(LEFT, y - 8), (end, y + 8)],
+            fill.filled(),
+        ))?;
         let mut number = short(bar.value);
         let mut after = end;
         if let Some(to) = bar.to {
             after = scale.x(to).max(end);
-            area.draw(&PathElement::new(vec![(end, y), (after, y)], fill.stroke_width(2)))?;
-            area.draw(&PathElement::new(vec![(after, y - 5), (after, y + 5)], fill.stroke_width(2)))?;
+            area.draw(&PathElement::new(
+                vec![(end, y), (after, y)],
+                fill.stroke_width(2),
+            ))?;
+            area.draw(&PathElement::new(
+                vec![(after, y - 5), (after, y + 5)],
+                fill.stroke_width(2),
+            ))?;
             number = format!("{number} | {}", short(to));
         }
-        area.draw(&Text::new(number, (after + 6, y), text(12, &ink, left, middle)))?;
+        area.draw(&Text::new(
+            number,
+            (after + 6, y),
+            text(12, &ink, left, middle),
+        ))?;
     }
     Ok(())
 }
@@ -89,7 +118,9 @@ impl Scale {
     /// bar can be seen.
     fn of(bars: &[Bar]) -> Scale {
         let values = || bars.iter().map(|bar| bar.value.max(MIN));
-        let ends = bars.iter().map(|bar| bar.to.unwrap_or(bar.value).max(bar.value).max(MIN));
+        let ends = bars
+            .iter()
+            .map(|bar| bar.to.unwrap_or(bar.value).max(bar.value).max(MIN));
         let least = values().fold(f64::INFINITY, f64::min);
         let most = ends.fold(MIN, f64::max);
         if most < least * NEAR {
@@ -121,12 +152,19 @@ impl Scale {
             // One, two or five times a power of ten, so that there are two to five.
             let power = 10f64.powf((self.high / 2.0).log10().floor());
             let step = [5.0, 2.0, 1.0].map(|factor| factor * power);
-            let step = step.into_iter().find(|step| self.high / step >= 2.0).unwrap_or(power);
-            return (0..=(self.high / step) as u32).map(|at| f64::from(at) * step).collect();
+            let step = step
+                .into_iter()
+                .find(|step| self.high / step >= 2.0)
+                .unwrap_or(power);
+            return (0..=(self.high / step) as u32)
+                .map(|at| f64::from(at) * step)
+                .collect();
         }
         let first = self.low.log10().round() as i32;
         let powers = (first..first + 12).map(|power| 10f64.powi(power));
-        powers.take_while(|tick| *tick <= self.high * 1.001).collect()
+        powers
+            .take_while(|tick| *tick <= self.high * 1.001)
+            .collect()
     }
 }
 

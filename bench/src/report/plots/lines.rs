@@ -44,7 +44,8 @@ pub fn lines(title: &str, note: &str, axis: &str, lines: &[Line]) -> Result<Stri
     let height = (TOP + BOTTOM + STEP * lines.len() as i32).max(460);
     let mut svg = String::new();
     {
-        let area = SVGBackend::with_string(&mut svg, (WIDTH as u32, height as u32)).into_drawing_area();
+        let area =
+            SVGBackend::with_string(&mut svg, (WIDTH as u32, height as u32)).into_drawing_area();
         draw(&area, [title, note, axis], lines, height).map_err(|error| error.to_string())?;
         area.present().map_err(|error| error.to_string())?;
     }
@@ -68,9 +69,17 @@ fn draw(area: &Area, [title, note, axis]: [&str; 3], lines: &[Line], height: i32
     for tick in up.powers() {
         let y = up.at(tick);
         area.draw(&PathElement::new(vec![(LEFT, y), (right, y)], GRID))?;
-        write(&short(tick), (LEFT - 8, y), text(11, &FAINT, HPos::Right, VPos::Center))?;
+        write(
+            &short(tick),
+            (LEFT - 8, y),
+            text(11, &FAINT, HPos::Right, VPos::Center),
+        )?;
     }
-    let mut clients: Vec<f64> = lines.iter().flat_map(|line| &line.points).map(|p| p.0).collect();
+    let mut clients: Vec<f64> = lines
+        .iter()
+        .flat_map(|line| &line.points)
+        .map(|p| p.0)
+        .collect();
     clients.sort_by(f64::total_cmp);
     clients.dedup();
     for tick in clients {
@@ -86,9 +95,16 @@ fn draw(area: &Area, [title, note, axis]: [&str; 3], lines: &[Line], height: i32
     let mut hues = HUES.iter().cycle();
     for (line, name_y) in lines.iter().zip(names) {
         let ours = is_ours(&line.system);
-        let colour = if ours { OURS } else { *hues.next().unwrap_or(&FAINT) };
-        let points: Vec<(i32, i32)> =
-            line.points.iter().map(|(x, y)| (across.at(*x), up.at(*y))).collect();
+        let colour = if ours {
+            OURS
+        } else {
+            *hues.next().unwrap_or(&FAINT)
+        };
+        let points: Vec<(i32, i32)> = line
+            .points
+            .iter()
+            .map(|(x, y)| (across.at(*x), up.at(*y)))
+            .collect();
         let stroke = colour.stroke_width(if ours { 3 } else { 2 });
         for point in &points {
             area.draw(&Circle::new(*point, 3, colour.filled()))?;
@@ -98,7 +114,11 @@ fn draw(area: &Area, [title, note, axis]: [&str; 3], lines: &[Line], height: i32
             let to = vec![end, (right + 14, name_y)];
             area.draw(&PathElement::new(to, colour.mix(0.35).stroke_width(1)))?;
             let words = format!("{}  {}", short(last.1), line.label);
-            write(&words, (right + 18, name_y), text(12, &colour, HPos::Left, VPos::Center))?;
+            write(
+                &words,
+                (right + 18, name_y),
+                text(12, &colour, HPos::Left, VPos::Center),
+            )?;
         }
         area.draw(&PathElement::new(points, stroke))?;
     }
@@ -135,7 +155,13 @@ struct Scale {
 
 impl Scale {
     fn of(lines: &[Line], value: impl Fn(&(f64, f64)) -> f64, (from, to): (i32, i32)) -> Scale {
-        let values = || lines.iter().flat_map(|line| &line.points).map(&value).map(|v| v.max(1e-3));
+        let values = || {
+            lines
+                .iter()
+                .flat_map(|line| &line.points)
+                .map(&value)
+                .map(|v| v.max(1e-3))
+        };
         let low = values().fold(f64::INFINITY, f64::min);
         let high = values().fold(low, f64::max);
         Scale {
@@ -153,7 +179,9 @@ impl Scale {
 
     fn powers(&self) -> Vec<f64> {
         let powers = (-3..10).map(|power| 10f64.powi(power));
-        powers.filter(|tick| (self.low..=self.high).contains(tick)).collect()
+        powers
+            .filter(|tick| (self.low..=self.high).contains(tick))
+            .collect()
     }
 }
 
@@ -172,7 +200,10 @@ mod tests {
         let up = Scale::of(&lines, |point| point.1, (400, 100));
         let mut places = names(&lines, &up, (100, 400));
         places.sort_unstable();
-        assert!(places.windows(2).all(|two| two[1] - two[0] >= STEP), "{places:?}");
+        assert!(
+            places.windows(2).all(|two| two[1] - two[0] >= STEP),
+            "{places:?}"
+        );
         assert!(places[0] >= 100 && places[4] <= 400);
     }
 }

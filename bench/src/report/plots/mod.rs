@@ -50,7 +50,9 @@ fn throughput(report: &Report, hold: u32) -> Option<Plot> {
             continue;
         };
         for row in &table.rows {
-            let Some(&rate) = row.medians.get("per_second") else { continue };
+            let Some(&rate) = row.medians.get("per_second") else {
+                continue;
+            };
             let point = (f64::from(clients), rate);
             match systems.iter_mut().find(|line| line.system == row.system) {
                 Some(line) => line.points.push(point),
@@ -69,7 +71,12 @@ fn throughput(report: &Report, hold: u32) -> Option<Plot> {
     };
     has_lines.then(|| Plot {
         name: format!("contention-{hold}ms"),
-        svg: lines(&heading, "higher is better; both axes are logarithmic", "clients", &systems),
+        svg: lines(
+            &heading,
+            "higher is better; both axes are logarithmic",
+            "clients",
+            &systems,
+        ),
         title: heading,
     })
 }
@@ -79,12 +86,20 @@ fn hand_off(report: &Report) -> Option<Plot> {
     let table = first(report, &["contention-100-0ms", "contention-10-0ms"])?;
     let bar = |row: &Row| {
         let percentiles = row.percentiles.get("handoff")?;
-        let at = |percent: f64| percentiles.iter().find(|(p, _)| *p == percent).map(|(_, us)| *us);
+        let at = |percent: f64| {
+            percentiles
+                .iter()
+                .find(|(p, _)| *p == percent)
+                .map(|(_, us)| *us)
+        };
         Some(bar(row, at(50.0)?, at(99.0)))
     };
     plot(
         "hand-off",
-        format!("From a release to the next owner's start, microseconds ({})", table.title),
+        format!(
+            "From a release to the next owner's start, microseconds ({})",
+            table.title
+        ),
         "bar: median, line: 99th percentile; shorter is better",
         table.rows.iter().filter_map(bar).collect(),
     )
@@ -96,7 +111,11 @@ fn cost(report: &Report) -> Option<Plot> {
     let bar = |row: &Row| Some(bar(row, *row.ratios.get("server_cpu_us")?, None));
     plot(
         "pair-cpu",
-        format!("Server CPU of acquire and release, {} = 1 ({})", title(&report.base), table.title),
+        format!(
+            "Server CPU of acquire and release, {} = 1 ({})",
+            title(&report.base),
+            table.title
+        ),
         "shorter is better",
         table.rows.iter().filter_map(bar).collect(),
     )
@@ -104,15 +123,30 @@ fn cost(report: &Report) -> Option<Plot> {
 
 /// How long clients wait.
 fn waits(report: &Report) -> Option<Plot> {
-    let table = first(report, &["contention-100-1ms", "contention-100-0ms", "contention-10-0ms"])?;
+    let table = first(
+        report,
+        &[
+            "contention-100-1ms",
+            "contention-100-0ms",
+            "contention-10-0ms",
+        ],
+    )?;
     let bar = |row: &Row| {
         let percentiles = row.percentiles.get("waits")?;
-        let at = |percent: f64| percentiles.iter().find(|(p, _)| *p == percent).map(|(_, us)| us / 1000.0);
+        let at = |percent: f64| {
+            percentiles
+                .iter()
+                .find(|(p, _)| *p == percent)
+                .map(|(_, us)| us / 1000.0)
+        };
         Some(bar(row, at(50.0)?, at(100.0)))
     };
     plot(
         "waits",
-        format!("How long clients waited for the lock, milliseconds ({})", table.title),
+        format!(
+            "How long clients waited for the lock, milliseconds ({})",
+            table.title
+        ),
         "bar: median, line: the longest; a fair lock has both close together",
         table.rows.iter().filter_map(bar).collect(),
     )
@@ -120,11 +154,21 @@ fn waits(report: &Report) -> Option<Plot> {
 
 /// Jain's index.
 fn fairness(report: &Report) -> Option<Plot> {
-    let table = first(report, &["contention-100-1ms", "contention-100-0ms", "contention-10-0ms"])?;
+    let table = first(
+        report,
+        &[
+            "contention-100-1ms",
+            "contention-100-0ms",
+            "contention-10-0ms",
+        ],
+    )?;
     let bar = |row: &Row| Some(bar(row, *row.medians.get("jain")?, None));
     plot(
         "fairness",
-        format!("Jain's fairness index of the clients' grants ({})", table.title),
+        format!(
+            "Jain's fairness index of the clients' grants ({})",
+            table.title
+        ),
         "1: all clients got the lock as often",
         table.rows.iter().filter_map(bar).collect(),
     )

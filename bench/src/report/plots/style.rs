@@ -21,7 +21,9 @@ pub const OTHERS: RGBColor = RGBColor(120, 144, 168);
 
 /// Whether it is this project's.
 pub fn is_ours(system: &str) -> bool {
-    SYSTEMS.iter().any(|known| known.name == system && known.ours)
+    SYSTEMS
+        .iter()
+        .any(|known| known.name == system && known.ours)
 }
 
 /// The colour of a bar.
@@ -56,7 +58,8 @@ pub fn png(svg: &str) -> Result<Vec<u8>, String> {
         return Err("this machine has no font for the plots: install fonts-dejavu-core".to_owned());
     }
     // What a name means that this machine does not have.
-    let family = |face: &usvg::fontdb::FaceInfo| face.families.first().map(|(name, _)| name.clone());
+    let family =
+        |face: &usvg::fontdb::FaceInfo| face.families.first().map(|(name, _)| name.clone());
     let any = fonts.faces().next().and_then(family);
     if let Some(family) = any {
         fonts.set_sans_serif_family(family);

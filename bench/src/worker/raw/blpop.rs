@@ -1,9 +1,9 @@
 //! A token in a list: whoever pops it has the lock, and pushes it back. No owner, no lease, no reentry: it is the limit of a
 //! hand-off, not a lock to use.
 
-use crate::wire::{Reply, Wire};
 use super::{crashes, expect, show};
 use crate::protocol::Job;
+use crate::wire::{Reply, Wire};
 use crate::worker::Locker;
 
 struct Blpop(Wire);

@@ -1,8 +1,8 @@
 //! This module: plain, with `WAIT`, with `WAIT` and `SESSION`.
 
-use crate::wire::{Reply, Wire};
 use super::{expect, owner, show};
 use crate::protocol::{Job, Work};
+use crate::wire::{Reply, Wire};
 use crate::worker::Locker;
 
 struct Lock {
@@ -14,7 +14,10 @@ struct Lock {
 
 pub fn connect(job: &Job, number: usize) -> Result<Box<dyn Locker>, String> {
     // Plain, where nobody can be in the way.
-    let own = matches!(job.work, Work::Pair | Work::Reenter | Work::Renew | Work::Paced);
+    let own = matches!(
+        job.work,
+        Work::Pair | Work::Reenter | Work::Renew | Work::Paced
+    );
     let options: &[&[u8]] = match job.system.as_str() {
         "lock-session" => &[b"WAIT", b"0", b"SESSION"],
         "lock" if own => &[],
@@ -31,7 +34,11 @@ pub fn connect(job: &Job, number: usize) -> Result<Box<dyn Locker>, String> {
 impl Lock {
     fn push_acquire(&mut self, lock: &str) {
         let mut words: [&[u8]; 7] = [b"LOCK.ACQUIRE"; 7];
-        let fixed = [lock.as_bytes(), self.owner.as_bytes(), self.lease.as_bytes()];
+        let fixed = [
+            lock.as_bytes(),
+            self.owner.as_bytes(),
+            self.lease.as_bytes(),
+        ];
         words[1..4].copy_from_slice(&fixed);
         let count = 4 + self.options.len();
         words[4..count].copy_from_slice(self.options);

@@ -6,7 +6,6 @@ mod ping;
 mod redisson;
 mod set;
 
-
 use super::{Connect, System};
 use crate::protocol::{Job, Work};
 use crate::wire::{Reply, Wire};

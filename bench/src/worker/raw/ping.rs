@@ -1,8 +1,8 @@
 //! The floor: two commands that do nothing.
 
-use crate::wire::{Reply, Wire};
 use super::{expect, show};
 use crate::protocol::{Job, Work};
+use crate::wire::{Reply, Wire};
 use crate::worker::Locker;
 
 struct Ping(Wire);
@@ -12,7 +12,10 @@ pub fn connect(job: &Job, _number: usize) -> Result<Box<dyn Locker>, String> {
 }
 
 pub fn lacks(job: &Job) -> Option<String> {
-    let excludes = !matches!(job.work, Work::Pair | Work::Reenter | Work::Renew | Work::Paced);
+    let excludes = !matches!(
+        job.work,
+        Work::Pair | Work::Reenter | Work::Renew | Work::Paced
+    );
     excludes.then(|| "it is no lock".to_owned())
 }
 

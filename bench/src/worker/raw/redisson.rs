@@ -2,9 +2,9 @@
 //! it back, and a subscription for each client that waits. Redisson itself shares its subscriptions among the threads of
 //! a process; here every client is a process of its own.
 
-use crate::wire::{Reply, Wire};
 use super::{expect, load, owner, show};
 use crate::protocol::Job;
+use crate::wire::{Reply, Wire};
 use crate::worker::Locker;
 use std::time::Duration;
 
@@ -79,14 +79,24 @@ pub fn connect(job: &Job, number: usize) -> Result<Box<dyn Locker>, String> {
 impl Redisson {
     fn push_take(&mut self, lock: &str) {
         let (lease, owner) = (self.lease.as_bytes(), self.owner.as_bytes());
-        let words = [b"EVALSHA", &self.take[..], b"1", lock.as_bytes(), lease, owner];
+        let words = [
+            b"EVALSHA",
+            &self.take[..],
+            b"1",
+            lock.as_bytes(),
+            lease,
+            owner,
+        ];
         self.wire.push(&words);
     }
 
     /// Also what deletes the latch of the request before it: a client sends that without waiting for the reply.
     fn push_give_back(&mut self, lock: &str) -> String {
         // Random and as long as the id that Redisson gives to a request.
-        let latch = format!("redisson_unlock_latch:{{{lock}}}:{:032x}", fastrand::u128(..));
+        let latch = format!(
+            "redisson_unlock_latch:{{{lock}}}:{:032x}",
+            fastrand::u128(..)
+        );
         let channel = channel(lock);
         let words = [
             b"EVALSHA",
@@ -177,7 +187,14 @@ impl Locker for Redisson {
 
     fn renew(&mut self, lock: &str) -> Option<Result<(), String>> {
         let (lease, owner) = (self.lease.as_bytes(), self.owner.as_bytes());
-        let words = [b"EVALSHA", &self.renew[..], b"1", lock.as_bytes(), lease, owner];
+        let words = [
+            b"EVALSHA",
+            &self.renew[..],
+            b"1",
+            lock.as_bytes(),
+            lease,
+            owner,
+        ];
         self.wire.push(&words);
         let renewed = self.wire.flush().and_then(|()| self.reply());
         Some(renewed.and_then(|reply| expect("renewal", &reply, &Reply::Int(1))))

@@ -1,9 +1,9 @@
 //! `SET NX PX`, and the ways to give the lock back. Nobody is told of a release, so whoever waits asks again: every 10 ms,
 //! which is short for a lock. (Libraries that poll sleep 100 ms by default: fewer commands, and later hand-overs.)
 
-use crate::wire::{Reply, Wire};
 use super::{load, owner, show};
 use crate::protocol::Job;
+use crate::wire::{Reply, Wire};
 use crate::worker::Locker;
 use std::thread::sleep;
 use std::time::Duration;
@@ -64,7 +64,11 @@ pub fn connect(job: &Job, number: usize) -> Result<Box<dyn Locker>, String> {
 
 impl Set {
     fn push_set(&mut self, lock: &str) {
-        let (lock, owner, lease) = (lock.as_bytes(), self.owner.as_bytes(), self.lease.as_bytes());
+        let (lock, owner, lease) = (
+            lock.as_bytes(),
+            self.owner.as_bytes(),
+            self.lease.as_bytes(),
+        );
         self.wire.push(&[b"SET", lock, owner, b"NX", b"PX", lease]);
     }
 
@@ -117,7 +121,11 @@ impl Locker for Set {
     }
 
     fn renew(&mut self, lock: &str) -> Option<Result<(), String>> {
-        let (lock, owner, lease) = (lock.as_bytes(), self.owner.as_bytes(), self.lease.as_bytes());
+        let (lock, owner, lease) = (
+            lock.as_bytes(),
+            self.owner.as_bytes(),
+            self.lease.as_bytes(),
+        );
         match &self.way {
             Way::Del => self.wire.push(&[b"PEXPIRE", lock, lease]),
             Way::Compare { expire, .. } => {
@@ -125,7 +133,8 @@ impl Locker for Set {
                 self.wire.push(&words);
             }
             Way::DelIfEq | Way::DelEx => {
-                self.wire.push(&[b"SET", lock, owner, b"IFEQ", owner, b"PX", lease]);
+                self.wire
+                    .push(&[b"SET", lock, owner, b"IFEQ", owner, b"PX", lease]);
             }
         }
         Some(self.wire.flush().and_then(|()| self.done("renewal")))

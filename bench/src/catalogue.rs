@@ -77,7 +77,7 @@ const fn other(
 }
 
 /// All of them, in the order of the tables.
-pub const SYSTEMS: [System; 27] = {
+pub const SYSTEMS: [System; 29] = {
     use Language::{Go, Java, Node, Python, Rust};
     [
         other("ping", "two PINGs (no lock)", Rust, PLAIN),
@@ -87,7 +87,9 @@ pub const SYSTEMS: [System; 27] = {
         ours("lock-session", "LOCK.ACQUIRE WAIT SESSION", Rust),
         ours("lock-rust", "our Rust client", Rust),
         ours("lock-java", "our Java client", Java),
+        ours("lock-java-session", "our Java client, SESSION", Java),
         ours("lock-python", "our Python client", Python),
+        ours("lock-python-session", "our Python client, SESSION", Python),
         other("set-del", "SET NX + DEL (unsafe)", Rust, PLAIN),
         other("set-compare", "SET NX + compare-and-delete", Rust, PLAIN),
         other("set-delifeq", "SET NX + DELIFEQ (Valkey 9)", Rust, PLAIN),

@@ -35,7 +35,11 @@ impl Traffic {
         let wires = (0..CONNECTIONS).map(|_| Wire::connect(url));
         let mut wires = wires.collect::<Result<Vec<Wire>, String>>()?;
         for number in 0..KEYS {
-            wires[0].ask(&[b"SET", key(number).as_bytes(), &VALUE])?;
+            wires[0].push(&[b"SET", key(number).as_bytes(), &VALUE]);
+        }
+        wires[0].flush()?;
+        for _ in 0..KEYS {
+            wires[0].reply()?;
         }
         Ok(Traffic(wires))
     }

@@ -15,6 +15,13 @@ pub struct Metric {
     pub digits: usize,
 }
 
+impl Metric {
+    /// Whether its ratio to the base's means anything.
+    pub fn is_compared(&self) -> bool {
+        !self.name.ends_with("_to_alone") && !["jain", "waiters"].contains(&self.name)
+    }
+}
+
 const fn metric(name: &'static str, title: &'static str, digits: usize) -> Metric {
     Metric {
         name,

@@ -53,7 +53,9 @@ fn cell(row: &Row, metric: &Metric, base: &str) -> String {
     };
     let digits = metric.digits;
     match row.ratios.get(metric.name) {
-        Some(ratio) if row.system != base => format!("{median:.digits$} ({ratio:.2}x)"),
+        Some(ratio) if row.system != base && metric.is_compared() => {
+            format!("{median:.digits$} ({ratio:.2}x)")
+        }
         _ => format!("{median:.digits$}"),
     }
 }

@@ -1,5 +1,6 @@
 //! The server's other traffic: GET and SET of small values.
 
+use crate::protocol::Pairs;
 use crate::stats::Times;
 use crate::wire::{Reply, Wire};
 use std::time::{Duration, Instant};
@@ -35,7 +36,11 @@ impl Traffic {
         let wires = (0..CONNECTIONS).map(|_| Wire::connect(url));
         let mut wires = wires.collect::<Result<Vec<Wire>, String>>()?;
         for number in 0..KEYS {
-            wires[0].ask(&[b"SET", key(number).as_bytes(), &VALUE])?;
+            wires[0].push(&[b"SET", key(number).as_bytes(), &VALUE]);
+        }
+        wires[0].flush()?;
+        for _ in 0..KEYS {
+            wires[0].reply()?;
         }
         Ok(Traffic(wires))
     }
@@ -44,7 +49,7 @@ impl Traffic {
     pub fn run(&mut self, duration: Duration) -> Result<Moved, String> {
         let start = Instant::now();
         let end = start + duration;
-        let moved: Vec<Result<(u64, Vec<(u64, u64)>), String>> = std::thread::scope(|scope| {
+        let moved: Vec<Result<Sent, String>> = std::thread::scope(|scope| {
             let threads: Vec<_> = self
                 .0
                 .iter_mut()
@@ -70,11 +75,14 @@ impl Traffic {
     }
 }
 
+/// How many commands, and how long the batches took.
+type Sent = (u64, Pairs);
+
 fn key(number: usize) -> String {
     format!("traffic:{number:05}")
 }
 
-fn send(wire: &mut Wire, end: Instant) -> Result<(u64, Vec<(u64, u64)>), String> {
+fn send(wire: &mut Wire, end: Instant) -> Result<Sent, String> {
     let (mut operations, mut pairs) = (0, Vec::new());
     let mut now = Instant::now();
     while now < end {

@@ -159,10 +159,10 @@ fn until_all_wait(url: &str, way: &Way, waiters: usize) -> Result<(), String> {
     let right = format!("blocked_clients:{waiters}\r\n");
     let mut probe = Wire::connect(url)?;
     for _ in 0..6_000 {
-        if let Reply::Text(info) = probe.ask(&[b"INFO", b"clients"])? {
-            if String::from_utf8_lossy(&info).contains(&right) {
-                return Ok(());
-            }
+        if let Reply::Text(info) = probe.ask(&[b"INFO", b"clients"])?
+            && String::from_utf8_lossy(&info).contains(&right)
+        {
+            return Ok(());
         }
         sleep(Duration::from_millis(10));
     }

@@ -73,11 +73,11 @@ fn warm_renewal(job: &Job, locker: &mut dyn Locker, lock: &str) -> Result<(), St
 
 /// What the work needs and a client of the system has not.
 fn lacks(job: &Job, first: &mut Box<dyn Locker>) -> Option<String> {
-    let (lock, none) = (job.warm_up(0), [String::new(); 0]);
+    let lock = job.warm_up(0);
     let lacks = match job.work {
         Work::Reenter if !first.reentrant() => "it is not reentrant",
         Work::Renew if first.renew(&lock).is_none() => "it has no renewal",
-        Work::Pair if job.pipeline > 1 && first.batch(&none).is_none() => {
+        Work::Pair if job.pipeline > 1 && first.batch(&[]).is_none() => {
             "its client sends one command at a time"
         }
         _ => return None,

@@ -170,10 +170,10 @@ impl Locker for Redisson {
         self.subscriber.flush()?;
         // Messages may come before the confirmation.
         loop {
-            if let Reply::List(reply) = self.subscriber.reply()? {
-                if reply.first() == Some(&Reply::Text(b"unsubscribe".to_vec())) {
-                    return Ok(());
-                }
+            if let Reply::List(reply) = self.subscriber.reply()?
+                && reply.first() == Some(&Reply::Text(b"unsubscribe".to_vec()))
+            {
+                return Ok(());
             }
         }
     }

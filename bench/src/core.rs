@@ -23,6 +23,12 @@ impl Core {
         Core(core)
     }
 
+    /// None: everything runs anywhere.
+    #[cfg(test)]
+    pub fn none() -> Core {
+        Core(None)
+    }
+
     /// Gives it to all threads of a process, and so to what they start later.
     pub fn give(&self, pid: u32) {
         let Some(core) = self.0 else { return };

@@ -68,3 +68,6 @@ impl Kind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

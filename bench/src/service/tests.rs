@@ -1,23 +1,10 @@
 //! The servers other than Redis, and the locks of SQL databases: each is taken, waited for, handed over and lost.
-//!
-//! The benchmark is a program, so its modules are part of this test instead of a library.
-#![allow(dead_code, unused_imports)]
 
-#[path = "../src/core.rs"]
-mod core;
-#[path = "../src/protocol.rs"]
-mod protocol;
-#[path = "../src/service/mod.rs"]
-mod service;
-#[path = "../src/wire.rs"]
-mod wire;
-#[path = "../src/worker/mod.rs"]
-mod worker;
-
+use super::{Kind, Missing, Service, Setting};
 use crate::core::Core;
+use crate::protocol::{Job, Work};
+use crate::worker::{Locker, connect};
 use lock_test_support::{PATIENCE, toolchain};
-use protocol::{Job, Work};
-use service::{Kind, Missing, Service, Setting};
 use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -25,7 +12,6 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
-use worker::{Locker, connect};
 
 /// So long one must still wait who waits for what is held.
 const STILL_WAITS: Duration = Duration::from_millis(300);
@@ -208,6 +194,7 @@ fn a_lock_of_postgres_is_handed_over_and_lost() {
 }
 
 #[test]
+#[ignore = "it takes half a minute"]
 fn a_thousand_clients_can_connect() {
     for (kind, system) in [
         (Kind::MariaDb, "mariadb-get-lock"),
@@ -295,7 +282,12 @@ fn servers_end_when_their_program_is_killed() {
         .tempdir()
         .unwrap();
     let mut program = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "holds_servers", "--ignored", "--nocapture"])
+        .args([
+            "--exact",
+            "service::tests::holds_servers",
+            "--ignored",
+            "--nocapture",
+        ])
         .env("TMPDIR", folder.path())
         .stdout(Stdio::piped())
         .spawn()

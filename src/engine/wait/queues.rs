@@ -92,6 +92,13 @@ impl WaitQueues {
         self.queue(key).is_some()
     }
 
+    /// Whether someone waits for another lock than this one.
+    pub fn is_another_waited_for(&self, key: KeyRef) -> bool {
+        let is_another = |db: i32, name: &[u8]| db != key.db || name != key.name;
+        let mut queues = self.queues.iter();
+        queues.any(|(db, queues)| queues.keys().any(|name| is_another(*db, name)))
+    }
+
     /// Puts a waiter at the end of its queue.
     pub fn join(&mut self, mut waiter: Waiter) -> WaiterId {
         self.last += 1;

@@ -23,6 +23,14 @@ pub struct Holding {
     pub client: Option<ClientId>,
 }
 
+impl Holding {
+    /// Whether an edge leads from the lock: its owner waits, or the connection that it is bound to.
+    pub fn waits(&self, queues: &WaitQueues) -> bool {
+        let by_client = |client| queues.wait_on(client).is_some();
+        self.client.is_some_and(by_client) || queues.waits_of(&self.owner, None).next().is_some()
+    }
+}
+
 /// What a search needs, or has found.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {

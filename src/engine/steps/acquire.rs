@@ -44,6 +44,10 @@ impl<S: Server> Step<'_, S> {
         }
         let now = self.server.now();
         let mut view = self.current_view(key, owner)?;
+        let lease = match view {
+            View::Theirs(deadline) => Some(deadline),
+            _ => None,
+        };
         let mut request = call.request;
         if let Some(grace) = self.grace_left() {
             view = grace.seen(view, request.token, now);
@@ -58,7 +62,7 @@ impl<S: Server> Step<'_, S> {
             if let Some(timeout) = call.wait {
                 if self.server.may_block() {
                     let waiter = self.waiter(call, request, timeout);
-                    let id = self.join(waiter)?;
+                    let id = self.join(waiter, lease)?;
                     return Ok(Acquired::Waits(id, grant));
                 }
             }

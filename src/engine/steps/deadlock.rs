@@ -21,12 +21,25 @@ impl<S: Server> Step<'_, S> {
         if self.engine.has_planted(PlantedFault::LeavesCycles) {
             return Ok(());
         }
-        // The first wait closes none, unless by a connection that a lock is bound to. It need not look who the holder is.
-        if self.engine.queues.is_empty() && self.engine.sessions.is_empty() {
+        let Waiter { owner, key, .. } = waiter;
+        let session = self.engine.sessions.get(key.borrowed());
+        let bound = session.and_then(|session| session.bound());
+        let is_bound_here = bound.is_some_and(|bound| bound.client == waiter.client);
+        // A cycle leads through a wait for another lock, or is closed by this connection. Else it does not matter who the
+        // holder is.
+        if !is_bound_here && !self.engine.queues.is_another_waited_for(key.borrowed()) {
             return Ok(());
         }
-        let Waiter { owner, key, .. } = waiter;
+        if !self.budget.look_up(key) {
+            return Ok(());
+        }
+        let holding = self.holding(key.borrowed());
+        let leads_on = |holding: &Holding| is_bound_here || holding.waits(&self.engine.queues);
+        if !holding.as_ref().is_some_and(leads_on) {
+            return Ok(());
+        }
         let mut search = Search::of_wait(owner.clone(), waiter.client, key.clone());
+        search.held(holding);
         match self.next_cycle(&mut search) {
             None => Ok(()),
             Some(cycle) => {
@@ -50,7 +63,8 @@ impl<S: Server> Step<'_, S> {
     /// waited for can be part of one.
     pub(super) fn refuse_cycles(&mut self, key: &LockKey, holding: Holding) {
         let is_left = self.engine.has_planted(PlantedFault::LeavesCycles);
-        if is_left || !self.engine.queues.is_waited_for(key.borrowed()) {
+        let queues = &self.engine.queues;
+        if is_left || !holding.waits(queues) || !queues.is_waited_for(key.borrowed()) {
             return;
         }
         let mut search = Search::of_holder(key.clone(), holding, &self.engine.queues);

@@ -24,7 +24,7 @@ impl<S: Server> Step<'_, S> {
                 continue; // none of them has the right to it any more
             };
             let free = View::Free { lapsed: false };
-            if self.grant(&waits, free, ends) {
+            if self.grant(key, &waits, free, ends) {
                 self.engine.counters.handed_over += 1;
                 let holding = Holding {
                     owner: first.owner.clone(),
@@ -44,7 +44,7 @@ impl<S: Server> Step<'_, S> {
             true => self.take_last(key),
             false => self.engine.queues.take_first(key),
         };
-        (!waits.is_empty()).then(|| self.refuse_without_rights(waits))
+        (!waits.is_empty()).then(|| self.refuse_without_rights(key, waits))
     }
 
     /// Removes all waits of an owner, as [`Step::take_first`] does of the first.
@@ -54,18 +54,19 @@ impl<S: Server> Step<'_, S> {
         key: KeyRef,
     ) -> Vec<(WaiterId, Waiter)> {
         let waits = self.engine.queues.take_of(owner, &key.to_owned());
-        self.refuse_without_rights(waits)
+        self.refuse_without_rights(key, waits)
     }
 
     /// Refuses those waits of an owner whose users may not acquire the lock any more, and returns the others.
     fn refuse_without_rights(
         &mut self,
+        key: KeyRef,
         mut waits: Vec<(WaiterId, Waiter)>,
     ) -> Vec<(WaiterId, Waiter)> {
         // All these waits are for one owner: the user that was asked about last, and its right.
         let mut last: Option<(UserName, bool)> = None;
         waits.retain(|(id, waiter)| {
-            let may = self.may_have(waiter, &mut last);
+            let may = self.may_have(key, waiter, &mut last);
             if !may {
                 self.engine.counters.waits_cancelled += 1;
                 let text = "NOPERM the user may no longer acquire this lock";
@@ -78,7 +79,12 @@ impl<S: Server> Step<'_, S> {
 
     /// Whether a client is still the user that it was when it began to wait, and that user may still acquire the
     /// lock.
-    fn may_have(&mut self, waiter: &Waiter, last: &mut Option<(UserName, bool)>) -> bool {
+    fn may_have(
+        &mut self,
+        key: KeyRef,
+        waiter: &Waiter,
+        last: &mut Option<(UserName, bool)>,
+    ) -> bool {
         let Some(user) = &waiter.user else {
             return true;
         };
@@ -91,7 +97,6 @@ impl<S: Server> Step<'_, S> {
         match last {
             Some((last, may)) if last == user => *may,
             _ => {
-                let key = waiter.key.borrowed();
                 let may = self.server.may_acquire(user, key, &waiter.owner);
                 last.insert((user.clone(), may)).1
             }
@@ -101,18 +106,19 @@ impl<S: Server> Step<'_, S> {
     /// Grants one owner's waits, which have left the queue of their lock. False if none got it.
     pub(super) fn grant(
         &mut self,
+        key: KeyRef,
         waits: &[(WaiterId, Waiter)],
         view: View,
         ends: Option<&[u8]>,
     ) -> bool {
-        let Some((_, Waiter { owner, key, .. })) = waits.first() else {
+        let Some((_, Waiter { owner, .. })) = waits.first() else {
             return false;
         };
         let now = self.server.now();
         let limits = self.engine.settings.limits();
         let (hold, outcomes) = grant_all(waits, view, now, &limits, &mut self.engine.tokens);
         if let Some(hold) = &hold {
-            self.write_granted(key.borrowed(), owner, hold, ends);
+            self.write_granted(key, owner, hold, ends);
         }
         for ((_, waiter), (id, outcome)) in waits.iter().zip(outcomes) {
             let answer = match outcome {

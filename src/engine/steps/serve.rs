@@ -23,7 +23,7 @@ impl<S: Server> Step<'_, S> {
         }
         if let Ok(view @ View::Mine(_)) = self.view(key, owner) {
             let waits = self.take_waits_of(owner, key);
-            self.grant(&waits, view, None);
+            self.grant(key, &waits, view, None);
         }
     }
 
@@ -76,7 +76,7 @@ impl<S: Server> Step<'_, S> {
             return false;
         }
         let waits = self.take_first(key.borrowed()).unwrap_or_default();
-        let granted = self.grant(&waits, View::Mine(hold), None);
+        let granted = self.grant(key.borrowed(), &waits, View::Mine(hold), None);
         self.refuse_cycles_of(key);
         granted
     }

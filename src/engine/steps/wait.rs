@@ -7,7 +7,7 @@ use crate::engine::port::Server;
 use crate::engine::state::Engine;
 use crate::engine::step::Step;
 use crate::engine::wait::{Waiter, WaiterId};
-use crate::lock::{Acquire, Millis};
+use crate::lock::{Acquire, Deadline, Millis};
 
 impl<S: Server> Step<'_, S> {
     /// The waiter that a call becomes.
@@ -30,11 +30,15 @@ impl<S: Server> Step<'_, S> {
         }
     }
 
-    /// Puts a waiter at the end of its queue.
+    /// Puts a waiter at the end of its queue. `lease` is when the present lease ends, if that is known.
     ///
     /// # Errors
     /// [`Error::TooManyWaiters`]; [`Error::Deadlock`] if it would close a cycle of waits.
-    pub(super) fn join(&mut self, waiter: Waiter) -> Result<WaiterId, Error> {
+    pub(super) fn join(
+        &mut self,
+        waiter: Waiter,
+        lease: Option<Deadline>,
+    ) -> Result<WaiterId, Error> {
         let most = self.engine.settings.max_waiters;
         if self.engine.queues.len() as i64 >= most {
             return Err(Error::TooManyWaiters(most));
@@ -42,7 +46,7 @@ impl<S: Server> Step<'_, S> {
         self.refuse_cycle(&waiter)?;
         self.watch(Watch::Frees);
         self.check_slots_later();
-        let lease = self.server.expiry(waiter.key.borrowed());
+        let lease = lease.or_else(|| self.server.expiry(waiter.key.borrowed()));
         let key = waiter.key.clone();
         let id = self.engine.queues.join(waiter);
         self.engine.queues.set_lease(key.borrowed(), lease);

@@ -4,8 +4,10 @@ use crate::engine::port::{ClientId, UserName};
 use crate::engine::session::SessionOptions;
 use crate::engine::table::Table;
 use crate::lock::{Acquire, Deadline, KeyRef, LockKey, Now, Tick};
+use rustc_hash::FxBuildHasher;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::BuildHasher;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -44,6 +46,26 @@ struct Queue {
     lease: Option<Deadline>,
 }
 
+/// An owner and a lock. The locks that an owner waits for stand side by side. The hash comes first, so that a search
+/// among many does not read the names of other owners, each of which is somewhere else in memory.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Group {
+    hash: u64,
+    owner: Arc<[u8]>,
+    key: LockKey,
+}
+
+impl Group {
+    fn new(owner: &Arc<[u8]>, key: &LockKey) -> Group {
+        Group {
+            // Owners that a client has chosen to have the same hash are compared by name.
+            hash: FxBuildHasher.hash_one(&**owner),
+            owner: owner.clone(),
+            key: key.clone(),
+        }
+    }
+}
+
 /// All queues of a server. No operation costs more than the logarithm of a queue's length.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct WaitQueues {
@@ -53,8 +75,8 @@ pub struct WaitQueues {
     queues: BTreeMap<i32, BTreeMap<Arc<[u8]>, Queue>>,
     timeouts: BTreeSet<(Tick, WaiterId)>,
     leases: BTreeSet<(Deadline, LockKey)>,
-    /// By owner, then by lock: the locks that an owner waits for stand side by side.
-    by_owner: BTreeMap<(Arc<[u8]>, LockKey), BTreeSet<WaiterId>>,
+    /// The waits of each owner for each lock.
+    by_owner: BTreeMap<Group, BTreeSet<WaiterId>>,
     by_client: Table<ClientId, WaiterId>,
 }
 
@@ -92,13 +114,20 @@ impl WaitQueues {
         self.queue(key).is_some()
     }
 
+    /// Whether someone waits for another lock than this one.
+    pub fn is_another_waited_for(&self, key: KeyRef) -> bool {
+        let is_another = |db: i32, name: &[u8]| db != key.db || name != key.name;
+        let mut queues = self.queues.iter();
+        queues.any(|(db, queues)| queues.keys().any(|name| is_another(*db, name)))
+    }
+
     /// Puts a waiter at the end of its queue.
     pub fn join(&mut self, mut waiter: Waiter) -> WaiterId {
         self.last += 1;
         let id = WaiterId(self.last);
         // All waits of an owner share its name, and all for a lock share that.
-        if let Some(((owner, _), _)) = self.groups_of(&waiter.owner, None).next() {
-            waiter.owner = owner.clone();
+        if let Some((group, _)) = self.groups_of(&waiter.owner, None).next() {
+            waiter.owner = group.owner.clone();
         }
         let queues = self.queues.entry(waiter.key.db).or_default();
         if let Some((name, _)) = queues.get_key_value(&waiter.key.name) {
@@ -106,7 +135,7 @@ impl WaitQueues {
         }
         let queue = queues.entry(waiter.key.name.clone()).or_default();
         queue.waiters.insert(id);
-        let group = (waiter.owner.clone(), waiter.key.clone());
+        let group = Group::new(&waiter.owner, &waiter.key);
         self.by_owner.entry(group).or_default().insert(id);
         self.by_client.insert(waiter.client, id);
         self.timeouts.extend(waiter.until.map(|until| (until, id)));
@@ -117,7 +146,7 @@ impl WaitQueues {
     /// Removes a waiter from its queue.
     pub fn leave(&mut self, id: WaiterId) -> Option<Waiter> {
         let waiter = self.forget(id)?;
-        let group = (waiter.owner.clone(), waiter.key.clone());
+        let group = Group::new(&waiter.owner, &waiter.key);
         if let Some(ids) = self.by_owner.get_mut(&group) {
             ids.remove(&id);
             if ids.is_empty() {
@@ -171,7 +200,7 @@ impl WaitQueues {
 
     /// Removes all waits of an owner from a queue, in the order in which they came.
     pub fn take_of(&mut self, owner: &Arc<[u8]>, key: &LockKey) -> Vec<(WaiterId, Waiter)> {
-        let group = (owner.clone(), key.clone());
+        let group = Group::new(owner, key);
         let ids = self.by_owner.remove(&group).unwrap_or_default();
         let mut waits = Vec::with_capacity(ids.len());
         waits.extend(ids.iter().filter_map(|id| Some((*id, self.forget(*id)?))));
@@ -186,7 +215,7 @@ impl WaitQueues {
         key: &LockKey,
         most: usize,
     ) -> Vec<(WaiterId, Waiter)> {
-        let group = self.by_owner.get(&(owner.clone(), key.clone()));
+        let group = self.by_owner.get(&Group::new(owner, key));
         let ids = group.into_iter().flat_map(|ids| ids.iter().rev());
         let ids: Vec<_> = ids.take(most).copied().collect();
         ids.into_iter()
@@ -238,7 +267,7 @@ impl WaitQueues {
             return;
         };
         let before = std::mem::replace(&mut queue.lease, lease);
-        if let Some(before) = before {
+        if let Some(before) = before.filter(|_| before != lease) {
             self.leases.remove(&(before, key.clone()));
         }
         self.leases.extend(lease.map(|lease| (lease, key)));
@@ -310,34 +339,34 @@ impl WaitQueues {
         after: Option<&LockKey>,
     ) -> impl Iterator<Item = (&LockKey, WaiterId)> {
         let groups = self.groups_of(owner, after);
-        groups.filter_map(|((_, key), ids)| Some((key, *ids.first()?)))
+        groups.filter_map(|(group, ids)| Some((&group.key, *ids.first()?)))
     }
 
     fn groups_of(
         &self,
         owner: &Arc<[u8]>,
         after: Option<&LockKey>,
-    ) -> impl Iterator<Item = (&(Arc<[u8]>, LockKey), &BTreeSet<WaiterId>)> {
+    ) -> impl Iterator<Item = (&Group, &BTreeSet<WaiterId>)> {
         let first = || LockKey {
             db: i32::MIN, // no database has this number
             name: owner.clone(),
         };
-        let after = (owner.clone(), after.cloned().unwrap_or_else(first));
+        let after = Group::new(owner, &after.cloned().unwrap_or_else(first));
         let of = owner.clone();
         self.by_owner
             .range((Bound::Excluded(after), Bound::Unbounded))
-            .take_while(move |((owner, _), _)| *owner == of)
+            .take_while(move |(group, _)| group.owner == of)
     }
 
     /// How many waits an owner has for this lock.
     pub fn count_of(&self, owner: &Arc<[u8]>, key: &LockKey) -> usize {
-        let group = self.by_owner.get(&(owner.clone(), key.clone()));
+        let group = self.by_owner.get(&Group::new(owner, key));
         group.map_or(0, BTreeSet::len)
     }
 
     /// The oldest wait of an owner for this lock.
     pub fn oldest_of(&self, owner: &Arc<[u8]>, key: &LockKey) -> Option<WaiterId> {
-        let group = (owner.clone(), key.clone());
+        let group = Group::new(owner, key);
         self.by_owner.get(&group)?.first().copied()
     }
 

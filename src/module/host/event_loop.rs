@@ -3,6 +3,8 @@
 //! Redis 7.0 computes how long it may sleep, then may run commands, and only then sleeps. A timer that
 //! is set in between fires late. But 7.0 also reports when it is about to unblock clients: that is the
 //! end of an iteration, and needs no timer. 7.2, which computes last, reports it too late for that.
+//!
+//! Each report costs the server as much as a small command, so it is asked for only while there is something to do.
 
 use super::schedule;
 use crate::module::ffi::call::{config, has_dry_run};
@@ -16,8 +18,12 @@ use std::ptr::null_mut;
 static ITERATION: Gil<Iteration> = Gil::new(Iteration::new());
 
 struct Iteration {
-    /// The server reports the end of each.
+    /// Whether the server is to report the end of each: while there is something to do.
+    is_useful: bool,
+    /// It reports them.
     is_reported: bool,
+    /// Nothing was to be done since the server's cron has run.
+    is_quiet: bool,
     /// It has reported the end of this one, and does not sleep yet.
     is_over: bool,
     /// It runs commands before it sleeps, and before it reports.
@@ -29,7 +35,9 @@ struct Iteration {
 impl Iteration {
     const fn new() -> Iteration {
         Iteration {
+            is_useful: false,
             is_reported: false,
+            is_quiet: false,
             is_over: false,
             reads_late: false,
             is_woken: false,
@@ -49,39 +57,76 @@ fn oversleeps() -> bool {
     !has_dry_run()
 }
 
-/// Subscribes to the end of iterations, if that is useful.
+/// Has the end of iterations reported from now on when there is something to do, if that is useful.
 pub fn watch(ctx: *mut RedisModuleCtx) {
     if !oversleeps() {
         return;
     }
+    let is = |name, value| config(ctx, name).is_some_and(|is| is == value);
+    let reads_late = is("io-threads-do-reads", "yes") || !is("tls-port", "0");
+    ITERATION.with(|iteration| {
+        iteration.is_useful = true;
+        iteration.reads_late = reads_late;
+    });
+}
+
+/// There is something to do: has the end of iterations reported. Whether it is.
+fn subscribe(ctx: *mut RedisModuleCtx) -> bool {
+    let (is_useful, is_reported) = ITERATION.with(|iteration| {
+        iteration.is_quiet = false;
+        (iteration.is_useful, iteration.is_reported)
+    });
+    if is_reported || !is_useful {
+        return is_reported;
+    }
+    let is_reported = set_callback(ctx, Some(iteration));
+    ITERATION.with(|iteration| {
+        iteration.is_reported = is_reported;
+        iteration.is_over = false;
+    });
+    if is_reported {
+        wake(); // the end of this iteration may have passed already
+    }
+    is_reported
+}
+
+/// Whether nothing was to be done since this was asked last, though the end of iterations is reported. It is asked by the
+/// server's cron.
+pub fn is_quiet() -> bool {
+    ITERATION.with(|it| std::mem::replace(&mut it.is_quiet, true) && it.is_reported)
+}
+
+/// Has the end of iterations not reported any more, if nothing is to be done. Not while the server reports an event: it
+/// walks the list of subscriptions.
+pub fn unsubscribe(ctx: *mut RedisModuleCtx) {
+    let is_quiet = |it: &mut Iteration| it.is_quiet && it.is_reported;
+    if ITERATION.with(is_quiet) && set_callback(ctx, None) {
+        ITERATION.with(|iteration| iteration.is_reported = false);
+    }
+}
+
+fn set_callback(ctx: *mut RedisModuleCtx, callback: raw::RedisModuleEventCallback) -> bool {
     let subscribe = api!(RedisModule_SubscribeToServerEvent);
     let event = RedisModuleEvent {
         id: raw::REDISMODULE_EVENT_EVENTLOOP,
         dataver: 1,
     };
     // SAFETY: a callback for the life of the module.
-    let is_reported =
-        unsafe { subscribe(ctx, event, Some(iteration)) == raw::REDISMODULE_OK as i32 };
-    let is = |name, value| config(ctx, name).is_some_and(|is| is == value);
-    let reads_late = is("io-threads-do-reads", "yes") || !is("tls-port", "0");
-    ITERATION.with(|iteration| {
-        iteration.is_reported = is_reported;
-        iteration.reads_late = reads_late;
-    });
+    unsafe { subscribe(ctx, event, callback) == raw::REDISMODULE_OK as i32 }
 }
 
 /// Whether replies are delivered at the end of the iteration without a timer.
-pub fn is_reported() -> bool {
-    let (is_reported, is_over) =
-        ITERATION.with(|iteration| (iteration.is_reported, iteration.is_over));
-    if is_reported && is_over {
+pub fn is_reported(ctx: *mut RedisModuleCtx) -> bool {
+    let is_reported = subscribe(ctx);
+    if is_reported && ITERATION.with(|iteration| iteration.is_over) {
         wake(); // the next iteration begins at once
     }
     is_reported
 }
 
 /// A timer was set: makes sure that the server does not oversleep.
-pub fn timer_was_set() {
+pub fn timer_was_set(ctx: *mut RedisModuleCtx) {
+    subscribe(ctx);
     let is_late = |it: &mut Iteration| it.is_reported && (it.is_over || it.reads_late);
     if ITERATION.with(is_late) {
         wake();

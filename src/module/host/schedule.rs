@@ -120,7 +120,7 @@ fn schedule_next(ctx: *mut RedisModuleCtx, may_be_at_once: bool) {
 /// Has replies delivered when the commands of this iteration of the event loop are done.
 fn deliver_at_end(ctx: *mut RedisModuleCtx) {
     let is_set = TIMERS.with(|timers| timers.at_end.is_some());
-    if !is_set && !event_loop::is_reported() {
+    if !event_loop::is_reported(ctx) && !is_set {
         // It fires in this iteration, after the commands.
         let timer = create(ctx, 0, deliver);
         TIMERS.with(|timers| timers.at_end = Some(timer));
@@ -144,7 +144,7 @@ pub fn is_for_this_iteration() -> bool {
 }
 
 /// Sets the timer again if it should have fired: the server's timers follow the wall clock, which may
-/// have been set back.
+/// have been set back. If all is quiet, has the end of iterations not reported any more. Called by the server's cron.
 pub fn check(ctx: *mut RedisModuleCtx) {
     let tick = tick();
     let late = TIMERS.with(|timers| {
@@ -155,6 +155,11 @@ pub fn check(ctx: *mut RedisModuleCtx) {
     if let Some(late) = late {
         stop_one(ctx, late.id);
         schedule(ctx);
+    }
+    let is_set = TIMERS.with(|timers| timers.at_end.is_some());
+    if event_loop::is_quiet() && !is_set {
+        let timer = create_late(ctx, 0, deliver);
+        TIMERS.with(|timers| timers.at_end = Some(timer));
     }
 }
 
@@ -181,11 +186,16 @@ pub fn stop(ctx: *mut RedisModuleCtx) {
 type Ring = extern "C" fn(*mut RedisModuleCtx, *mut c_void);
 
 fn create(ctx: *mut RedisModuleCtx, after: i64, ring: Ring) -> RedisModuleTimerID {
+    let id = create_late(ctx, after, ring);
+    event_loop::timer_was_set(ctx);
+    id
+}
+
+/// The same, but the server may sleep beyond it.
+fn create_late(ctx: *mut RedisModuleCtx, after: i64, ring: Ring) -> RedisModuleTimerID {
     let create = api!(RedisModule_CreateTimer);
     // SAFETY: a callback for as long as the timer is set.
-    let id = unsafe { create(ctx, after.max(0), Some(ring), null_mut()) };
-    event_loop::timer_was_set();
-    id
+    unsafe { create(ctx, after.max(0), Some(ring), null_mut()) }
 }
 
 fn stop_one(ctx: *mut RedisModuleCtx, id: RedisModuleTimerID) {
@@ -217,6 +227,7 @@ extern "C" fn deliver(ctx: *mut RedisModuleCtx, _data: *mut c_void) {
     guard(ctx, "a timer", || {
         TIMERS.with(|timers| timers.at_end = None);
         end_iteration(ctx);
+        event_loop::unsubscribe(ctx);
     });
 }
 

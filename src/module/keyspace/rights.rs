@@ -21,9 +21,10 @@ pub fn user_name(ctx: *mut RedisModuleCtx, client: u64) -> Option<UserName> {
     })
 }
 
-/// Whether a client still is this user.
+/// Whether a client that waits still is this user.
 pub fn is_user(ctx: *mut RedisModuleCtx, client: u64, user: &[u8]) -> bool {
-    user::of_client(ctx, client).is_some_and(|name| name.bytes() == user)
+    // While it waits it cannot become another one, unless its user is deleted. The default user cannot be deleted.
+    user == b"default" || user::of_client(ctx, client).is_some_and(|name| name.bytes() == user)
 }
 
 /// Whether a call came from a connection that a session can be bound to.

@@ -38,6 +38,30 @@ fn a_release_that_was_sent_with_the_wait_passes_on_without_delay() {
 }
 
 #[test]
+fn a_release_after_a_quiet_time_passes_on_without_delay() {
+    mostly_within(SOON, || {
+        let (server, mut client, mut next) = held();
+        // The server's cron, which runs once a second, finds that nothing is to be done.
+        let mut uptime = || -> u32 {
+            let uptime = client.info("server", "uptime_in_seconds");
+            uptime.unwrap().parse().unwrap()
+        };
+        let quiet = uptime() + 4;
+        eventually("it was quiet", || uptime() >= quiet);
+        let mut popper = Waiter::start(&server, "BLPOP list 0");
+        popper.send("LOCK.RELEASE orders me");
+        let start = Instant::now();
+        assert_eq!(client.run("RPUSH list x"), "1");
+        let (reply, at) = next.reply_at();
+        assert!(reply.starts_with("[1 1 "), "{reply}");
+        let took = at - start;
+        assert_eq!(popper.reply(), "[list x]");
+        assert_eq!(popper.reply(), "0");
+        took
+    });
+}
+
+#[test]
 fn a_release_behind_a_wait_for_something_else_passes_on_without_delay() {
     mostly_within(SOON, || {
         let (server, mut client, mut next) = held();

@@ -59,12 +59,12 @@ storm-asan: ## The same and more under AddressSanitizer, on servers built for it
 	@$(CARGO) test --no-run
 	@scripts/asan.sh $(ONLY)
 
-bench: ## Compare it with what one would use instead (SYSTEMS=A,B, WORK=A,B, SECONDS=0.5, ROUNDS=9, SERVER=, KEEP=1: a dated copy in docs)
+bench: ## Compare it with what one would use instead (SYSTEMS=A,B, WORK=A,B, CELLS=A,B, SECONDS=0.5, ROUNDS=9, SERVER=, KEEP=1: a dated copy in docs)
 	@SERVER=redis-server scripts/setup.sh build server bench
 	@$(CARGO) build --release
 	@$(CARGO) build --profile harness --package redis-reentrant-lock-bench
 	@'$(TARGET)/harness/lock-bench' --out '$(TARGET)/bench' $(if $(SYSTEMS),--systems '$(SYSTEMS)') \
-		$(if $(WORK),--work '$(WORK)') $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(ROUNDS),--rounds '$(ROUNDS)') \
+		$(if $(WORK),--work '$(WORK)') $(if $(CELLS),--cells '$(CELLS)') $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(ROUNDS),--rounds '$(ROUNDS)') \
 		$(if $(filter-out redis-server,$(SERVER)),--server '$(SERVER)') $(if $(KEEP),--keep)
 
 bench-smoke: ## The same in short: two works, and systems that need nothing but redis-server

@@ -42,6 +42,9 @@ pub struct Options {
     /// Only these works: pair, reentry, contention, memory, crash, beside
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     work: Vec<String>,
+    /// Only the cells of pair, reentry and contention whose id in report.json contains one of these
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    pub cells: Vec<String>,
     /// How long a round is
     #[arg(long, default_value_t = 0.5)]
     seconds: f64,

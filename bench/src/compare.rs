@@ -34,6 +34,7 @@ pub fn compare(options: &Options) -> Result<(), String> {
         core: Core::reserve(),
         languages,
         extent,
+        only: options.cells.clone(),
         logs,
         bar: progress_bar(),
         gaps: Vec::new(),

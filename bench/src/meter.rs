@@ -131,10 +131,49 @@ pub fn on_cpu(pid: u32) -> u64 {
     threads(pid).into_iter().filter_map(of).sum()
 }
 
+/// How many nanoseconds a process was on a core, with its threads that have ended. The kernel tells it in ticks of some
+/// milliseconds.
+pub fn on_cpu_in_all(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name, which may hold spaces, is in brackets.
+    let fields = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace();
+    let ticks: u64 = fields
+        .skip(USER_TIME)
+        .take(2)
+        .filter_map(|field| field.parse::<u64>().ok())
+        .sum();
+    ticks * 1_000_000_000 / rustix::param::clock_ticks_per_second()
+}
+
+/// Where the time in user mode is in `/proc/PID/stat`, counted from the state; that in the kernel follows.
+const USER_TIME: usize = 11;
+
 /// The memory of a process that is resident, in bytes; of what it shares with others, its part.
 fn resident(pid: u32) -> u64 {
     let maps = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
     let line = maps.lines().find_map(|line| line.strip_prefix("Pss:"));
     let kilobytes = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
     kilobytes.unwrap_or(0) * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    #[test]
+    fn a_thread_that_has_ended_counts_among_what_a_process_has_taken() {
+        let this = std::process::id();
+        let before = on_cpu_in_all(this);
+        let busy = std::thread::spawn(|| {
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_millis(100) {}
+        });
+        busy.join().unwrap();
+        assert!(on_cpu_in_all(this) - before >= 20_000_000);
+    }
 }

@@ -25,6 +25,8 @@ pub struct Bench {
     pub languages: Languages,
     /// How much.
     pub extent: Extent,
+    /// Only the cells whose ids contain one of these; all where there are none.
+    pub only: Vec<String>,
     /// Where the workers' other output goes.
     pub logs: PathBuf,
     /// How far it is.
@@ -41,7 +43,9 @@ impl Bench {
             Topic::Crash => vec![crash::measure(self, systems)],
             Topic::Beside => beside::measure(self, systems),
             _ => {
-                let cells = cells(topic, &self.extent);
+                let mut cells = cells(topic, &self.extent);
+                let is_one = |id: &str| self.only.iter().any(|part| id.contains(part));
+                cells.retain(|cell| self.only.is_empty() || is_one(&cell.id));
                 let measure = |cell| turns::measure(self, cell, systems);
                 cells.iter().map(measure).collect()
             }

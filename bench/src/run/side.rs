@@ -3,7 +3,7 @@
 use super::{Bench, Problem};
 use crate::catalogue::System;
 use crate::figures::{Round, Row};
-use crate::meter::{Meter, on_cpu};
+use crate::meter::{Meter, on_cpu_in_all};
 use crate::metrics::{PERCENTS, of_round};
 use crate::protocol::{Job, Outcome};
 use crate::service::{Missing, Service, Setting};
@@ -105,10 +105,10 @@ impl Side {
     /// Takes a turn; whether it is counted.
     pub fn turn(&mut self, seconds: f64, counted: bool) -> Result<(), Problem> {
         let meter = &mut self.servers.meter;
-        let (start, client_start) = (meter.start(), on_cpu(self.worker.pid()));
+        let (start, client_start) = (meter.start(), on_cpu_in_all(self.worker.pid()));
         let outcome = self.worker.go(seconds)?;
         let taken = meter.since(&start);
-        let client_cpu = on_cpu(self.worker.pid()).saturating_sub(client_start);
+        let client_cpu = on_cpu_in_all(self.worker.pid()).saturating_sub(client_start);
         if outcome.errors > 0 {
             return Err(self.wrong(&outcome));
         }

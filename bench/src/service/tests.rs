@@ -1,4 +1,7 @@
 //! The servers other than Redis, and the locks of SQL databases: each is taken, waited for, handed over and lost.
+//!
+//! Run them with `cargo test -p redis-reentrant-lock-bench service -- --ignored`. `make test` does not: they need servers that
+//! only the benchmark has, and the minutes that these take to start.
 
 use super::{Kind, Missing, Service, Setting};
 use crate::core::Core;
@@ -123,6 +126,7 @@ fn kill_postgres(url: &str) {
 }
 
 #[test]
+#[ignore = "it starts other servers than Redis"]
 fn a_lock_of_mariadb_is_handed_over_and_lost() {
     let Some(mariadb) = start(Kind::MariaDb) else {
         return;
@@ -149,6 +153,7 @@ fn a_lock_of_mariadb_is_handed_over_and_lost() {
 }
 
 #[test]
+#[ignore = "it starts other servers than Redis"]
 fn a_row_that_is_renewed_stays() {
     let Some(mariadb) = start(Kind::MariaDb) else {
         return;
@@ -172,6 +177,7 @@ fn a_row_that_is_renewed_stays() {
 }
 
 #[test]
+#[ignore = "it starts other servers than Redis"]
 fn a_lock_of_postgres_is_handed_over_and_lost() {
     let Some(postgres) = start(Kind::Postgres) else {
         return;
@@ -194,7 +200,7 @@ fn a_lock_of_postgres_is_handed_over_and_lost() {
 }
 
 #[test]
-#[ignore = "it takes half a minute"]
+#[ignore = "it starts other servers than Redis"]
 fn a_thousand_clients_can_connect() {
     for (kind, system) in [
         (Kind::MariaDb, "mariadb-get-lock"),
@@ -216,6 +222,7 @@ fn a_thousand_clients_can_connect() {
 }
 
 #[test]
+#[ignore = "it starts other servers than Redis"]
 fn zookeeper_starts_and_ends() {
     let Some(zookeeper) = start(Kind::ZooKeeper) else {
         return;
@@ -226,6 +233,7 @@ fn zookeeper_starts_and_ends() {
 }
 
 #[test]
+#[ignore = "it starts other servers than Redis"]
 fn etcd_starts_and_ends() {
     let Some(etcd) = start(Kind::Etcd) else {
         return;
@@ -275,6 +283,7 @@ fn holds_servers() {
 }
 
 #[test]
+#[ignore = "it starts other servers than Redis"]
 fn servers_end_when_their_program_is_killed() {
     // What it leaves behind. The servers' accounts come through it.
     let folder = tempfile::Builder::new()

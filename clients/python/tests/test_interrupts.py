@@ -16,8 +16,10 @@ from servers import Server, eventually, parent_bound
 from redis_reentrant_lock.asyncio import ReentrantLock
 
 WAIT = """
-import sys, redis
+import signal, sys, redis
 from redis_reentrant_lock import ReentrantLock
+# A shell starts what runs in its background with the signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 timeout = eval(sys.argv[3])
 client = redis.Redis(port=int(sys.argv[1]))
 lock = client.lock(sys.argv[2], lock_class=ReentrantLock, timeout=timeout)

@@ -4,8 +4,9 @@
 //! The server tells what has happened by [`Engine::note`]. What may read and write locks is a [`Step`]: a command, or
 //! a wakeup when [`Engine::next_wakeup`] is due. A step reads and writes through the port [`Server`]; all else that
 //! follows from it is an [`Effect`], carried out when the step is over. No clock is read here, and nothing is kept
-//! outside of [`Engine`].
+//! outside of [`Engine`] but the [`Audience`], which is asked while the engine is in use.
 
+mod audience;
 mod canonical;
 mod counters;
 mod deadlock;
@@ -26,6 +27,7 @@ mod table;
 mod visit;
 mod wait;
 
+pub use audience::Audience;
 pub use counters::Counters;
 pub use effects::{Answer, Effect, Effects, Message, Watch};
 pub use error::Error;

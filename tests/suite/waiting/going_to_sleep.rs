@@ -37,6 +37,20 @@ fn a_release_that_was_sent_with_the_wait_passes_on_without_delay() {
     });
 }
 
+/// The holder waits for something else first, and has sent its release behind that: the time until the next one has the
+/// lock.
+fn released_behind_a_wait(server: &Server, client: &mut Client, next: &mut Waiter) -> Duration {
+    let mut popper = Waiter::start(server, "BLPOP list 0");
+    popper.send("LOCK.RELEASE orders me");
+    let start = Instant::now();
+    assert_eq!(client.run("RPUSH list x"), "1");
+    let (reply, at) = next.reply_at();
+    assert!(reply.starts_with("[1 1 "), "{reply}");
+    assert_eq!(popper.reply(), "[list x]");
+    assert_eq!(popper.reply(), "0");
+    at - start
+}
+
 #[test]
 fn a_release_after_a_quiet_time_passes_on_without_delay() {
     mostly_within(SOON, || {
@@ -48,16 +62,7 @@ fn a_release_after_a_quiet_time_passes_on_without_delay() {
         };
         let quiet = uptime() + 4;
         eventually("it was quiet", || uptime() >= quiet);
-        let mut popper = Waiter::start(&server, "BLPOP list 0");
-        popper.send("LOCK.RELEASE orders me");
-        let start = Instant::now();
-        assert_eq!(client.run("RPUSH list x"), "1");
-        let (reply, at) = next.reply_at();
-        assert!(reply.starts_with("[1 1 "), "{reply}");
-        let took = at - start;
-        assert_eq!(popper.reply(), "[list x]");
-        assert_eq!(popper.reply(), "0");
-        took
+        released_behind_a_wait(&server, &mut client, &mut next)
     });
 }
 
@@ -65,16 +70,7 @@ fn a_release_after_a_quiet_time_passes_on_without_delay() {
 fn a_release_behind_a_wait_for_something_else_passes_on_without_delay() {
     mostly_within(SOON, || {
         let (server, mut client, mut next) = held();
-        let mut popper = Waiter::start(&server, "BLPOP list 0");
-        popper.send("LOCK.RELEASE orders me");
-        let start = Instant::now();
-        assert_eq!(client.run("RPUSH list x"), "1");
-        let (reply, at) = next.reply_at();
-        assert!(reply.starts_with("[1 1 "), "{reply}");
-        let took = at - start;
-        assert_eq!(popper.reply(), "[list x]");
-        assert_eq!(popper.reply(), "0");
-        took
+        released_behind_a_wait(&server, &mut client, &mut next)
     });
 }
 

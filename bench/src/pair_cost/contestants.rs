@@ -2,6 +2,7 @@
 
 use crate::common::support::Client;
 use crate::common::{Gauge, Pipeline, Step};
+use crate::worker::{COMPARE_AND_DELETE, GIVE_BACK, TAKE};
 
 /// How many locks take turns.
 pub const LOCKS: usize = 1000;
@@ -15,45 +16,8 @@ const OWNER: &str = "0c7b1f6e-5a3d-4e0b-9f55-3f9a6d1c2b84:117";
 /// Another one.
 const STRANGER: &str = "d2f0a4b9-8c16-4f7e-a3c1-6b0e9d57f218:42";
 
-/// Deletes a lock if it is the owner's, as the documentation of `SET` proposes.
-const COMPARE_AND_DELETE: &str = "
-    if redis.call('GET', KEYS[1]) == ARGV[1] then
-        return redis.call('DEL', KEYS[1])
-    end
-    return 0";
-
-/// The calls that Redisson's `RLock.lock()` makes: KEYS the lock, ARGV the lease and the owner.
-const REDISSON_LOCK: &str = "
-    if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HEXISTS', KEYS[1], ARGV[2]) == 1 then
-        redis.call('HINCRBY', KEYS[1], ARGV[2], 1)
-        redis.call('PEXPIRE', KEYS[1], ARGV[1])
-        return nil
-    end
-    return redis.call('PTTL', KEYS[1])";
-
-/// The calls that `RLock.unlock()` makes: KEYS the lock, its channel and the request's latch, by
-/// which a repeat is known; ARGV the message, the lease, the owner, the command to publish with,
-/// and how long the latch lasts.
-const REDISSON_UNLOCK: &str = "
-    local latch = redis.call('GET', KEYS[3])
-    if latch ~= false then
-        return tonumber(latch)
-    end
-    if redis.call('HEXISTS', KEYS[1], ARGV[3]) == 0 then
-        return nil
-    end
-    local holds = redis.call('HINCRBY', KEYS[1], ARGV[3], -1)
-    if holds > 0 then
-        redis.call('PEXPIRE', KEYS[1], ARGV[2])
-        redis.call('SET', KEYS[3], 0, 'PX', ARGV[5])
-        return 0
-    end
-    redis.call('DEL', KEYS[1])
-    redis.call(ARGV[4], KEYS[2], ARGV[1])
-    redis.call('SET', KEYS[3], 1, 'PX', ARGV[5])
-    return 1";
-
-/// The same without a latch, as releases of Redisson before it did.
+/// Redisson's release without a latch, as releases of Redisson before it did: its third argument is the owner, its fourth the
+/// command to publish with.
 const REDISSON_UNLOCK_BEFORE: &str = "
     if redis.call('HEXISTS', KEYS[1], ARGV[3]) == 0 then
         return nil
@@ -137,8 +101,8 @@ fn with_cleanup(
 pub fn all(client: &mut Client) -> Vec<Contestant> {
     let mut load = |script: &str| client.say(&[b"SCRIPT", b"LOAD", script.as_bytes()]);
     let compare_and_delete = load(COMPARE_AND_DELETE);
-    let redisson_lock = load(REDISSON_LOCK);
-    let redisson_unlock = load(REDISSON_UNLOCK);
+    let redisson_lock = load(TAKE);
+    let redisson_unlock = load(GIVE_BACK);
     let redisson_unlock_before = load(REDISSON_UNLOCK_BEFORE);
     let tokens: Vec<i64> = (0..LOCKS)
         .map(|n| client.grant(&format!("LOCK.ACQUIRE {} {OWNER} 3600000", held(n)))[2])
@@ -152,7 +116,7 @@ pub fn all(client: &mut Client) -> Vec<Contestant> {
     let unlock_script = |n| {
         let (lock, channel, latch) = (lock(n), channel(n), latch(n));
         let keys = format!("EVALSHA {redisson_unlock} 3 {lock} {channel} {latch}");
-        (format!("{keys} 0 30000 {OWNER} publish 20000"), "1")
+        (format!("{keys} 0 30000 {OWNER} 20000"), "1")
     };
     let unlock_script_before = |n| {
         let (lock, channel) = (lock(n), channel(n));

@@ -1,7 +1,7 @@
 //! Up to a million locks that are held: what they take, whether a pair beside them gets dearer, and how long it takes to
 //! load them, to copy them to a replica, and to promote that.
 
-use super::memory::{table, thousands};
+use super::memory::by_size;
 use super::side::start_worker;
 use super::{Bench, Problem};
 use crate::catalogue::System;
@@ -31,27 +31,12 @@ pub fn measure(bench: &mut Bench, systems: &[System]) -> Vec<Table> {
         .iter()
         .filter(|system| holds(system.name, "", &mut |_| ()))
         .collect();
-    let title = "locks that are held";
     let sizes = if bench.extent.smoke {
         &SIZES[..2]
     } else {
         &SIZES[..]
     };
-    bench.begin(title, can.len() * sizes.len());
-    let mut tables = Vec::new();
-    for &size in sizes {
-        let mut rows = Vec::new();
-        for system in &can {
-            bench.step(system);
-            match row(bench, system, size) {
-                Ok(row) => rows.push(row),
-                Err(problem) => bench.gap(system, title, problem),
-            }
-        }
-        let title = format!("{} locks that are held", thousands(size));
-        tables.push(table(format!("held-{size}"), title, rows));
-    }
-    tables
+    by_size(bench, &can, sizes, ("held", "locks that are held"), row)
 }
 
 /// Pushes what takes a lock for an hour; false: the system is not one of those that are compared here.

@@ -1,7 +1,7 @@
 //! How much a server takes for locks that are held, and for clients that wait: of the systems that are a few commands to
 //! Redis, which the harness sends itself.
 
-use super::{Bench, held, waiters};
+use super::{Bench, Problem, held, waiters};
 use crate::catalogue::System;
 use crate::figures::{Row, Table};
 use crate::plan::Topic;
@@ -13,18 +13,37 @@ pub fn measure(bench: &mut Bench, systems: &[System]) -> Vec<Table> {
     tables
 }
 
-/// A table of one size.
-pub fn table(id: String, title: String, rows: Vec<Row>) -> Table {
-    Table {
-        id,
-        topic: Topic::Memory,
-        title,
-        rows,
+/// Measures what holds or waits in each of these sizes, on fresh servers: a table for each.
+pub fn by_size(
+    bench: &mut Bench,
+    systems: &[&System],
+    sizes: &[usize],
+    (id, title): (&str, &str),
+    row: fn(&mut Bench, &System, usize) -> Result<Row, Problem>,
+) -> Vec<Table> {
+    bench.begin(title, systems.len() * sizes.len());
+    let mut tables = Vec::new();
+    for &size in sizes {
+        let mut rows = Vec::new();
+        for system in systems {
+            bench.step(system);
+            match row(bench, system, size) {
+                Ok(row) => rows.push(row),
+                Err(problem) => bench.gap(system, title, problem),
+            }
+        }
+        tables.push(Table {
+            id: format!("{id}-{size}"),
+            topic: Topic::Memory,
+            title: format!("{} {title}", thousands(size)),
+            rows,
+        });
     }
+    tables
 }
 
 /// A number with commas.
-pub fn thousands(number: usize) -> String {
+fn thousands(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

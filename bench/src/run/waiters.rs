@@ -1,6 +1,6 @@
 //! Up to ten thousand clients that wait for one lock: what each takes of the server's memory, with its connection.
 
-use super::memory::{table, thousands};
+use super::memory::by_size;
 use super::{Bench, Problem};
 use crate::catalogue::System;
 use crate::figures::{Round, Row, Table};
@@ -22,27 +22,12 @@ pub fn measure(bench: &mut Bench, systems: &[System]) -> Vec<Table> {
         .iter()
         .filter(|system| way(system.name).is_some())
         .collect();
-    let title = "clients that wait";
     let sizes = if bench.extent.smoke {
         &SIZES[..1]
     } else {
         &SIZES[..]
     };
-    bench.begin(title, can.len() * sizes.len());
-    let mut tables = Vec::new();
-    for &size in sizes {
-        let mut rows = Vec::new();
-        for system in &can {
-            bench.step(system);
-            match row(bench, system, size) {
-                Ok(row) => rows.push(row),
-                Err(problem) => bench.gap(system, title, problem),
-            }
-        }
-        let title = format!("{} clients that wait", thousands(size));
-        tables.push(table(format!("waiters-{size}"), title, rows));
-    }
-    tables
+    by_size(bench, &can, sizes, ("waiters", "clients that wait"), row)
 }
 
 /// How a client waits.

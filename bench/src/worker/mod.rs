@@ -8,6 +8,7 @@ mod sql;
 mod times;
 mod works;
 
+pub use raw::{COMPARE_AND_DELETE, GIVE_BACK, TAKE};
 pub use serve::serve;
 
 use crate::protocol::Job;

@@ -121,16 +121,16 @@ fn cost(report: &Report) -> Option<Plot> {
     )
 }
 
+/// The cells that show waiting and fairness, the best first.
+const CONTENDED: [&str; 3] = [
+    "contention-100-1ms",
+    "contention-100-0ms",
+    "contention-10-0ms",
+];
+
 /// How long clients wait.
 fn waits(report: &Report) -> Option<Plot> {
-    let table = first(
-        report,
-        &[
-            "contention-100-1ms",
-            "contention-100-0ms",
-            "contention-10-0ms",
-        ],
-    )?;
+    let table = first(report, &CONTENDED)?;
     let bar = |row: &Row| {
         let percentiles = row.percentiles.get("waits")?;
         let at = |percent: f64| {
@@ -154,14 +154,7 @@ fn waits(report: &Report) -> Option<Plot> {
 
 /// Jain's index.
 fn fairness(report: &Report) -> Option<Plot> {
-    let table = first(
-        report,
-        &[
-            "contention-100-1ms",
-            "contention-100-0ms",
-            "contention-10-0ms",
-        ],
-    )?;
+    let table = first(report, &CONTENDED)?;
     let bar = |row: &Row| Some(bar(row, *row.medians.get("jain")?, None));
     plot(
         "fairness",

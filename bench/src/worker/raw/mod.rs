@@ -6,6 +6,9 @@ mod ping;
 mod redisson;
 mod set;
 
+pub use redisson::{GIVE_BACK, TAKE};
+pub use set::COMPARE_AND_DELETE;
+
 use super::{Connect, System};
 use crate::protocol::{Job, Work};
 use crate::wire::{Reply, Wire};

@@ -9,7 +9,7 @@ use crate::worker::Locker;
 use std::time::Duration;
 
 /// KEYS the lock, ARGV the lease and the owner. Nil: it is taken; else the time that its lease still lasts.
-const TAKE: &str = "
+pub const TAKE: &str = "
     if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HEXISTS', KEYS[1], ARGV[2]) == 1 then
         redis.call('HINCRBY', KEYS[1], ARGV[2], 1)
         redis.call('PEXPIRE', KEYS[1], ARGV[1])
@@ -19,7 +19,7 @@ const TAKE: &str = "
 
 /// KEYS the lock, its channel and the request's latch, by which a repeat is known; ARGV the message, the lease, the owner
 /// and how long the latch lasts.
-const GIVE_BACK: &str = "
+pub const GIVE_BACK: &str = "
     local latch = redis.call('GET', KEYS[3])
     if latch ~= false then
         return tonumber(latch)

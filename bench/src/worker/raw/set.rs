@@ -11,7 +11,7 @@ use std::time::Duration;
 const POLL: Duration = Duration::from_millis(10);
 
 /// Deletes a lock if it is the owner's, as the documentation of `SET` proposes.
-const COMPARE_AND_DELETE: &str = "
+pub const COMPARE_AND_DELETE: &str = "
     if redis.call('GET', KEYS[1]) == ARGV[1] then
         return redis.call('DEL', KEYS[1])
     end

@@ -107,7 +107,8 @@ def test_the_connection_of_a_lock_notices_a_dead_host(world: World, server: Serv
         sock = held.hold.link.connection._writer.get_extra_info("socket")
     else:
         a.do("release")
-        sock = next(iter(a.lock._links._free.values()))[0].connection._sock
+        free = next(iter(a.lock._links._free.values())).take()  # kept here, or it would be closed
+        sock = free.connection._sock
     options = [(socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3)]
     assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
     assert [sock.getsockopt(socket.IPPROTO_TCP, option) for option, _ in options] == [value for _, value in options]
@@ -128,15 +129,34 @@ def test_held_locks_and_waits_take_no_connection_from_the_pool_of_the_client(
     assert waits.result(3)
 
 
-def test_the_connection_of_a_released_session_is_used_again(world: World, server: Server, key: str) -> None:
-    a = world.holder(server.port, key)
-    a.do("acquire")
-    a.do("release")
-    before = server.client.info("stats")["total_connections_received"]
-    for _ in range(5):
-        a.do("acquire")
-        a.do("release")
-    assert server.client.info("stats")["total_connections_received"] == before
+def test_the_connections_of_released_sessions_are_used_again_however_many(
+    world: World, server: Server, key: str
+) -> None:
+    client = world.client(server.port)
+    holders = [world.holder_of(client, f"{key}:{i}") for i in range(40)]
+
+    def take_all_at_once() -> int:
+        for method in ("acquire", "release"):
+            for call in [holder.start(method) for holder in holders]:
+                call.result(30)
+        return int(server.client.info("stats")["total_connections_received"])
+
+    assert take_all_at_once() == take_all_at_once()
+
+
+def test_a_connection_that_no_lock_has_used_for_a_minute_is_closed(
+    world: World, own_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = world.client(own_server.port)
+    a, b = world.holder_of(client, "x"), world.holder_of(client, "y")
+    for method in ("acquire", "release"):
+        a.do(method)
+        b.do(method)
+    assert own_server.client.info("clients")["connected_clients"] == 3
+    monkeypatch.setattr("redis_reentrant_lock._connect.KEEP_IDLE", -1.0)  # the minute is over
+    for method in ("acquire", "release"):
+        a.do(method)
+    eventually(lambda: own_server.client.info("clients")["connected_clients"] == 1)
 
 
 def test_closing_the_client_closes_the_connections_that_locks_have_left(world: World, own_server: Server) -> None:

@@ -34,6 +34,8 @@ mod client;
 mod error;
 mod guard;
 mod hold;
+mod idle;
+
 mod link;
 mod lock;
 mod moment;

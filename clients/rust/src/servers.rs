@@ -1,6 +1,7 @@
 //! Which server a lock is on, and the connections to it.
 
 use crate::error::{Error, Verdict, timed_out};
+use crate::idle::Idle;
 use crate::link::Link;
 use crc::{CRC_16_XMODEM, Crc};
 use redis::sentinel::SentinelClient;
@@ -8,13 +9,10 @@ use redis::{Cmd, ConnectionAddr, ConnectionInfo, RedisResult, Value};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// So often a call is sent anew to another node of a cluster: when a slot has moved, and when it is being moved.
 const REDIRECTIONS: u32 = 3;
-
-/// How many connections without a lock are kept per server.
-const MOST_IDLE: usize = 16;
 
 /// Where the locks are.
 pub(crate) enum Layout {
@@ -42,7 +40,7 @@ struct Node {
     /// For calls that are answered at once.
     shared: Option<Link>,
     /// Those that no lock needs now.
-    idle: Vec<Link>,
+    idle: Idle<Link>,
 }
 
 impl Servers {
@@ -104,7 +102,7 @@ impl Servers {
     /// A connection to this lock's server for one lock alone.
     pub async fn own(&self, name: &[u8], patience: Duration) -> RedisResult<Link> {
         let idle = |node: &mut Node| {
-            while let Some(link) = node.idle.pop() {
+            while let Some(link) = node.idle.take() {
                 if link.is_fit() {
                     return Some(link);
                 }
@@ -119,14 +117,10 @@ impl Servers {
 
     /// Takes back a connection that no lock is bound to, and that no call waits on.
     pub fn give_back(&self, link: Link) {
-        if !link.is_fit() {
-            return;
+        if link.is_fit() {
+            let address = link.address().to_owned();
+            self.with_node(address, |node| node.idle.put(link, Instant::now()));
         }
-        self.with_node(link.address().to_owned(), |node| {
-            if node.idle.len() < MOST_IDLE {
-                node.idle.push(link);
-            }
-        });
     }
 
     fn with_node<T>(&self, address: String, work: impl FnOnce(&mut Node) -> T) -> T {

@@ -8,13 +8,17 @@ that TLS, Unix sockets, passwords, Sentinel and the like work as they do for the
 from __future__ import annotations
 
 import socket
-from typing import Any, Callable, Dict, Optional
+from collections import deque
+from typing import Any, Callable, Deque, Dict, Generic, List, Optional, Tuple, TypeVar
 
 from ._library import Library
 from ._rules import ATTEMPT, Address
 
-# How many connections that nobody uses are kept for later locks, for each node.
-KEEP_IDLE = 16
+# For how many seconds a connection that no lock uses is kept for later ones. So there are as many as were needed at
+# once in that time.
+KEEP_IDLE = 60.0
+
+L = TypeVar("L")
 
 _ATTRIBUTE = "_reentrant_lock_links"
 
@@ -45,6 +49,31 @@ def settings(given: Dict[str, Any], library: Library, flavour: str, address: Opt
         if address is not None:
             kwargs.update(host=address[0], port=address[1])
     return kwargs
+
+
+class Free(Generic[L]):
+    """The connections to one node that no lock uses."""
+
+    def __init__(self) -> None:
+        self._since: Deque[Tuple[float, L]] = deque()
+
+    def take(self) -> Optional[L]:
+        """The one that was used last."""
+        return self._since.pop()[1] if self._since else None
+
+    def put(self, link: L, now: float) -> List[L]:
+        """Keeps `link`, and returns those that nobody has used for too long, which are to be closed."""
+        self._since.append((now, link))
+        old = []
+        while self._since and self._since[0][0] < now - KEEP_IDLE:
+            old.append(self._since.popleft()[1])
+        return old
+
+    def clear(self) -> List[L]:
+        """All, which are to be closed."""
+        links = [link for _, link in self._since]
+        self._since.clear()
+        return links
 
 
 def attempt_of(kwargs: Dict[str, Any]) -> float:

@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 from collections import defaultdict
-from typing import Any, DefaultDict, Dict, List, Optional, Tuple
+from typing import Any, DefaultDict, Dict, Optional, Tuple
 
 from . import _connect as connect
 from . import _rules as rules
@@ -139,7 +139,7 @@ class Links:
 
     def _after_fork(self) -> None:
         self._lock = threading.Lock()
-        self._free: DefaultDict[Optional[Address], List[Link]] = defaultdict(list)
+        self._free: DefaultDict[Optional[Address], connect.Free[Link]] = defaultdict(connect.Free)
 
     def _follow_close(self, owner: Any) -> None:
         """Whoever closes the client or its pool closes what was left here, too."""
@@ -179,7 +179,7 @@ class Links:
             self._moved[client.keyslot(key)] = address
         while True:
             with self._lock:
-                free = self._free[where].pop() if self._free[where] else None
+                free = self._free[where].take()
             if free is None:
                 break
             try:
@@ -198,16 +198,13 @@ class Links:
             return
         link.hold = None
         with self._lock:
-            free = self._free[link.address]
-            if len(free) < connect.KEEP_IDLE:
-                free.append(link)
-                return
-        link.close()
+            old = self._free[link.address].put(link, now())
+        for link in old:
+            link.close()
 
     def close_free(self) -> None:
         with self._lock:
-            links = [link for free in self._free.values() for link in free]
-            self._free.clear()
+            links = [link for free in self._free.values() for link in free.clear()]
         for link in links:
             link.close()
 

@@ -330,3 +330,23 @@ async fn a_session_lock_that_is_held_for_a_moment_costs_two_calls() {
     let connections = client.info("stats", "total_connections_received").unwrap();
     assert!(connections.parse::<u32>().unwrap() <= 4, "{connections}");
 }
+
+#[tokio::test]
+async fn the_connections_of_released_sessions_are_used_again_however_many() {
+    let server = Server::start();
+    let (locks, mut probe) = (locks(&server), server.client());
+    let mut received = Vec::new();
+    for _ in 0..2 {
+        let mut guards = Vec::new();
+        for i in 0..40 {
+            let guard = locks.lock(format!("a:{i}")).acquire().await.unwrap();
+            guards.push(guard);
+        }
+        for guard in guards {
+            guard.release().await.unwrap();
+        }
+        let count = probe.info("stats", "total_connections_received");
+        received.push(count.unwrap().parse::<u64>().unwrap());
+    }
+    assert_eq!(received[1], received[0]);
+}

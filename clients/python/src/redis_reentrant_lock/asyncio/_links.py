@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import weakref
 from collections import defaultdict, deque
-from typing import Any, Coroutine, DefaultDict, Deque, Dict, List, Optional, Set, Tuple
+from typing import Any, Coroutine, DefaultDict, Deque, Dict, Optional, Set, Tuple
 
 from .. import _connect as connect
 from .. import _rules as rules
@@ -191,7 +191,7 @@ class Links:
         self._moved: Dict[int, Address] = {}
         kwargs = client.connection_kwargs if self.cluster else owner.connection_kwargs
         self.flows = Flows(self.library, connect.attempt_of(kwargs))
-        self._free: DefaultDict[Optional[Address], List[Link]] = defaultdict(list)
+        self._free: DefaultDict[Optional[Address], connect.Free[Link]] = defaultdict(connect.Free)
         self._follow_close(owner)
 
     def _follow_close(self, owner: Any) -> None:
@@ -225,8 +225,7 @@ class Links:
             client: Any = self._client and self._client()
             self._moved[client.keyslot(key)] = address
         free = self._free[where]
-        while free:
-            link = free.pop()
+        while link := free.take():
             if link.loop is asyncio.get_running_loop():
                 if link.usable():
                     return link
@@ -242,15 +241,12 @@ class Links:
 
     async def give(self, link: Link) -> None:
         await link.unwatch()
-        free = self._free[link.address]
-        if link.usable() and len(free) < connect.KEEP_IDLE:
-            free.append(link)
-        else:
+        old = self._free[link.address].put(link, now()) if link.usable() else [link]
+        for link in old:
             await link.close()
 
     async def close_free(self) -> None:
-        links = [link for free in self._free.values() for link in free]
-        self._free.clear()
+        links = [link for free in self._free.values() for link in free.clear()]
         for link in links:
             await link.close()
 

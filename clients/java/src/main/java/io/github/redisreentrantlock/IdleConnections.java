@@ -10,9 +10,9 @@ import redis.clients.jedis.HostAndPort;
 /**
  * Connections that nobody uses now. A connection is taken out for a call, a wait or a session, and comes back when all
  * replies have arrived. What the server closes meanwhile is never handed out, since each connection is read all the time.
+ * So there are as many as were needed at once in the last minute.
  */
 final class IdleConnections {
-    private static final int MOST_OF_A_NODE = 16;
     private static final long LONGEST_IDLE_NANOS = 60_000_000_000L;
 
     /**
@@ -26,26 +26,20 @@ final class IdleConnections {
     synchronized LockConnection take(HostAndPort node, boolean justUsed) {
         Deque<LockConnection> connections = idle.get(node);
         while (connections != null && !connections.isEmpty()) {
-            LockConnection last = connections.peekFirst();
-            if (justUsed && !usable(last, JUST_NOW_NANOS)) {
-                return null;
-            }
-            connections.removeFirst();
-            if (usable(last, LONGEST_IDLE_NANOS)) {
+            LockConnection last = connections.removeFirst();
+            if (usable(last, justUsed ? JUST_NOW_NANOS : LONGEST_IDLE_NANOS)) {
                 return last;
             }
             last.close();
+            if (justUsed) {
+                return null; // the others are older, and the new one takes the place of the last
+            }
         }
         return null;
     }
 
     synchronized void put(LockConnection connection) {
-        Deque<LockConnection> connections = idle.computeIfAbsent(connection.node(), node -> new ArrayDeque<>());
-        if (connections.size() >= MOST_OF_A_NODE) {
-            connection.close();
-        } else {
-            connections.addFirst(connection);
-        }
+        idle.computeIfAbsent(connection.node(), node -> new ArrayDeque<>()).addFirst(connection);
     }
 
     /** After an error, the other connections to the node may be as bad. */

@@ -48,6 +48,22 @@ class WaitTest {
         return session ? client.lock("lock") : client.lock("lock", Duration.ofSeconds(30));
     }
 
+    @Test
+    void the_connections_of_released_sessions_are_used_again_however_many() {
+        long first = connectionsAfterFortySessionsAtOnce();
+        assertEquals(first + 1, connectionsAfterFortySessionsAtOnce()); // the one that counts them
+    }
+
+    private long connectionsAfterFortySessionsAtOnce() {
+        List<ReentrantRedisLock> locks = new ArrayList<>();
+        for (int i = 0; i < 40; i++) {
+            locks.add(client.lock("lock:" + i));
+        }
+        locks.forEach(ReentrantRedisLock::lock);
+        locks.forEach(ReentrantRedisLock::unlock);
+        return server.count("stats", "total_connections_received");
+    }
+
     @ParameterizedTest
     @ValueSource(booleans = {true, false})
     void an_interrupt_ends_a_wait_and_leaves_nothing_behind(boolean session) {

@@ -139,7 +139,7 @@ def check(result, job, seconds):
     samples = {name: count(name, result[name]) for name in ("latency", "waits", "handoff")}
     want(samples["latency"] == operations, f"latency has {samples['latency']} samples of {operations}")
     if job["work"] in ("contend", "next"):
-        want(result["waits"] == result["latency"], "waits and latency must be the same")
+        want(samples["waits"] >= operations, f"waits has {samples['waits']} samples, fewer than {operations}")
         want(samples["handoff"] < operations, "the first owner was handed nothing")
     else:
         want(not result["waits"] and not result["handoff"], "only contend has waits and handoffs")

@@ -5,11 +5,13 @@ use crate::catalogue::System;
 use crate::figures::{Round, Row};
 use crate::meter::{Meter, on_cpu_in_all};
 use crate::metrics::{PERCENTS, of_round};
-use crate::protocol::{Job, Outcome};
+use crate::protocol::{Job, Outcome, Work};
 use crate::service::{Missing, Service, Setting};
 use crate::stats::{Times, jain};
 use crate::worker_process::{Refusal, WorkerProcess};
 use std::collections::BTreeMap;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// A system's servers.
 pub struct Servers {
@@ -71,6 +73,7 @@ pub struct Side {
     /// Dropped before its servers.
     worker: WorkerProcess,
     servers: Servers,
+    contends: bool,
     client: String,
     row: Row,
     times: BTreeMap<&'static str, Times>,
@@ -96,6 +99,7 @@ impl Side {
             },
             worker,
             servers,
+            contends: job.work == Work::Contend,
             client,
             times: BTreeMap::new(),
             shares: Vec::new(),
@@ -106,9 +110,21 @@ impl Side {
     pub fn turn(&mut self, seconds: f64, counted: bool) -> Result<(), Problem> {
         let meter = &mut self.servers.meter;
         let (start, client_start) = (meter.start(), on_cpu_in_all(self.worker.pid()));
-        let outcome = self.worker.go(seconds)?;
+        let going = Instant::now();
+        self.worker.begin(seconds)?;
+        let mut outcome = None;
+        if self.contends {
+            // What comes after the end is not counted.
+            sleep(Duration::from_secs_f64(seconds).saturating_sub(going.elapsed()));
+        } else {
+            outcome = Some(self.worker.finish(seconds)?);
+        }
         let taken = meter.since(&start);
         let client_cpu = on_cpu_in_all(self.worker.pid()).saturating_sub(client_start);
+        let outcome = match outcome {
+            Some(outcome) => outcome,
+            None => self.worker.finish(seconds)?,
+        };
         if outcome.errors > 0 {
             return Err(self.wrong(&outcome));
         }

@@ -8,8 +8,8 @@ import (
 
 // A record is what one client did in a turn, in microseconds.
 type record struct {
-	latency, handoff []int64
-	errors           int
+	latency, late, handoff []int64 // late: granted after the end of the turn
+	errors                 int
 }
 
 func (r *record) done(ok bool, took time.Duration) {
@@ -32,19 +32,21 @@ type result struct {
 
 // collect takes the records of all clients, and empties them.
 func (b *bench) collect(took time.Duration) result {
-	latency, handoff := map[int64]int{}, map[int64]int{}
+	latency, waits, handoff := map[int64]int{}, map[int64]int{}, map[int64]int{}
 	result := result{Seconds: took.Seconds(), Waits: [][2]int{}}
 	for _, c := range b.clients {
 		count(latency, c.latency)
+		count(waits, c.latency)
+		count(waits, c.late)
 		count(handoff, c.handoff)
 		result.Operations += len(c.latency)
 		result.PerClient = append(result.PerClient, len(c.latency))
 		result.Errors += c.errors
-		c.latency, c.handoff, c.errors = c.latency[:0], c.handoff[:0], 0
+		c.record = record{latency: c.latency[:0], late: c.late[:0], handoff: c.handoff[:0]}
 	}
 	result.Latency, result.Handoff = ascending(latency), ascending(handoff)
 	if b.Work == "contend" || b.Work == "next" {
-		result.Waits = result.Latency
+		result.Waits = ascending(waits)
 	}
 	return result
 }

@@ -112,6 +112,9 @@ func (b *bench) turn(length time.Duration) result {
 	default: // hold, still
 		time.Sleep(length)
 	}
+	if b.Work == "contend" {
+		return b.collect(length)
+	}
 	return b.collect(time.Since(start))
 }
 
@@ -185,9 +188,13 @@ func (c *client) contend(end time.Time) error {
 			continue
 		}
 		granted := time.Now()
-		c.done(true, granted.Sub(asked))
-		if last := c.last.Load(); last != nil && last.client != c {
-			c.handoff = append(c.handoff, granted.Sub(last.at).Microseconds())
+		if !granted.Before(end) {
+			c.late = append(c.late, granted.Sub(asked).Microseconds())
+		} else {
+			c.done(true, granted.Sub(asked))
+			if last := c.last.Load(); last != nil && last.client != c {
+				c.handoff = append(c.handoff, granted.Sub(last.at).Microseconds())
+			}
 		}
 		if hold > 0 {
 			time.Sleep(hold)

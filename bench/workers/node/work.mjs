@@ -58,9 +58,13 @@ export async function prepare(job, system) {
     for (let asked; (asked = now()) < end; ) {
       const ok = await attempt(client.shared.acquire);
       const granted = now();
-      done(client, ok, granted - asked);
-      if (!ok) continue;
-      if (last && last.client !== client) client.handoff.push(micros(granted - last.at));
+      if (ok && granted >= end) {
+        client.late.push(micros(granted - asked));
+      } else {
+        done(client, ok, granted - asked);
+        if (!ok) continue;
+        if (last && last.client !== client) client.handoff.push(micros(granted - last.at));
+      }
       if (job.hold_us > 0) await sleep(Math.ceil(job.hold_us / 1000)); // timers have whole milliseconds
       last = { client, at: now() };
       if (!(await attempt(client.shared.release))) client.errors++;
@@ -101,14 +105,14 @@ export async function prepare(job, system) {
       last = undefined;
       const start = now();
       await all((client) => work(client, start, start + length));
-      return collect(clients, now() - start, job.work);
+      return collect(clients, job.work === "contend" ? length : now() - start, job.work);
     },
     settle: async () => after?.(),
   };
 }
 
 const micros = (ms) => Math.floor(ms * 1000);
-const emptyRecord = () => ({ latency: [], handoff: [], errors: 0 });
+const emptyRecord = () => ({ latency: [], late: [], handoff: [], errors: 0 });
 
 function done(client, ok, ms) {
   if (ok) client.latency.push(micros(ms));
@@ -122,7 +126,7 @@ function collect(clients, ms, work) {
     operations: clients.reduce((sum, client) => sum + client.latency.length, 0),
     seconds: ms / 1000,
     latency,
-    waits: work === "contend" || work === "next" ? latency : [],
+    waits: work === "contend" || work === "next" ? count(clients.flatMap(({ latency, late }) => [latency, late])) : [],
     handoff: count(clients.map((client) => client.handoff)),
     per_client: clients.map((client) => client.latency.length),
     errors: clients.reduce((sum, client) => sum + client.errors, 0),

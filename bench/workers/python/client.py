@@ -39,7 +39,7 @@ class Client:
         self.job, self.round, self.system, self.number = job, round, system, number
         self.work = job["work"]
         self.prepared, self.failure = threading.Event(), None
-        self.latency, self.handoff, self.errors, self.ended = [], [], 0, 0
+        self.latency, self.late, self.handoff, self.errors, self.ended = [], [], [], 0, 0
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self):
@@ -55,7 +55,7 @@ class Client:
                     self._tried(self.lock.release)
                 self.round.ends.wait()
                 return
-            self.latency, self.handoff, self.errors = [], [], 0
+            self.latency, self.late, self.handoff, self.errors = [], [], [], 0
             getattr(self, self.work)()
             self.ended = clock()
             self.round.ends.wait()
@@ -140,9 +140,12 @@ class Client:
         while began < round.until:
             if self._tried(self._take):
                 held = clock()
-                self.latency.append(held - began)
-                if round.released_by not in (number, -1):
-                    self.handoff.append(held - round.released_at)
+                if held >= round.until:
+                    self.late.append(held - began)
+                else:
+                    self.latency.append(held - began)
+                    if round.released_by not in (number, -1):
+                        self.handoff.append(held - round.released_at)
                 if hold:
                     time.sleep(hold)
                 round.released_by, round.released_at = number, clock()

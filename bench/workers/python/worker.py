@@ -23,11 +23,13 @@ def pairs(samples):
 
 def report(work, round, clients):
     latency = pairs(nanos for client in clients for nanos in client.latency)
+    waits = pairs(nanos for client in clients for nanos in client.latency + client.late)
+    ended = round.until if work == "contend" else max(client.ended for client in clients)
     say(
         operations=sum(len(client.latency) for client in clients),
-        seconds=(max(client.ended for client in clients) - round.began) / 1e9,
+        seconds=(ended - round.began) / 1e9,
         latency=latency,
-        waits=latency if work in ("contend", "next") else [],
+        waits=waits if work in ("contend", "next") else [],
         handoff=pairs(nanos for client in clients for nanos in client.handoff),
         per_client=[len(client.latency) for client in clients],
         errors=sum(client.errors for client in clients),

@@ -57,10 +57,15 @@ pub fn contend(
         let asked = Instant::now();
         locker.acquire(lock)?;
         let handed_over = round.baton.take(number);
-        done.latency.record(asked.elapsed());
-        done.operations += 1;
-        if let Some(took) = handed_over {
-            done.handoff.record(took);
+        let waited = asked.elapsed();
+        done.waits.record(waited);
+        // Then ever fewer contend.
+        if round.goes_on() {
+            done.latency.record(waited);
+            done.operations += 1;
+            if let Some(took) = handed_over {
+                done.handoff.record(took);
+            }
         }
         if !hold.is_zero() {
             sleep(hold);

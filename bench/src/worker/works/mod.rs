@@ -44,6 +44,7 @@ impl Round<'_> {
 pub struct Done {
     operations: u64,
     latency: Times,
+    waits: Times,
     handoff: Times,
     errors: Vec<String>,
 }
@@ -143,12 +144,17 @@ impl Crew {
             let start = Instant::now();
             sleep(duration);
             stop.store(true, Ordering::Relaxed);
+            let window = start.elapsed();
             let done: Vec<Option<Done>> = threads.into_iter().map(|t| t.join().ok()).collect();
-            (done, start.elapsed().as_secs_f64())
+            let took = match job.work {
+                Work::Contend => window,
+                _ => start.elapsed(),
+            };
+            (done, took.as_secs_f64())
         });
         let done: Option<Vec<Done>> = done.into_iter().collect();
         let done = done.ok_or("a client panicked")?;
-        Ok(outcome(job, &done, seconds))
+        Ok(outcome(&done, seconds))
     }
 }
 
@@ -163,23 +169,21 @@ fn work(round: &Round, number: usize, locker: &mut dyn Locker) -> Done {
     done
 }
 
-fn outcome(job: &Job, done: &[Done], seconds: f64) -> Outcome {
-    let (mut latency, mut handoff) = (Times::default(), Times::default());
+fn outcome(done: &[Done], seconds: f64) -> Outcome {
+    let mut latency = Times::default();
+    let (mut waits, mut handoff) = (Times::default(), Times::default());
     for done in done {
         latency.add(&done.latency);
+        waits.add(&done.waits);
         handoff.add(&done.handoff);
     }
     let texts: BTreeSet<&String> = done.iter().flat_map(|done| &done.errors).collect();
     texts.iter().for_each(|text| eprintln!("{text}"));
-    let waits = match job.work {
-        Work::Contend => latency.pairs(),
-        _ => Vec::new(),
-    };
     Outcome {
         operations: done.iter().map(|done| done.operations).sum(),
         seconds,
         latency: latency.pairs(),
-        waits,
+        waits: waits.pairs(),
         handoff: handoff.pairs(),
         per_client: done.iter().map(|done| done.operations).collect(),
         errors: done.iter().map(|done| done.errors.len() as u64).sum(),

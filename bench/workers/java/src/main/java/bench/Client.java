@@ -11,6 +11,8 @@ final class Client {
     private static final Set<String> COMPLAINTS = ConcurrentHashMap.newKeySet();
 
     final Samples latency = new Samples();
+    /** The waits of what was granted after the end of the round. */
+    final Samples late = new Samples();
     final Samples handoff = new Samples();
     final CompletableFuture<Void> prepared = new CompletableFuture<>();
     volatile int errors;
@@ -64,6 +66,7 @@ final class Client {
                     return;
                 }
                 latency.clear();
+                late.clear();
                 handoff.clear();
                 errors = 0;
                 loop.run();
@@ -151,10 +154,14 @@ final class Client {
                 continue;
             }
             long held = System.nanoTime();
-            latency.add(held - began);
             int before = round.releasedBy;
-            if (before != number && before != Round.NOBODY) {
-                handoff.add(held - round.releasedAt);
+            if (held >= until) {
+                late.add(held - began);
+            } else {
+                latency.add(held - began);
+                if (before != number && before != Round.NOBODY) {
+                    handoff.add(held - round.releasedAt);
+                }
             }
             if (hold > 0) {
                 sleepUntil(System.nanoTime() + hold);

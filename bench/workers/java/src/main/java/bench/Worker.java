@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 
 /** The Java clients of the benchmark: speaks the protocol of the workers on standard input and output. */
 public final class Worker {
@@ -104,12 +105,15 @@ public final class Worker {
         static Result of(Job job, Round round, List<Client> clients) {
             int[] perClient = clients.stream().mapToInt(client -> client.latency.size()).toArray();
             long[][] latency = Samples.pairs(clients.stream().map(client -> client.latency).toList());
-            long ended = clients.stream().mapToLong(client -> client.ended).max().orElse(round.began);
+            boolean contends = job.work().equals("contend");
+            long ended = contends ? round.until
+                    : clients.stream().mapToLong(client -> client.ended).max().orElse(round.began);
+            Stream<Samples> waits = clients.stream().flatMap(client -> Stream.of(client.latency, client.late));
             return new Result(
                     Arrays.stream(perClient).sum(),
                     (ended - round.began) / 1e9,
                     latency,
-                    job.work().equals("contend") || job.work().equals("next") ? latency : new long[0][],
+                    contends || job.work().equals("next") ? Samples.pairs(waits.toList()) : new long[0][],
                     Samples.pairs(clients.stream().map(client -> client.handoff).toList()),
                     perClient,
                     clients.stream().mapToInt(client -> client.errors).sum());

@@ -8,6 +8,7 @@
 //! starts a server.
 
 mod page;
+mod robustness;
 mod session;
 
 use crate::support::{show, version, Client, Server, Setup};

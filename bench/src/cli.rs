@@ -107,6 +107,12 @@ impl Options {
         Ok(all.iter().filter(chosen).copied().collect())
     }
 
+    /// The name of the copy of a day. Reports of different works stand side by side.
+    pub fn dated(&self, day: &str) -> String {
+        let works = self.work.iter().map(|work| format!("-{work}"));
+        std::iter::once(day.to_owned()).chain(works).collect()
+    }
+
     /// How much.
     ///
     /// # Errors

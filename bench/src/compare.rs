@@ -57,7 +57,8 @@ pub fn compare(options: &Options) -> Result<(), String> {
     };
     report::write(&report, &options.out)?;
     if options.keep {
-        let dated = root().join("docs/benchmarks").join(&report.date[..10]);
+        let name = options.dated(&report.date[..10]);
+        let dated = root().join("docs/benchmarks").join(name);
         report::write(&report, &dated)?;
     }
     println!("{}{}", report::text(&report), report::gaps(&report.missing));

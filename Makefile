@@ -16,7 +16,7 @@ INSTA_UPDATE = no
 export CARGO INSTA_UPDATE MODULE PORT SERVER TARGET
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-servers test-clients simulate soak storm storm-asan bench bench-smoke install build lint clean
+.PHONY: help run test test-servers test-clients simulate fuzz soak storm storm-asan bench bench-smoke install build lint clean
 
 help: ## List these targets
 	@echo 'make TARGET, where TARGET is one of:'
@@ -43,6 +43,10 @@ simulate: ## Let the engine run through simulated failovers (SECONDS=60, SEED=, 
 	@scripts/setup.sh build
 	@$(CARGO) test --profile simulate --test simulate -- --seconds '$(or $(SECONDS),60)' \
 		$(if $(SEED),--seed '$(SEED)') $(if $(PLANS),--plans '$(PLANS)') $(if $(ONCE),--once)
+
+fuzz: ## Give the engine any words, data and events (SECONDS=60, BOLERO_RANDOM_SEED=: one run again)
+	@scripts/setup.sh build
+	@BOLERO_RANDOM_TEST_TIME_MS=$$(( $(or $(SECONDS),60) * 1000 )) $(CARGO) test --profile simulate --test fuzz -- --nocapture
 
 soak: ## Let 500 clients contend for some minutes, and much go wrong (LOCK_TEST_SOAK_SECONDS=180)
 	@SERVER="$${LOCK_TEST_SERVER:-redis-server}" scripts/setup.sh build server

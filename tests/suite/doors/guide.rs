@@ -1,6 +1,6 @@
 //! `deploy/tls/README.md` can be typed as it stands.
 
-use super::{configured, House};
+use super::{configured, House, Key};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -19,6 +19,7 @@ fn what_the_guide_says_to_type_makes_a_server_lets_a_worker_in_and_revokes_its_c
         .replace("sudo install -o redis -g redis", "install")
         .replace("/etc/redis/tls", installed.to_str().unwrap())
         .replace("-h redis.example.com", "-h 127.0.0.1")
+        .replace("redis.example.com", "localhost")
         .replace(
             "deploy/tls/pki.sh",
             super::folder().join("pki.sh").to_str().unwrap(),
@@ -31,15 +32,29 @@ fn what_the_guide_says_to_type_makes_a_server_lets_a_worker_in_and_revokes_its_c
     let (before, after) = blocks.split_at(2);
     type_in(dir.path(), 0, before);
     let server = configured(&installed).start();
+    let copy = |ending: &str| {
+        let to = dir.path().join(format!("revoked.{ending}"));
+        let from = dir.path().join(format!("pki/clients/worker-1.{ending}"));
+        fs::copy(from, &to).unwrap();
+        to
+    };
+    let revoked = Key {
+        port: server.port(),
+        trusted: dir.path().join("pki/server-ca.crt"),
+        shown: Some((copy("crt"), copy("key"))),
+        resumed: None,
+    };
+    assert!(revoked.knock().is_ok());
     let told = type_in(dir.path(), server.port(), after);
+    assert!(revoked.knock().is_err());
     let told: Vec<&str> = told
         .lines()
         .filter(|line| !line.starts_with("pki:"))
         .collect();
-    // The acquire's four integers; a new server certificate; the user off, and no connection of it;
+    // The acquire's four integers; a new server certificate; the user off, no connection of it, and saved;
     // two reloads with no other connection between them; the user on, and saved.
     assert_eq!(told[..2], ["1", "1"], "{told:?}");
-    let after = ["OK", "OK", "0", "OK", "OK", "0", "OK", "OK"];
+    let after = ["OK", "OK", "0", "OK", "OK", "OK", "0", "OK", "OK"];
     assert_eq!(told[4..], after, "{told:?}");
 }
 

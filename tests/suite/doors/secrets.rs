@@ -78,8 +78,8 @@ fn hold(admin: &mut Client) {
     assert_eq!(admin.grant(&acquire)[..2], [1, 1]);
 }
 
-/// Calls of a command with this owner, most of them wrong, as lines.
-fn calls(command: &str, owner: &str) -> Vec<String> {
+/// Calls of a command with this owner, most of them wrong, as lines: with one word more, or two.
+fn calls(command: &str, owner: &str, more: usize) -> Vec<String> {
     let mut calls = vec![command.to_owned()];
     for start in [
         format!("{command} lock:held"),
@@ -90,7 +90,7 @@ fn calls(command: &str, owner: &str) -> Vec<String> {
         calls.push(start.clone());
         for first in WORDS {
             calls.push(format!("{start} {first}"));
-            for second in WORDS {
+            for second in WORDS.iter().filter(|_| more > 1) {
                 calls.push(format!("{start} {first} {second}"));
             }
         }
@@ -108,7 +108,7 @@ fn no_reply_of_any_command_shows_an_owner_to_a_user_who_may_not_look() {
     let mut world = World::start();
     let mut kinds = std::collections::BTreeSet::new();
     for command in COMMANDS {
-        for line in calls(command, STRANGER) {
+        for line in calls(command, STRANGER, 2) {
             let reply = world.guesser.run(&line);
             assert!(!shows(&reply, HOLDER), "{line}: {reply}");
             assert!(!shows(&reply, WAITER), "{line}: {reply}");
@@ -163,7 +163,7 @@ fn a_guess_that_is_nearly_right_gets_the_reply_of_any_other_guess() {
     ];
     for command in &COMMANDS[..4] {
         for (guess, call) in near.iter().flat_map(|guess| {
-            let calls = calls(command, guess).into_iter();
+            let calls = calls(command, guess, 1).into_iter();
             calls.map(move |call| (guess, call))
         }) {
             let reply = world.guesser.run(&call);

@@ -132,7 +132,7 @@ fn a_revoked_certificate_is_refused_after_the_reload_and_the_other_clients_get_i
     };
     let (revoked, replaced) = (old("worker-1"), old("worker-2"));
     let mut open = house.login("worker-1", "worker");
-    // A TLS session is resumed without another look at the certificate.
+    // A TLS session is resumed without any certificate.
     let session = house.path("session");
     let mut kept = revoked.connect_with(&["-sess_out", session.to_str().unwrap()]);
     assert_eq!(kept.run("PING").unwrap(), NO_LOGIN);

@@ -36,6 +36,8 @@ for task in "$@"; do
                 missing+=(redis-server)
             fi
             has redis-cli || missing+=(redis-tools)
+            # The tests connect by TLS with it, and deploy/tls/pki.sh needs it.
+            has openssl || missing+=(openssl)
             ;;
         wheels)
             if ! has python3; then

@@ -7,6 +7,7 @@ mod counters;
 mod deadlocks;
 mod descriptions;
 mod documentation;
+mod doors;
 mod examples;
 mod failover;
 mod foreign_data;

@@ -134,6 +134,8 @@ pub fn pages() -> Vec<Page> {
         "README.md",
         "CHANGELOG.md",
         "CONTRIBUTING.md",
+        "SECURITY.md",
+        "deploy/tls/README.md",
         "examples/README.md",
     ]
     .map(str::to_owned)

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 pub struct Setup {
     module: bool,
     module_args: String,
+    tls: bool,
     pub(crate) config: Vec<String>,
     env: Vec<(&'static str, String)>,
     pub(crate) may_crash: bool,
@@ -43,6 +44,12 @@ impl Setup {
     /// Adds a line to the configuration file.
     pub fn config(mut self, line: &str) -> Setup {
         self.config.push(line.to_owned());
+        self
+    }
+
+    /// Gives the server's port to TLS, and no port to plain text.
+    pub fn tls_only(mut self) -> Setup {
+        self.tls = true;
         self
     }
 
@@ -115,9 +122,10 @@ impl Setup {
         let path = dir.path();
         let mut file = std::fs::File::create(path.join("server.conf")).unwrap();
         let folder = path.display();
+        let ports = if self.tls { "port 0\ntls-port" } else { "port" };
         writeln!(
             file,
-            "port {port}\nbind 127.0.0.1\ndir {folder}\nlogfile {folder}/log"
+            "{ports} {port}\nbind 127.0.0.1\ndir {folder}\nlogfile {folder}/log"
         )
         .unwrap();
         writeln!(file, "save \"\"\nrepl-diskless-sync-delay 0").unwrap();

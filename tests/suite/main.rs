@@ -23,6 +23,7 @@ mod loading;
 mod max_hold;
 mod model;
 mod notify;
+mod panics;
 mod permissions;
 mod persistence;
 mod propagation;

@@ -25,6 +25,14 @@ impl<T> Gil<T> {
         self.0.try_borrow().ok().map(|value| work(&value))
     }
 
+    /// Changes the value, unless it is in use. Cannot panic itself: for what has to be done even if the rest of a callback
+    /// does panic.
+    pub fn try_change(&self, change: impl FnOnce(&mut T)) {
+        if let Ok(mut value) = self.0.try_borrow_mut() {
+            change(&mut value);
+        }
+    }
+
     /// Whether the value is not in use.
     pub fn is_free(&self) -> bool {
         self.0.try_borrow_mut().is_ok()

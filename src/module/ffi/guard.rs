@@ -1,6 +1,7 @@
 //! The boundary to C: no panic crosses it, and no key is opened while the server walks its own tables.
 
-use super::log;
+use super::{log, planted};
+use planted::Place;
 use redis_module::raw::RedisModuleCtx;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -10,6 +11,12 @@ static ONLY_NOTES: AtomicBool = AtomicBool::new(false);
 
 /// Runs an entry point. If it panics, that is logged and `None` returned.
 pub fn guard<R>(ctx: *mut RedisModuleCtx, what: &str, work: impl FnOnce() -> R) -> Option<R> {
+    let work = || {
+        planted::panic_at(what, Place::Begin);
+        let result = work();
+        planted::panic_at(what, Place::End);
+        result
+    };
     // A panic leaves no memory that safe code could misuse; the next command reads the key again.
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => Some(result),

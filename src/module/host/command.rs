@@ -9,6 +9,7 @@ use crate::module::ffi::reply::{send, send_error};
 use crate::module::ffi::string::Str;
 use crate::module::keyspace::{Arguments, Data};
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
+use std::cell::Cell;
 use std::ffi::c_int;
 
 /// The reply to a call that another module makes while it is told of a change that a LOCK command has just made.
@@ -21,22 +22,32 @@ pub extern "C" fn entry<C: Command>(
     argc: c_int,
 ) -> c_int {
     let name = C::SPEC.name;
+    let has_reply = Cell::new(false);
     let result = guard(ctx, name, || {
         // SAFETY: the server passes `argc` strings, which live as long as the call.
         let argv = unsafe { std::slice::from_raw_parts(argv, argc as usize) };
         if is_in_use() {
+            has_reply.set(true);
             return send_error(ctx, NESTED);
         }
-        match run::<C>(ctx, argv) {
-            Ok(Reply::Waits(id, busy)) => blocked::block(ctx, id, busy),
+        let outcome = run::<C>(ctx, argv);
+        if let Ok(Reply::Waits(id, busy)) = outcome {
+            blocked::block(ctx, id, busy);
+            return has_reply.set(true);
+        }
+        has_reply.set(true);
+        match outcome {
             Ok(reply) => send(ctx, &reply),
             Err(error) => send_error(ctx, &error.to_string()),
         }
     });
     if result.is_none() {
-        let text = format!("ERR internal error in {name}, see the server's log");
-        guard(ctx, name, || send_error(ctx, &text));
-        guard(ctx, name, || schedule(ctx));
+        // A second reply would be taken for that of the next command.
+        if !has_reply.get() {
+            let text = format!("ERR internal error in {name}, see the server's log");
+            guard(ctx, "an error reply", || send_error(ctx, &text));
+        }
+        guard(ctx, "what follows an error", || schedule(ctx));
     }
     raw::REDISMODULE_OK as c_int
 }

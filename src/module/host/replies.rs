@@ -20,10 +20,10 @@ pub extern "C" fn reply(
     _argv: *mut *mut RedisModuleString,
     _argc: c_int,
 ) -> c_int {
-    only_notes(ctx, "a reply", || {
-        let data = api!(RedisModule_GetBlockedClientPrivateData);
-        // SAFETY: the context is that of a reply.
-        let id = WaiterId(unsafe { data(ctx) } as u64);
+    let data = api!(RedisModule_GetBlockedClientPrivateData);
+    // SAFETY: the context is that of a reply.
+    let id = WaiterId(unsafe { data(ctx) } as u64);
+    let done = only_notes(ctx, "a reply", || {
         let client = HOST.with(|host| {
             let blocked = host.blocked.get(&id)?;
             let is_closing = host.closing.contains(&blocked.client);
@@ -37,6 +37,15 @@ pub extern "C" fn reply(
             send_answer(ctx, id);
         }
     });
+    if done.is_none() {
+        only_notes(ctx, "an error reply", || {
+            let is_delivered = HOST.with(|host| host.blocked.get(&id).map(|it| it.is_delivered));
+            if is_delivered == Some(false) {
+                // What it was granted is undone by `free`.
+                send_error(ctx, INTERNAL);
+            }
+        });
+    }
     OK
 }
 
@@ -44,10 +53,14 @@ pub extern "C" fn reply(
 pub fn send_answer(ctx: *mut RedisModuleCtx, id: WaiterId) {
     let answer = HOST.with(|host| {
         let blocked = host.blocked.get_mut(&id)?;
-        blocked.is_delivered = true;
         blocked.answer.take()
     });
     note(ctx, Event::Delivered(id));
+    HOST.with(|host| {
+        if let Some(blocked) = host.blocked.get_mut(&id) {
+            blocked.is_delivered = true;
+        }
+    });
     match answer {
         Some(Answer::Grant(grant)) => send_grant(ctx, &grant),
         Some(Answer::Error(text)) => send_error(ctx, &text),

@@ -144,7 +144,8 @@ pub fn is_for_this_iteration() -> bool {
 }
 
 /// Sets the timer again if it should have fired: the server's timers follow the wall clock, which may
-/// have been set back. If all is quiet, has the end of iterations not reported any more. Called by the server's cron.
+/// have been set back. Sets it, too, if it should be set, whatever went wrong. If all is quiet, has the end of iterations
+/// not reported any more. Called by the server's cron.
 pub fn check(ctx: *mut RedisModuleCtx) {
     let tick = tick();
     let late = TIMERS.with(|timers| {
@@ -154,8 +155,8 @@ pub fn check(ctx: *mut RedisModuleCtx) {
     });
     if let Some(late) = late {
         stop_one(ctx, late.id);
-        schedule(ctx);
     }
+    schedule(ctx);
     let is_set = TIMERS.with(|timers| timers.at_end.is_some());
     if event_loop::is_quiet() && !is_set {
         let timer = create_late(ctx, 0, deliver);
@@ -204,36 +205,37 @@ fn stop_one(ctx: *mut RedisModuleCtx, id: RedisModuleTimerID) {
     unsafe { stop(ctx, id, null_mut()) };
 }
 
+// What a timer leaves behind is put right outside of what may panic: otherwise no timer might ever be set again.
+
 extern "C" fn wake_up(ctx: *mut RedisModuleCtx, _data: *mut c_void) {
-    let is_waking = |is| TIMERS.with(|timers| timers.is_waking = is);
-    guard(ctx, "a timer", || {
-        TIMERS.with(|timers| timers.wakeup = None);
-        is_waking(true);
+    TIMERS.try_change(|timers| {
+        timers.wakeup = None;
+        timers.is_waking = true;
+    });
+    guard(ctx, "a wakeup", || {
         // SAFETY: the server runs a timer, and does not walk its tables.
         let data = unsafe { Data::new(ctx, Arguments::default(), true) };
         core::step(ctx, data, |engine, data, effects| {
             Step::begin(engine, data, effects).wake_up();
         });
     });
-    guard(ctx, "a timer", || end_iteration(ctx));
-    guard(ctx, "a timer", || {
-        is_waking(false);
+    guard(ctx, "what follows a wakeup", || end_iteration(ctx));
+    TIMERS.try_change(|timers| timers.is_waking = false);
+    guard(ctx, "the end of a wakeup", || {
         events::watch_keys(ctx);
         schedule_next(ctx, false);
     });
 }
 
 extern "C" fn deliver(ctx: *mut RedisModuleCtx, _data: *mut c_void) {
-    guard(ctx, "a timer", || {
-        TIMERS.with(|timers| timers.at_end = None);
+    TIMERS.try_change(|timers| timers.at_end = None);
+    guard(ctx, "a delivery", || {
         end_iteration(ctx);
         event_loop::unsubscribe(ctx);
     });
 }
 
 extern "C" fn close(ctx: *mut RedisModuleCtx, _data: *mut c_void) {
-    guard(ctx, "a timer", || {
-        TIMERS.with(|timers| timers.closes = None);
-        closing::close_all(ctx);
-    });
+    TIMERS.try_change(|timers| timers.closes = None);
+    guard(ctx, "a close", || closing::close_all(ctx));
 }

@@ -12,6 +12,7 @@ use crate::module::ffi::clock;
 use crate::module::ffi::guard::only_notes;
 use crate::module::ffi::reply::{send_error, send_grant};
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
+use std::cell::Cell;
 use std::ffi::c_int;
 
 const OK: c_int = raw::REDISMODULE_OK as c_int;
@@ -23,7 +24,8 @@ pub extern "C" fn time_out(
     _argv: *mut *mut RedisModuleString,
     _argc: c_int,
 ) -> c_int {
-    only_notes(ctx, "a timeout", || {
+    let has_reply = Cell::new(false);
+    let done = only_notes(ctx, "a timeout", || {
         let handle = api!(RedisModule_GetBlockedClientHandle);
         // SAFETY: the context is that of a timeout.
         let handle = unsafe { handle(ctx) };
@@ -32,12 +34,22 @@ pub extern "C" fn time_out(
                 // The lease as far as it is known: no key is opened here.
                 let left = lease.map(|end| end.wait(clock::now()));
                 let ttl = left.unwrap_or(Millis(0));
+                has_reply.set(true);
                 send_grant(ctx, &Grant { ttl, ..Grant::NONE });
             }
-            Some((id, Left::Answered | Left::Delivering)) => send_answer(ctx, id),
-            None => send_error(ctx, INTERNAL),
+            Some((id, Left::Answered | Left::Delivering)) => {
+                send_answer(ctx, id);
+                has_reply.set(true);
+            }
+            None => {
+                has_reply.set(true);
+                send_error(ctx, INTERNAL);
+            }
         }
     });
+    if done.is_none() && !has_reply.get() {
+        only_notes(ctx, "an error reply", || send_error(ctx, INTERNAL));
+    }
     OK
 }
 

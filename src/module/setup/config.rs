@@ -119,7 +119,7 @@ fn number<'a>(data: *mut c_void) -> &'a Number {
 
 extern "C" fn get_number(_name: *const c_char, data: *mut c_void) -> i64 {
     let read = || with_engine(|engine| (number(data).get)(&engine.settings));
-    guard(null_mut(), "CONFIG GET", read).unwrap_or_default()
+    guard(null_mut(), "CONFIG GET of a number", read).unwrap_or_default()
 }
 
 extern "C" fn set_number(
@@ -134,7 +134,7 @@ extern "C" fn set_number(
         with_engine(|engine| (number.set)(&mut engine.settings, value));
         Ok(())
     };
-    result(guard(null_mut(), "CONFIG SET", set), error)
+    result(guard(null_mut(), "CONFIG SET of a number", set), error)
 }
 
 extern "C" fn apply(
@@ -151,7 +151,7 @@ extern "C" fn apply(
         schedule(ctx);
         Ok(())
     };
-    result(guard(ctx, "CONFIG SET", applied), error)
+    result(guard(ctx, "the end of CONFIG SET", applied), error)
 }
 
 fn choice<'a>(data: *mut c_void) -> &'a Choice {
@@ -161,7 +161,7 @@ fn choice<'a>(data: *mut c_void) -> &'a Choice {
 
 extern "C" fn get_choice(_name: *const c_char, data: *mut c_void) -> c_int {
     let read = || with_engine(|engine| (choice(data).get)(&engine.settings));
-    guard(null_mut(), "CONFIG GET", read).unwrap_or_default() as c_int
+    guard(null_mut(), "CONFIG GET of a choice", read).unwrap_or_default() as c_int
 }
 
 extern "C" fn set_choice(
@@ -174,7 +174,7 @@ extern "C" fn set_choice(
         with_engine(|engine| (choice(data).set)(&mut engine.settings, value as usize));
         Ok(())
     };
-    result(guard(null_mut(), "CONFIG SET", set), error)
+    result(guard(null_mut(), "CONFIG SET of a choice", set), error)
 }
 
 extern "C" fn get_prefix(_name: *const c_char, _data: *mut c_void) -> *mut RedisModuleString {
@@ -185,7 +185,7 @@ extern "C" fn get_prefix(_name: *const c_char, _data: *mut c_void) -> *mut Redis
         PREFIX_SHOWN.with(|shown| *shown = Some(text));
         raw
     };
-    guard(null_mut(), "CONFIG GET", read).unwrap_or(null_mut())
+    guard(null_mut(), "CONFIG GET of the prefix", read).unwrap_or(null_mut())
 }
 
 extern "C" fn set_prefix(
@@ -199,5 +199,5 @@ extern "C" fn set_prefix(
         let prefix = unsafe { Str::new(value) }.bytes();
         with_engine(|engine| engine.settings.set_channel_prefix(prefix))
     };
-    result(guard(null_mut(), "CONFIG SET", set), error)
+    result(guard(null_mut(), "CONFIG SET of the prefix", set), error)
 }

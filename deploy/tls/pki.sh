@@ -127,8 +127,9 @@ case $command/$# in
         [ -e "$dir/clients/$1.days" ] || fail "there is no client $1"
         # Nothing is removed if the last rotation is not finished.
         [ ! -e "$dir/client-ca.old.crt" ] || fail 'the last rotation is not finished: run retire first'
-        rm "$dir/clients/$1.key" "$dir/clients/$1.crt" "$dir/clients/$1.days"
+        # First: as long as there is no new authority, nothing is revoked.
         rotate
+        rm "$dir/clients/$1.key" "$dir/clients/$1.crt" "$dir/clients/$1.days"
         echo "pki: the certificate of $1 is accepted until retire and a second reload"
         ;;
     reissue/0)

@@ -21,9 +21,13 @@ impl<T> Idle<T> {
         self.0.pop_back().map(|(_, item)| item)
     }
 
-    /// Keeps one, and drops those that nobody has needed for too long.
+    /// Keeps one.
     pub fn put(&mut self, item: T, now: Instant) {
         self.0.push_back((now, item));
+    }
+
+    /// Drops those that nobody has needed for too long.
+    pub fn drop_old(&mut self, now: Instant) {
         while matches!(self.0.front(), Some((since, _)) if now.duration_since(*since) > LONGEST) {
             self.0.pop_front();
         }
@@ -44,8 +48,10 @@ mod tests {
         }
         assert_eq!(idle.take(), Some(99));
         idle.put(99, at(60));
+        idle.drop_old(at(60));
         assert_eq!(idle.0.len(), 100);
         idle.put(100, at(61));
+        idle.drop_old(at(61));
         assert_eq!(idle.take(), Some(100));
         assert_eq!(idle.take(), Some(99));
         assert_eq!(idle.take(), None);

@@ -118,8 +118,10 @@ impl Servers {
     /// Takes back a connection that no lock is bound to, and that no call waits on.
     pub fn give_back(&self, link: Link) {
         if link.is_fit() {
-            let address = link.address().to_owned();
-            self.with_node(address, |node| node.idle.put(link, Instant::now()));
+            let (address, now) = (link.address().to_owned(), Instant::now());
+            let mut nodes = lock(&self.nodes);
+            nodes.entry(address).or_default().idle.put(link, now);
+            nodes.values_mut().for_each(|node| node.idle.drop_old(now));
         }
     }
 

@@ -12,6 +12,9 @@ use redis_module::raw::RedisModuleCtx;
 
 /// Blocks the caller, which waits from now on. If the server refuses that, the call is answered that the lock is busy.
 pub fn block(ctx: *mut RedisModuleCtx, id: WaiterId, busy: Grant) {
+    // Before the client is blocked: nothing may go wrong between that and its entry here.
+    let client = ClientId(client_id(ctx));
+    let user = with_engine(|engine| engine.user_waiting(id));
     let block = api!(RedisModule_BlockClient);
     // The server's own timeouts fire up to 100 ms late, so none is set.
     // SAFETY: callbacks for the life of the module, which stays while clients are blocked.
@@ -20,13 +23,10 @@ pub fn block(ctx: *mut RedisModuleCtx, id: WaiterId, busy: Grant) {
         with_engine(|engine| engine.could_not_block(id));
         return send_grant(ctx, &busy);
     }
-    let on_disconnect = api!(RedisModule_SetDisconnectCallback);
-    // SAFETY: the handle is new.
-    unsafe { on_disconnect(handle, Some(disconnect)) };
     let blocked = Blocked {
         handle,
-        client: ClientId(client_id(ctx)),
-        user: with_engine(|engine| engine.user_waiting(id)),
+        client,
+        user,
         answer: None,
         is_delivered: false,
     };
@@ -34,4 +34,7 @@ pub fn block(ctx: *mut RedisModuleCtx, id: WaiterId, busy: Grant) {
         host.blocked.insert(id, blocked);
         host.ids.insert(handle, id);
     });
+    let on_disconnect = api!(RedisModule_SetDisconnectCallback);
+    // SAFETY: the handle is new.
+    unsafe { on_disconnect(handle, Some(disconnect)) };
 }

@@ -89,10 +89,14 @@ impl Core {
         while !self.effects.is_empty() {
             // Taken before: a panic must not have them carried out again and again.
             let mut effects = std::mem::take(&mut self.effects);
-            carry_out(ctx, &effects);
+            let lost = carry_out(ctx, &effects);
             effects.clear();
             // Its memory is used again.
             self.effects = effects;
+            for id in lost {
+                let event = Event::NotDelivered(id);
+                self.engine.note(event, clock(), &mut self.effects);
+            }
             self.note_inbox();
         }
     }

@@ -9,32 +9,44 @@ use crate::module::ffi::string::OwnedStr;
 use crate::module::keyspace::{audience, SharedStrings};
 use redis_module::raw::RedisModuleCtx;
 
-/// Carries them out, in order.
-pub fn carry_out(ctx: *mut RedisModuleCtx, effects: &Effects) {
+/// Carries them out, in order, but the replies first: whatever goes wrong then, nobody waits for ever. Returns the waiters
+/// whose client is not known: none, unless a panic kept one from being blocked.
+pub fn carry_out(ctx: *mut RedisModuleCtx, effects: &Effects) -> Vec<WaiterId> {
+    let mut lost = Vec::new();
+    for effect in effects.list() {
+        if let Effect::Deliver(id, answer) = effect {
+            if !record(*id, answer) {
+                lost.push(*id);
+            }
+        }
+    }
     for effect in effects.list() {
         match effect {
-            Effect::Deliver(id, answer) => record(*id, answer.clone()),
+            Effect::Deliver(..) => (),
             Effect::Close(client) => close_soon(*client),
             Effect::Watch(watch) => HOST.with(|host| host.watch = *watch),
             Effect::Publish(message) => publish(ctx, effects.channel(message), message),
             Effect::Warn(text) => log::warning(ctx, text),
         }
     }
+    lost
 }
 
-/// Records the reply to a waiter that has left its queue.
+/// Records the reply to a waiter that has left its queue. False if its client is not known.
 ///
 /// The reply is delivered at the end of this iteration of the event loop. Until then the client counts as
 /// blocked, so that whatever ends its wait in this iteration finds the reply: `CLIENT UNBLOCK` arrives as a timeout
 /// or a disconnect. (Once `RM_UnblockClient` was called, servers up to 7.2 unblock the client without any reply, and
 /// 7.2 even crashes.)
-fn record(id: WaiterId, answer: Answer) {
+fn record(id: WaiterId, answer: &Answer) -> bool {
     HOST.with(|host| {
-        if let Some(blocked) = host.blocked.get_mut(&id) {
-            blocked.answer = Some(answer);
-            host.to_deliver.insert(id);
-        }
-    });
+        let Some(blocked) = host.blocked.get_mut(&id) else {
+            return false;
+        };
+        blocked.answer = Some(answer.clone());
+        host.to_deliver.insert(id);
+        true
+    })
 }
 
 /// Has a client closed in the next iteration of the event loop, so that it still gets the reply to its own call, if

@@ -100,6 +100,11 @@ extern "C" fn server_event(
     sub: u64,
     data: *mut c_void,
 ) {
+    if event.id == raw::REDISMODULE_EVENT_CRON_LOOP {
+        // Each by itself: the timer is looked after whatever goes wrong before.
+        only_notes(ctx, "the cron", || note(ctx, Event::LoopRan));
+        only_notes(ctx, "the cron", || schedule::check(ctx));
+    }
     only_notes(ctx, "a server event", || match event.id {
         raw::REDISMODULE_EVENT_CLIENT_CHANGE
             if sub == raw::REDISMODULE_SUBEVENT_CLIENT_CHANGE_DISCONNECTED =>
@@ -108,11 +113,7 @@ extern "C" fn server_event(
             let info = unsafe { &*data.cast::<raw::RedisModuleClientInfo>() };
             closed(ctx, ClientId(info.id));
         }
-        raw::REDISMODULE_EVENT_CRON_LOOP => {
-            note(ctx, Event::LoopRan);
-            schedule::check(ctx);
-            audience::look(ctx, tick());
-        }
+        raw::REDISMODULE_EVENT_CRON_LOOP => audience::look(ctx, tick()),
         raw::REDISMODULE_EVENT_FORK_CHILD => audience::may_have_come(),
         raw::REDISMODULE_EVENT_CONFIG => {
             // SAFETY: this event comes with this data.

@@ -1,7 +1,8 @@
 //! The server delivers replies to waiters. Reports whether they arrived.
 
 use super::closing::is_closing;
-use super::schedule::note;
+use super::core;
+use super::schedule::{note, schedule};
 use super::state::HOST;
 use crate::engine::{Answer, Event, WaiterId};
 use crate::module::ffi::guard::only_notes;
@@ -39,8 +40,7 @@ pub extern "C" fn reply(
     });
     if done.is_none() {
         only_notes(ctx, "an error reply", || {
-            let is_delivered = HOST.with(|host| host.blocked.get(&id).map(|it| it.is_delivered));
-            if is_delivered == Some(false) {
+            if !is_delivered(id) {
                 // What it was granted is undone by `free`.
                 send_error(ctx, INTERNAL);
             }
@@ -55,7 +55,8 @@ pub fn send_answer(ctx: *mut RedisModuleCtx, id: WaiterId) {
         let blocked = host.blocked.get_mut(&id)?;
         blocked.answer.take()
     });
-    note(ctx, Event::Delivered(id));
+    // In this order: a reply is sent if and only if the engine and the entry say so.
+    core::note(ctx, Event::Delivered(id));
     HOST.with(|host| {
         if let Some(blocked) = host.blocked.get_mut(&id) {
             blocked.is_delivered = true;
@@ -66,19 +67,30 @@ pub fn send_answer(ctx: *mut RedisModuleCtx, id: WaiterId) {
         Some(Answer::Error(text)) => send_error(ctx, &text),
         None => send_error(ctx, INTERNAL),
     }
+    schedule(ctx);
+}
+
+/// Whether a waiter's reply was sent; also if the server is done with its client.
+pub fn is_delivered(id: WaiterId) -> bool {
+    HOST.with(|host| host.blocked.get(&id).is_none_or(|it| it.is_delivered))
 }
 
 /// The server is done with a client. If the reply was not delivered, the client is gone.
 pub extern "C" fn free(ctx: *mut RedisModuleCtx, data: *mut c_void) {
-    only_notes(ctx, "an end of a wait", || {
-        let id = WaiterId(data as u64);
-        let is_delivered = HOST.with(|host| {
-            let blocked = host.blocked.take(&id)?;
-            host.ids.take(&blocked.handle);
-            Some(blocked.is_delivered)
-        });
-        if is_delivered != Some(true) {
-            note(ctx, Event::NotDelivered(id));
-        }
+    let id = WaiterId(data as u64);
+    // What is noted twice counts once.
+    if only_notes(ctx, "an end of a wait", || forget(ctx, id)).is_none() {
+        only_notes(ctx, "what follows an error", || forget(ctx, id));
+    }
+}
+
+fn forget(ctx: *mut RedisModuleCtx, id: WaiterId) {
+    let is_delivered = HOST.with(|host| {
+        let blocked = host.blocked.take(&id)?;
+        host.ids.take(&blocked.handle);
+        Some(blocked.is_delivered)
     });
+    if is_delivered != Some(true) {
+        note(ctx, Event::NotDelivered(id));
+    }
 }

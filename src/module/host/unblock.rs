@@ -3,7 +3,7 @@
 use super::core::with_engine_if_free;
 use super::deliver::unblock_client;
 use super::effects::close_soon;
-use super::replies::{send_answer, INTERNAL};
+use super::replies::{is_delivered, send_answer, INTERNAL};
 use super::schedule::{note, schedule};
 use super::state::{Handle, HOST};
 use crate::engine::{Event, WaiterId};
@@ -24,7 +24,7 @@ pub extern "C" fn time_out(
     _argv: *mut *mut RedisModuleString,
     _argc: c_int,
 ) -> c_int {
-    let has_reply = Cell::new(false);
+    let (has_reply, answered) = (Cell::new(false), Cell::new(None));
     let done = only_notes(ctx, "a timeout", || {
         let handle = api!(RedisModule_GetBlockedClientHandle);
         // SAFETY: the context is that of a timeout.
@@ -38,8 +38,8 @@ pub extern "C" fn time_out(
                 send_grant(ctx, &Grant { ttl, ..Grant::NONE });
             }
             Some((id, Left::Answered | Left::Delivering)) => {
+                answered.set(Some(id));
                 send_answer(ctx, id);
-                has_reply.set(true);
             }
             None => {
                 has_reply.set(true);
@@ -47,8 +47,13 @@ pub extern "C" fn time_out(
             }
         }
     });
-    if done.is_none() && !has_reply.get() {
-        only_notes(ctx, "an error reply", || send_error(ctx, INTERNAL));
+    if done.is_none() {
+        only_notes(ctx, "an error reply", || {
+            let has_reply = answered.get().map_or(has_reply.get(), is_delivered);
+            if !has_reply {
+                send_error(ctx, INTERNAL);
+            }
+        });
     }
     OK
 }

@@ -1,7 +1,7 @@
 //! Who gets in.
 
 use super::{make, House};
-use crate::support::eventually;
+use crate::support::{eventually, PATIENCE};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -102,6 +102,7 @@ fn a_client_whose_certificate_has_expired_is_refused() {
 fn plain_text_gets_no_reply_of_the_server() {
     let Some(house) = House::build() else { return };
     let mut plain = TcpStream::connect(("127.0.0.1", house.server.port())).unwrap();
+    plain.set_read_timeout(Some(PATIENCE)).unwrap();
     plain.write_all(b"PING\r\n").unwrap();
     let mut reply = Vec::new();
     // Closed, or reset.

@@ -61,9 +61,12 @@ class Free(Generic[L]):
         """The one that was used last."""
         return self._since.pop()[1] if self._since else None
 
-    def put(self, link: L, now: float) -> List[L]:
-        """Keeps `link`, and returns those that nobody has used for too long, which are to be closed."""
+    def put(self, link: L, now: float) -> None:
+        """Keeps `link`."""
         self._since.append((now, link))
+
+    def old(self, now: float) -> List[L]:
+        """Those that nobody has used for too long, which are to be closed."""
         old = []
         while self._since and self._since[0][0] < now - KEEP_IDLE:
             old.append(self._since.popleft()[1])

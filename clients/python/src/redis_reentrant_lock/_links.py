@@ -198,7 +198,8 @@ class Links:
             return
         link.hold = None
         with self._lock:
-            old = self._free[link.address].put(link, now())
+            self._free[link.address].put(link, now())
+            old = [one for free in self._free.values() for one in free.old(now())]
         for link in old:
             link.close()
 

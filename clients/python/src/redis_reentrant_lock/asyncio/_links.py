@@ -241,9 +241,13 @@ class Links:
 
     async def give(self, link: Link) -> None:
         await link.unwatch()
-        old = self._free[link.address].put(link, now()) if link.usable() else [link]
-        for link in old:
+        if link.usable():
+            self._free[link.address].put(link, now())
+        else:
             await link.close()
+        for old in [one for free in self._free.values() for one in free.old(now())]:
+            if old.loop is link.loop:  # else that loop has most likely ended
+                await old.close()
 
     async def close_free(self) -> None:
         links = [link for free in self._free.values() for link in free.clear()]

@@ -5,7 +5,8 @@
 //! own command (`cargo bolero test`) lets a fuzzer choose them by the code that they reach.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod data;
+#[path = "../hashes.rs"]
+mod hashes;
 mod input;
 mod play;
 mod reached;

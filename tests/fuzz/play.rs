@@ -1,23 +1,14 @@
 //! One input, played on one engine.
 
-use super::data::{Value, World};
+use super::hashes::{Value, World};
 use super::input::{key, owner, Act, Call, Piece, Upset, Wild, Word};
-use redis_reentrant_lock::command::{run_by_name, Error, Reply};
+use redis_reentrant_lock::command::{run_by_name, visit_all, Command, Error, Reply, Spec, Visitor};
 use redis_reentrant_lock::engine::{
     Answer, ClientId, Clock, Counters, Effect, Effects, Engine, Event, Settings, Step, WaiterId,
 };
-use redis_reentrant_lock::lock::{Deadline, LockKey, Millis, Now, Tick, Token};
+use redis_reentrant_lock::lock::{Deadline, LockKey, Millis, Now, Token};
 use std::collections::BTreeSet;
-
-const COMMANDS: [&[u8]; 7] = [
-    b"LOCK.ACQUIRE",
-    b"lock.release",
-    b"LOCK.RENEW",
-    b"LOCK.ASSERT",
-    b"LOCK.INFO",
-    b"LOCK.LINES",
-    b"LOCK.FORCERELEASE",
-];
+use std::sync::OnceLock;
 
 /// No reply to a client is longer, whatever it sent.
 const LONGEST_ERROR: usize = 512;
@@ -44,16 +35,7 @@ impl Play {
         engine.restart(Settings::new(), false, true);
         Play {
             engine,
-            world: World {
-                keys: Default::default(),
-                now: Now(1_795_251_785_000_000),
-                tick: Tick(1_000_000),
-                caller: ClientId(0),
-                writes: true,
-                refused: None,
-                blocks: true,
-                written: 0,
-            },
+            world: World::new(Now(1_795_251_785_000_000)),
             effects: Effects::new(),
             waiting: BTreeSet::new(),
             delivers: true,
@@ -95,7 +77,12 @@ impl Play {
             self.note(Event::RoleChanged { master: true });
         }
         for name in [0, 1, 2].map(key) {
-            if self.world.keys.get(name).is_some_and(|it| !it.is_lock()) {
+            if self
+                .world
+                .keys
+                .get(name)
+                .is_some_and(|it| it.holder().is_err())
+            {
                 self.world.keys.remove(name);
                 self.changed(name, false);
             }
@@ -174,12 +161,11 @@ impl Play {
     }
 
     fn call(&mut self, call: &Call) {
-        let command = COMMANDS[usize::from(call.command) % COMMANDS.len()];
-        let args = self.words(command, call);
+        let spec = specs()[usize::from(call.command) % specs().len()];
+        let args = self.words(spec, call);
         // The server itself refuses them.
-        let writes = matches!(command[5], b'A' | b'r' | b'R' | b'F') && command != b"LOCK.ASSERT";
         let refused = args.len() > 1 && self.world.refused == Some(args[1].as_slice());
-        if writes && (refused || !self.world.writes) {
+        if spec.writes() && (refused || !self.world.writes) {
             return;
         }
         let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
@@ -204,16 +190,17 @@ impl Play {
         }
     }
 
-    fn words(&self, command: &[u8], call: &Call) -> Vec<Vec<u8>> {
-        let mut args = vec![command.to_vec()];
-        if command != b"LOCK.LINES" {
+    fn words(&self, spec: &Spec, call: &Call) -> Vec<Vec<u8>> {
+        let has = |name| spec.arguments.iter().any(|it| it.name == name);
+        let mut args = vec![spec.name.as_bytes().to_vec()];
+        if spec.has_key() {
             args.push(key(call.key).to_vec());
         }
-        if !matches!(command, b"LOCK.LINES" | b"LOCK.INFO" | b"LOCK.FORCERELEASE") {
+        if has("owner") {
             args.push(owner(call.owner).to_vec());
         }
         let (ttl, first, second) = &call.options;
-        if let (Some(ttl), b"LOCK.ACQUIRE" | b"LOCK.RENEW") = (ttl, command) {
+        if let Some(ttl) = ttl.filter(|_| has("ttl")) {
             args.push((ttl % 4000).to_string().into_bytes());
         }
         for piece in [first, second].into_iter().flatten() {
@@ -299,6 +286,23 @@ impl Play {
         };
         self.engine.note(event, clock, &mut self.effects);
     }
+}
+
+/// Every command.
+fn specs() -> &'static [&'static Spec] {
+    struct Specs(Vec<&'static Spec>);
+    impl Visitor for Specs {
+        fn visit<C: Command>(&mut self) -> bool {
+            self.0.push(&const { C::SPEC });
+            true
+        }
+    }
+    static SPECS: OnceLock<Vec<&'static Spec>> = OnceLock::new();
+    SPECS.get_or_init(|| {
+        let mut specs = Specs(Vec::new());
+        visit_all(&mut specs);
+        specs.0
+    })
 }
 
 fn id(client: u8) -> ClientId {

@@ -4,7 +4,8 @@ mod calls;
 mod check;
 
 use crate::support::{eventually, show, Server, Setup, PATIENCE};
-use calls::{any_call, any_word, COMMANDS, WORDS};
+pub use calls::COMMANDS;
+use calls::{any_call, any_word, WORDS};
 use check::{check_health, pack, read_all, send_all};
 use fastrand::Rng;
 use std::io::{Read, Write};

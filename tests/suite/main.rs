@@ -14,6 +14,8 @@ mod foreign_data;
 mod freeing;
 mod from_set_nx;
 mod grace;
+#[path = "../hashes.rs"]
+mod hashes;
 mod hostile;
 mod keyspace_events;
 mod leases;

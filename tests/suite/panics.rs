@@ -43,13 +43,11 @@ const CALLBACKS: [&str; 30] = [
 /// Those that are called only when another one has panicked, or when the module is loaded.
 const OTHERS: [&str; 3] = ["an error reply", "what follows an error", "loading"];
 
-fn planted(place: &str, callback: &str) -> Server {
-    let plant = format!("{place} {callback}");
-    Setup::new()
-        .env("LOCK_PLANTED_PANIC", &plant)
-        .config("enable-module-command yes")
-        .may_crash()
-        .start()
+fn plant(setup: Setup, place: &str, callback: &str) -> Server {
+    let planted = format!("{place} {callback}");
+    let setup = setup.env("LOCK_PLANTED_PANIC", &planted);
+    let setup = setup.config("enable-module-command yes");
+    setup.may_crash().start()
 }
 
 /// A release has none, nor has what a plain `cargo build` leaves.
@@ -177,11 +175,8 @@ fn a_panic_in_any_callback_is_logged_and_neither_the_server_nor_its_locks_stop()
     }
     let places = ["begin", "end"].map(|place| {
         std::thread::spawn(move || {
-            for callback in CALLBACKS {
-                let server = planted(place, callback);
-                if !is_called(callback) {
-                    continue;
-                }
+            for callback in CALLBACKS.into_iter().filter(|callback| is_called(callback)) {
+                let server = plant(Setup::new(), place, callback);
                 let mut admin = server.client();
                 check_replies(&server, &mut admin, callback);
                 let mut looks = 0;
@@ -191,7 +186,8 @@ fn a_panic_in_any_callback_is_logged_and_neither_the_server_nor_its_locks_stop()
                         disturb(&server, &mut admin);
                     }
                     if callback == "unloading" {
-                        reload(&mut admin);
+                        admin.run("MODULE UNLOAD lock");
+                        load(&mut admin);
                     }
                     looks += 1;
                     // With the third it is used up.
@@ -205,10 +201,9 @@ fn a_panic_in_any_callback_is_logged_and_neither_the_server_nor_its_locks_stop()
     assert_eq!(ends, [true; 2], "begin, end");
 }
 
-fn reload(admin: &mut Client) {
-    admin.run("MODULE UNLOAD lock");
-    let load = format!("MODULE LOAD {}", crate::support::module().display());
-    admin.run(&load);
+fn load(client: &mut Client) -> String {
+    let module = crate::support::module();
+    client.run(&format!("MODULE LOAD {}", module.display()))
 }
 
 #[test]
@@ -216,15 +211,10 @@ fn a_panic_while_the_module_is_loaded_refuses_it_and_the_server_goes_on() {
     if !has_planted_faults() {
         return;
     }
-    let server = Setup::without_module()
-        .env("LOCK_PLANTED_PANIC", "begin loading")
-        .config("enable-module-command yes")
-        .may_crash()
-        .start();
+    let server = plant(Setup::without_module(), "begin", "loading");
     let mut client = server.client();
-    let load = format!("MODULE LOAD {}", crate::support::module().display());
     for _ in 0..3 {
-        assert!(client.run(&load).starts_with("ERR"), "it was loaded");
+        assert!(load(&mut client).starts_with("ERR"), "it was loaded");
         assert_eq!(client.run("PING"), "PONG");
     }
     assert!(server.log().contains("internal error in loading: planted"));

@@ -11,7 +11,7 @@ use crate::stats::{Times, jain};
 use crate::worker_process::{Refusal, WorkerProcess};
 use std::collections::BTreeMap;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A system's servers.
 pub struct Servers {
@@ -110,21 +110,18 @@ impl Side {
     pub fn turn(&mut self, seconds: f64, counted: bool) -> Result<(), Problem> {
         let meter = &mut self.servers.meter;
         let (start, client_start) = (meter.start(), on_cpu_in_all(self.worker.pid()));
-        let going = Instant::now();
         self.worker.begin(seconds)?;
-        let mut outcome = None;
-        if self.contends {
+        let finished = match self.contends {
+            false => Some(self.worker.finish(seconds)?),
             // What comes after the end is not counted.
-            sleep(Duration::from_secs_f64(seconds).saturating_sub(going.elapsed()));
-        } else {
-            outcome = Some(self.worker.finish(seconds)?);
-        }
+            true => {
+                sleep(Duration::from_secs_f64(seconds));
+                None
+            }
+        };
         let taken = meter.since(&start);
         let client_cpu = on_cpu_in_all(self.worker.pid()).saturating_sub(client_start);
-        let outcome = match outcome {
-            Some(outcome) => outcome,
-            None => self.worker.finish(seconds)?,
-        };
+        let outcome = finished.map_or_else(|| self.worker.finish(seconds), Ok)?;
         if outcome.errors > 0 {
             return Err(self.wrong(&outcome));
         }

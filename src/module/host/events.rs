@@ -1,7 +1,7 @@
 //! What others do to locks that are waited for or bound to a connection. It is only noted here: the server calls
 //! back while it walks its own tables, and a write would reach replicas before the command that caused it.
 
-use super::core::with_engine_if_free;
+use super::core::{self, with_engine_if_free};
 use super::event_loop;
 use super::schedule::{self, note};
 use super::state::HOST;
@@ -102,7 +102,7 @@ extern "C" fn server_event(
 ) {
     if event.id == raw::REDISMODULE_EVENT_CRON_LOOP {
         // Each by itself: the timer is looked after whatever goes wrong before.
-        only_notes(ctx, "the cron", || note(ctx, Event::LoopRan));
+        only_notes(ctx, "the cron", || core::note(ctx, Event::LoopRan));
         only_notes(ctx, "the cron", || schedule::check(ctx));
     }
     only_notes(ctx, "a server event", || match event.id {

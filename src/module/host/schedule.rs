@@ -143,9 +143,9 @@ pub fn is_for_this_iteration() -> bool {
     TIMERS.with(|timers| timers.wakeup.is_some_and(|set| set.this_iteration))
 }
 
-/// Sets the timer again if it should have fired: the server's timers follow the wall clock, which may
-/// have been set back. Sets it, too, if it should be set, whatever went wrong. If all is quiet, has the end of iterations
-/// not reported any more. Called by the server's cron.
+/// Sets the timers that are to be set, whatever went wrong before. One that should have fired is set again: the server's
+/// timers follow the wall clock, which may have been set back. If all is quiet, has the end of iterations not reported
+/// any more. Called by the server's cron.
 pub fn check(ctx: *mut RedisModuleCtx) {
     let tick = tick();
     let late = TIMERS.with(|timers| {

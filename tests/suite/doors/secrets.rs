@@ -1,5 +1,6 @@
 //! An owner's id is a secret to a user who may call neither `LOCK.INFO` nor `LOCK.LINES`.
 
+use crate::hostile::COMMANDS;
 use crate::support::{Client, Listener, Server, Waiter};
 
 /// The ids of the holder, and of one that waits. No text of an error has four bytes of them.
@@ -8,16 +9,6 @@ const WAITER: &str = "0Jw8vZq2Hy6K";
 
 /// A stranger's guess, as long.
 const STRANGER: &str = "pppppppppppp";
-
-const COMMANDS: [&str; 7] = [
-    "LOCK.ACQUIRE",
-    "LOCK.RELEASE",
-    "LOCK.RENEW",
-    "LOCK.ASSERT",
-    "LOCK.INFO",
-    "LOCK.LINES",
-    "LOCK.FORCERELEASE",
-];
 
 /// Arguments, right and wrong, for any place.
 const WORDS: [&str; 16] = [

@@ -1,35 +1,18 @@
 //! The engine over hashes in memory and a clock that the test holds.
 
 use super::reference::{lock_name, owner_name, Numbers, Outcome, Reference, Step};
+use crate::hashes::{Value, World};
 use proptest_state_machine::StateMachineTest;
 use redis_reentrant_lock::command::{run_by_name, Reply};
-use redis_reentrant_lock::engine::{
-    ClientId, Effects, Engine, LockInfo, Server, Settings, UserName, Write, WriteCheck,
-};
-use redis_reentrant_lock::lock::{
-    self, Deadline, Error, Fields, Holder, KeyRef, Millis, Now, Stored, Tick, MODE_FIELD,
-};
+use redis_reentrant_lock::engine::{Effects, Engine, LockInfo, Settings};
+use redis_reentrant_lock::lock::{self, Millis, Now, Tick, MODE_FIELD};
 use std::collections::BTreeMap;
-use std::sync::Arc;
-
-#[derive(Debug, Clone)]
-struct Hash {
-    fields: BTreeMap<Vec<u8>, Vec<u8>>,
-    deadline: Deadline,
-}
-
-/// The data, and the clock.
-#[derive(Debug)]
-struct Data {
-    keys: BTreeMap<Vec<u8>, Hash>,
-    now: Now,
-}
 
 /// What is tested.
 #[derive(Debug)]
 pub struct Memory {
     engine: Engine,
-    data: Data,
+    data: World,
     numbers: Numbers,
 }
 
@@ -40,122 +23,12 @@ fn number(text: &[u8]) -> i64 {
     std::str::from_utf8(text).unwrap().parse().unwrap()
 }
 
-impl Data {
-    /// The server drops keys whose leases are over, sooner or later.
-    fn drop_lapsed(&mut self) {
-        let now = self.now;
-        if now.millis() % 2 == 0 {
-            self.keys.retain(|_, hash| now.millis() <= hash.deadline.0);
-        }
-    }
-}
-
-impl Server for Data {
-    fn now(&mut self) -> Now {
-        self.now
-    }
-
-    fn tick(&mut self) -> Tick {
-        Tick(self.now.millis())
-    }
-
-    fn read(&mut self, key: KeyRef, owner: &[u8]) -> Result<Option<Stored>, Error> {
-        let Some(hash) = self.keys.get(key.name) else {
-            return Ok(None);
-        };
-        let field = |name: &[u8]| hash.fields.get(name).map(Vec::as_slice);
-        let fields = Fields {
-            count: hash.fields.len(),
-            owner: field(owner),
-            mode: field(MODE_FIELD),
-            deadline: Some(hash.deadline),
-        };
-        fields.parse().map(Some)
-    }
-
-    fn read_holder(&mut self, key: KeyRef) -> Result<Option<Holder>, Error> {
-        let Some(hash) = self.keys.get(key.name) else {
-            return Ok(None);
-        };
-        let fields = hash.fields.clone().into_iter().collect();
-        Holder::parse(fields, Some(hash.deadline)).map(Some)
-    }
-
-    fn expiry(&mut self, key: KeyRef) -> Option<Deadline> {
-        self.keys.get(key.name).map(|hash| hash.deadline)
-    }
-
-    fn write(&mut self, key: KeyRef, write: &Write) {
-        match *write {
-            Write::Delete => assert!(self.keys.remove(key.name).is_some(), "it was free"),
-            Write::Expire => {
-                let hash = self
-                    .keys
-                    .remove(key.name)
-                    .expect("a lapsed lease is stored");
-                assert!(hash.deadline.has_passed(self.now), "its lease is not over");
-            }
-            Write::Hold {
-                owner,
-                ends,
-                holds,
-                fence,
-                deadline,
-            } => {
-                assert_eq!(ends, None, "nobody waits");
-                let is_new = !self.keys.contains_key(key.name);
-                let whole = holds.is_some() && fence.is_some() && deadline.is_some();
-                assert!(!is_new || whole, "a new hold is written in part");
-                let hash = self.keys.entry(key.name.to_vec()).or_insert(Hash {
-                    fields: BTreeMap::new(),
-                    deadline: Deadline(0),
-                });
-                let mut set = |field: &[u8], value| hash.fields.insert(field.to_vec(), value);
-                holds.map(|holds| set(owner, holds.to_string().into_bytes()));
-                fence.map(|fence| set(MODE_FIELD, fence.text().as_bytes().to_vec()));
-                hash.deadline = deadline.unwrap_or(hash.deadline);
-            }
-        }
-    }
-
-    fn accepts_writes(&mut self) -> bool {
-        true
-    }
-
-    fn check_write(&mut self, _: KeyRef) -> WriteCheck {
-        WriteCheck::Accepted
-    }
-
-    fn is_user(&mut self, _: ClientId, _: &[u8]) -> bool {
-        true
-    }
-
-    fn may_acquire(&mut self, _: &[u8], _: KeyRef, _: &[u8]) -> bool {
-        true
-    }
-
-    fn caller(&mut self) -> ClientId {
-        ClientId(1)
-    }
-
-    fn caller_user(&mut self) -> Option<UserName> {
-        None
-    }
-
-    fn may_block(&mut self) -> bool {
-        false
-    }
-
-    fn has_connection(&mut self) -> bool {
-        false
-    }
-
-    fn readable(&mut self, names: Vec<Arc<[u8]>>, most: usize) -> Vec<Arc<[u8]>> {
-        names.into_iter().take(most).collect()
-    }
-
-    fn selected_db(&mut self) -> i32 {
-        0
+/// The server drops keys whose leases are over, sooner or later.
+fn drop_lapsed(world: &mut World) {
+    let now = world.now.millis();
+    if now % 2 == 0 {
+        let lasts = |value: &Value| value.deadline.is_none_or(|end| now <= end.0);
+        world.keys.retain(|_, value| lasts(value));
     }
 }
 
@@ -196,10 +69,11 @@ impl Memory {
     fn learn(&mut self, token: i64) {
         let mode = (MODE_FIELD.to_vec(), format!("fenced:{token}").into_bytes());
         let fields = BTreeMap::from([(b"someone".to_vec(), b"1".to_vec()), mode]);
-        let deadline = START.plus(Millis(1));
-        self.data
-            .keys
-            .insert(b"seen".to_vec(), Hash { fields, deadline });
+        let value = Value {
+            fields: Some(fields),
+            deadline: Some(START.plus(Millis(1))),
+        };
+        self.data.keys.insert(b"seen".to_vec(), value);
         let args: [&[u8]; 2] = [b"LOCK.INFO", b"seen"];
         let Memory { engine, data, .. } = self;
         let seen = run_by_name(&args, engine, data, &mut Effects::new());
@@ -208,19 +82,21 @@ impl Memory {
     }
 
     fn redisson(&mut self, lock: u8, owner: u8, ttl: i64) {
-        let Data { keys, now } = &mut self.data;
+        let World { keys, now, .. } = &mut self.data;
         let owner = owner_name(owner).into_bytes();
-        let deadline = now.plus(Millis(ttl));
+        let deadline = Some(now.plus(Millis(ttl)));
         // The server drops a lapsed key before a script sees it.
-        keys.retain(|_, hash| !hash.deadline.has_passed(*now));
-        let hash = keys.entry(lock_name(lock).into_bytes()).or_insert(Hash {
-            fields: BTreeMap::new(),
+        let is_over = |value: &Value| value.deadline.is_some_and(|end| end.has_passed(*now));
+        keys.retain(|_, value| !is_over(value));
+        let value = keys.entry(lock_name(lock).into_bytes()).or_insert(Value {
+            fields: Some(BTreeMap::new()),
             deadline,
         });
-        if hash.fields.is_empty() || hash.fields.contains_key(&owner) {
-            let count = hash.fields.entry(owner).or_insert(b"0".to_vec());
+        let fields = value.fields.as_mut().unwrap();
+        if fields.is_empty() || fields.contains_key(&owner) {
+            let count = fields.entry(owner).or_insert(b"0".to_vec());
             *count = (number(count) + 1).to_string().into_bytes();
-            hash.deadline = deadline;
+            value.deadline = deadline;
         }
     }
 }
@@ -236,9 +112,10 @@ impl StateMachineTest for Memory {
         engine.restart(settings, false, true);
         let mut memory = Memory {
             engine,
-            data: Data {
-                keys: BTreeMap::new(),
-                now: START,
+            data: World {
+                blocks: false,
+                waits: false,
+                ..World::new(START)
             },
             numbers: Numbers::default(),
         };
@@ -259,7 +136,8 @@ impl StateMachineTest for Memory {
             }
             (None, _) => {
                 memory.data.now = Now(START.0 + reference.clock * 1000);
-                memory.data.drop_lapsed();
+                memory.data.tick = Tick(memory.data.now.millis());
+                drop_lapsed(&mut memory.data);
                 Outcome::Nothing
             }
         };

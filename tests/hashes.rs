@@ -1,4 +1,4 @@
-//! What a server's keys hold, and the engine's port to them.
+//! A server's keys in memory, any hashes, and the engine's port to them. The fuzz and the walks beside the model use it.
 
 use redis_reentrant_lock::engine::{ClientId, Server, UserName, Write, WriteCheck};
 use redis_reentrant_lock::lock::{
@@ -17,10 +17,10 @@ pub struct Value {
 }
 
 impl Value {
-    /// Whether it is laid out as a lock.
-    pub fn is_lock(&self) -> bool {
-        let fields = self.fields.clone().unwrap_or_default();
-        Holder::parse(fields.into_iter().collect(), self.deadline).is_ok()
+    /// The holder, if it is laid out as a lock.
+    pub fn holder(&self) -> Result<Holder, Error> {
+        let fields = self.fields.clone().ok_or(Error::WrongType)?;
+        Holder::parse(fields.into_iter().collect(), self.deadline)
     }
 }
 
@@ -34,15 +34,22 @@ pub struct World {
     pub writes: bool,
     pub refused: Option<&'static [u8]>,
     pub blocks: bool,
-    /// How many writes there were.
-    pub written: usize,
+    /// Whether anybody may wait.
+    pub waits: bool,
 }
 
 impl World {
-    fn value(&self, key: KeyRef) -> Result<Option<&Value>, Error> {
-        match self.keys.get(key.name) {
-            Some(Value { fields: None, .. }) => Err(Error::WrongType),
-            value => Ok(value),
+    /// A master without keys at that time.
+    pub fn new(now: Now) -> World {
+        World {
+            keys: BTreeMap::new(),
+            now,
+            tick: Tick(now.millis()),
+            caller: ClientId(1),
+            writes: true,
+            refused: None,
+            blocks: true,
+            waits: true,
         }
     }
 }
@@ -57,10 +64,10 @@ impl Server for World {
     }
 
     fn read(&mut self, key: KeyRef, owner: &[u8]) -> Result<Option<Stored>, Error> {
-        let Some(value) = self.value(key)? else {
+        let Some(value) = self.keys.get(key.name) else {
             return Ok(None);
         };
-        let fields = value.fields.as_ref().unwrap();
+        let fields = value.fields.as_ref().ok_or(Error::WrongType)?;
         let parsed = Fields {
             count: fields.len(),
             owner: fields.get(owner).map(Vec::as_slice),
@@ -71,11 +78,7 @@ impl Server for World {
     }
 
     fn read_holder(&mut self, key: KeyRef) -> Result<Option<Holder>, Error> {
-        let Some(value) = self.value(key)? else {
-            return Ok(None);
-        };
-        let fields = value.fields.clone().unwrap().into_iter().collect();
-        Holder::parse(fields, value.deadline).map(Some)
+        self.keys.get(key.name).map(Value::holder).transpose()
     }
 
     fn expiry(&mut self, key: KeyRef) -> Option<Deadline> {
@@ -84,12 +87,13 @@ impl Server for World {
 
     fn write(&mut self, key: KeyRef, write: &Write) {
         assert!(self.writes, "a server that takes no writes was written to");
-        self.written += 1;
         match *write {
-            Write::Delete | Write::Expire => {
-                self.keys
-                    .remove(key.name)
-                    .expect("an absent key is deleted");
+            Write::Delete => assert!(self.keys.remove(key.name).is_some(), "it was free"),
+            Write::Expire => {
+                let value = self.keys.remove(key.name);
+                let end = value.expect("a lapsed lease is stored").deadline;
+                let is_over = end.is_some_and(|end| end.has_passed(self.now));
+                assert!(is_over, "its lease is not over");
             }
             Write::Hold {
                 owner,
@@ -98,6 +102,10 @@ impl Server for World {
                 fence,
                 deadline,
             } => {
+                assert!(self.waits || ends.is_none(), "nobody waits");
+                let is_new = !self.keys.contains_key(key.name);
+                let whole = holds.is_some() && fence.is_some() && deadline.is_some();
+                assert!(!is_new || whole, "a new hold is written in part");
                 let value = self.keys.entry(key.name.to_vec()).or_insert(Value {
                     fields: Some(BTreeMap::new()),
                     deadline: None,
@@ -114,9 +122,7 @@ impl Server for World {
                     fields.insert(MODE_FIELD.to_vec(), text.as_bytes().to_vec());
                 }
                 value.deadline = deadline.or(value.deadline);
-                let fields = value.fields.clone().unwrap().into_iter().collect();
-                let held = Holder::parse(fields, value.deadline);
-                let held = held.expect("what is written is a lock");
+                let held = value.holder().expect("what is written is a lock");
                 assert_eq!(held.owner, owner);
             }
         }

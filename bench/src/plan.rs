@@ -68,6 +68,9 @@ pub struct Extent {
 /// How long a lease is where nothing crashes.
 const LEASE_MS: u64 = 30_000;
 
+/// How long a lease is that is held through all rounds.
+pub const HELD_MS: u64 = 3_600_000;
+
 /// A job of one client that does this.
 pub fn job(work: Work) -> Job {
     Job {
@@ -152,7 +155,14 @@ fn reentry(extent: &Extent) -> Vec<Cell> {
         topic: Topic::Reentry,
         title: title.to_owned(),
         setting: Setting::Alone,
-        job: job(work),
+        job: Job {
+            // The lock that is renewed is taken before all others have started.
+            lease_ms: match work {
+                Work::Renew => HELD_MS,
+                _ => LEASE_MS,
+            },
+            ..job(work)
+        },
         seconds: extent.seconds,
     };
     vec![

@@ -3,14 +3,14 @@
 
 use super::side::{Servers, start_worker};
 use super::traffic::Traffic;
-use super::{Bench, Problem};
+use super::{Bench, Problem, is_slow};
 use crate::catalogue::System;
 use crate::figures::{Round, Row, Table};
-use crate::plan::{Topic, job};
+use crate::plan::{HELD_MS, Topic, job};
 use crate::protocol::{Job, Work};
 use crate::service::Setting;
 use crate::worker_process::WorkerProcess;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What runs beside the traffic.
 struct Beside {
@@ -36,7 +36,7 @@ fn all() -> [Beside; 4] {
             "still",
             "GET and SET beside 1,000 who wait and do not move",
             Some(Job {
-                lease_ms: 3_600_000,
+                lease_ms: HELD_MS,
                 ..with(Work::Still, 1001)
             }),
         ),
@@ -99,11 +99,13 @@ fn turns(
 ) -> Vec<(usize, Row)> {
     // The queue of a thousand has to come round.
     let seconds = bench.extent.seconds.max(1.0);
+    let mut done = Vec::new();
     for round in 0..=bench.extent.rounds {
         bench.step(system);
         let mut alone = None;
         let mut going_on = Vec::new();
         for (at, mut side) in sides {
+            let start = Instant::now();
             match side.turn(seconds, alone.as_ref()) {
                 Ok(figures) => {
                     if at == 0 {
@@ -112,14 +114,18 @@ fn turns(
                     if round > 0 {
                         side.row.rounds.push(figures);
                     }
-                    going_on.push((at, side));
+                    match round > 0 && is_slow(start, seconds) {
+                        true => done.push((at, side)),
+                        false => going_on.push((at, side)),
+                    }
                 }
                 Err(problem) => bench.gap(system, kinds[at].title, problem),
             }
         }
         sides = going_on;
     }
-    sides.into_iter().map(|(at, side)| (at, side.row)).collect()
+    done.extend(sides);
+    done.into_iter().map(|(at, side)| (at, side.row)).collect()
 }
 
 struct Side {

@@ -16,6 +16,7 @@ use crate::languages::Languages;
 use crate::plan::{Extent, Topic, cells};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 /// What every measurement needs.
 pub struct Bench {
@@ -85,6 +86,15 @@ pub fn progress_bar() -> ProgressBar {
     let style = ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len} {msg}");
     let bar = ProgressBar::new(0);
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// Whoever comes to an end so much later than it was to has one round that counts: a thousand clients that poll take a
+/// minute to.
+const SLOW: Duration = Duration::from_secs(10);
+
+/// Whether a round of so many seconds took so long.
+fn is_slow(start: Instant, seconds: f64) -> bool {
+    start.elapsed() > SLOW + Duration::from_secs_f64(seconds)
 }
 
 /// Why something was not measured.

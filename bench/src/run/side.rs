@@ -1,7 +1,7 @@
 //! A system at work: its servers, its worker, and what they take.
 
 use super::{Bench, Problem};
-use crate::catalogue::System;
+use crate::catalogue::{Language, System};
 use crate::figures::{Round, Row};
 use crate::meter::{Meter, on_cpu_in_all};
 use crate::metrics::{PERCENTS, of_round};
@@ -88,6 +88,10 @@ impl Side {
         setting: Setting,
         job: &Job,
     ) -> Result<Side, Problem> {
+        // The other workers play real clients, which do not pipeline.
+        if job.pipeline > 1 && system.language != Language::Rust {
+            return Err(Problem::lacks("its client sends one command at a time"));
+        }
         let mut servers = Servers::start(bench, system, setting)?;
         let (worker, client) = start_worker(bench, system, servers.urls(), job)?;
         servers.serve_all();

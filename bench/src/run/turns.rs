@@ -1,15 +1,11 @@
 //! A cell: all systems do the same work, in turns.
 
-use super::Bench;
+use super::{Bench, is_slow};
 use super::side::Side;
 use crate::catalogue::System;
 use crate::figures::{Row, Table};
 use crate::plan::Cell;
-use std::time::{Duration, Instant};
-
-/// Whoever comes to an end so much later than it was to has one round that counts: a thousand clients that poll take a
-/// minute to.
-const SLOW: Duration = Duration::from_secs(10);
+use std::time::Instant;
 
 /// Measures a cell. All servers and workers live through all their rounds.
 pub fn measure(bench: &mut Bench, cell: &Cell, systems: &[System]) -> Table {
@@ -23,7 +19,6 @@ pub fn measure(bench: &mut Bench, cell: &Cell, systems: &[System]) -> Table {
             Err(problem) => bench.gap(system, &cell.title, problem),
         }
     }
-    let limit = SLOW + Duration::from_secs_f64(cell.seconds);
     let mut rows: Vec<Option<Row>> = systems.iter().map(|_| None).collect();
     // The first round is not counted.
     for round in 0..=rounds {
@@ -33,7 +28,7 @@ pub fn measure(bench: &mut Bench, cell: &Cell, systems: &[System]) -> Table {
             let start = Instant::now();
             if let Err(problem) = side.turn(cell.seconds, round > 0) {
                 bench.gap(&systems[at], &cell.title, problem);
-            } else if round == rounds || (round > 0 && start.elapsed() > limit) {
+            } else if round == rounds || (round > 0 && is_slow(start, cell.seconds)) {
                 rows[at] = Some(side.finish());
             } else {
                 going_on.push((at, side));

@@ -32,25 +32,22 @@ pub fn visit_all(visitor: &mut impl Visitor) -> bool {
         && visitor.visit::<ForceRelease>()
 }
 
-/// Runs a command. `args` starts with its name.
+/// Runs a command as one step. `args` starts with its name.
 ///
 /// # Errors
 /// The error reply.
 pub fn run<C: Command, S: Server>(
     args: &[&[u8]],
-    engine: &mut Engine,
-    server: &mut S,
-    effects: &mut Effects,
+    mut step: Step<'_, S>,
 ) -> Result<Reply, Error> {
     let spec = &C::SPEC;
     let (least, is_fixed) = (C::MIN_ARGS, C::HAS_FIXED_ARGS);
     if args.len() < least || args.len() > MOST_ARGS || (is_fixed && args.len() > least) {
         return Err(Error::Arity(spec.name));
     }
-    if spec.writes() && !engine.is_master() {
+    if spec.writes() && !step.is_master() {
         return Err(engine::Error::OnReplica.into());
     }
-    let mut step = Step::begin(engine, server, effects);
     if spec.writes() {
         step.undo();
     }
@@ -66,9 +63,7 @@ pub fn run_by_name<S: Server>(
 ) -> Option<Result<Reply, Error>> {
     let mut named = Named {
         args,
-        engine,
-        server,
-        effects,
+        step: Some(Step::begin(engine, server, effects)),
         result: None,
     };
     visit_all(&mut named);
@@ -77,9 +72,7 @@ pub fn run_by_name<S: Server>(
 
 struct Named<'a, S> {
     args: &'a [&'a [u8]],
-    engine: &'a mut Engine,
-    server: &'a mut S,
-    effects: &'a mut Effects,
+    step: Option<Step<'a, S>>,
     result: Option<Result<Reply, Error>>,
 }
 
@@ -91,8 +84,8 @@ impl<S: Server> Visitor for Named<'_, S> {
             .first()
             .is_some_and(|first| first.eq_ignore_ascii_case(name));
         if is_it {
-            let result = run::<C, S>(self.args, self.engine, self.server, self.effects);
-            self.result = Some(result);
+            let step = self.step.take();
+            self.result = step.map(|step| run::<C, S>(self.args, step));
         }
         !is_it
     }

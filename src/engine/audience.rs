@@ -38,7 +38,7 @@ impl Audience {
 
     /// Takes note of whether anyone listens, if that is not certain and some time has passed. `is_alone` says whether the
     /// server has nobody that gets what it propagates, and no child that could write a snapshot for one.
-    pub fn look(&mut self, tick: Tick, is_alone: impl FnOnce() -> bool) {
+    pub fn check(&mut self, tick: Tick, is_alone: impl FnOnce() -> bool) {
         let is_time = self.next_look.is_none_or(|at| at <= tick);
         if self.may_listen() && is_time {
             self.next_look = Some(tick.plus(PAUSE));
@@ -55,9 +55,9 @@ mod tests {
     fn nobody_listens_from_a_look_that_found_nobody_until_someone_may_have_come() {
         let mut audience = Audience::new();
         assert!(audience.may_listen());
-        audience.look(Tick(0), || true);
+        audience.check(Tick(0), || true);
         assert!(!audience.may_listen());
-        audience.look(Tick(9000), || panic!("it is certain"));
+        audience.check(Tick(9000), || panic!("it is certain"));
         audience.may_have_come();
         assert!(audience.may_listen());
     }
@@ -65,10 +65,10 @@ mod tests {
     #[test]
     fn it_looks_again_only_when_some_time_has_passed() {
         let mut audience = Audience::new();
-        audience.look(Tick(1000), || false);
-        audience.look(Tick(1499), || panic!("it has just looked"));
+        audience.check(Tick(1000), || false);
+        audience.check(Tick(1499), || panic!("it has just looked"));
         assert!(audience.may_listen());
-        audience.look(Tick(1500), || true);
+        audience.check(Tick(1500), || true);
         assert!(!audience.may_listen());
     }
 }

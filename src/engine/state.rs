@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Engine {
     /// The present settings.
-    pub settings: Settings,
+    pub(super) settings: Settings,
     /// Event counts.
     pub counters: Counters,
     /// How long waits took; none if there was no memory for it.
@@ -91,6 +91,11 @@ impl Engine {
             tokens,
             ..Engine::new()
         };
+    }
+
+    /// The present settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Whether this server is a master, by its last role event.
@@ -166,9 +171,14 @@ impl Engine {
             }
             Event::ClientClosed(client) => self.sessions.client_closed(client),
             Event::WaitCancelled(id) => {
-                if self.queues.leave(id).is_some() {
+                if self.queues.remove(id).is_some() {
                     self.counters.waits_cancelled += 1;
                 }
+            }
+            Event::NotBlocked(id) => {
+                self.queues.remove(id);
+                self.counters.waits_started -= 1;
+                self.counters.busy += 1;
             }
             Event::Delivered(id) => {
                 if let Some(granted) = self.undelivered.delivered(id) {
@@ -184,6 +194,8 @@ impl Engine {
                     self.counters.waits_cancelled += 1;
                 }
             }
+            // The end of the connection says what became of it: its client learns of it, and the session ends.
+            Event::DeliveryInDoubt(client) => effects.push(Effect::Close(client)),
             Event::RoleChanged { master } => {
                 self.master = master;
                 self.answer_all(effects);
@@ -197,6 +209,7 @@ impl Engine {
                 self.check_for_stall(clock.tick, effects);
                 self.grace.loop_ran(clock.tick);
             }
+            Event::SettingsChanged(settings) => self.settings = *settings,
             Event::CutOffSettings(settings) => self.cut_off = settings.cut_off(),
         }
     }
@@ -205,7 +218,7 @@ impl Engine {
     fn answer_all(&mut self, effects: &mut Effects) {
         const TEXT: &str = "UNBLOCKED the wait was ended since the server's role has changed";
         for id in self.queues.everyone() {
-            self.queues.leave(id);
+            self.queues.remove(id);
             self.counters.waits_cancelled += 1;
             effects.push(Effect::Deliver(id, Answer::Error(TEXT.to_owned())));
         }

@@ -48,6 +48,11 @@ impl<'a, S: Server> Step<'a, S> {
         &self.engine.settings
     }
 
+    /// Whether this server is a master.
+    pub fn is_master(&self) -> bool {
+        self.engine.is_master()
+    }
+
     /// The database that the caller has selected.
     pub fn db(&mut self) -> i32 {
         self.server.selected_db()

@@ -69,8 +69,7 @@ impl Play {
     }
 
     fn mend(&mut self) {
-        self.engine.settings.grace_period = Millis(0);
-        self.engine.settings.max_ttl = Millis(0);
+        self.note(Event::SettingsChanged(Box::new(Settings::new())));
         (self.world.writes, self.world.refused) = (true, None);
         (self.world.blocks, self.delivers) = (true, true);
         if !self.engine.is_master() {
@@ -134,10 +133,11 @@ impl Play {
                 grace,
                 max_hold,
             } => {
-                let settings = &mut self.engine.settings;
+                let mut settings = self.engine.settings().clone();
                 settings.max_ttl = Millis(i64::from(*max_ttl));
                 settings.grace_period = Millis(i64::from(*grace));
                 settings.max_hold = Millis(i64::from(*max_hold));
+                self.note(Event::SettingsChanged(Box::new(settings)));
             }
         }
     }

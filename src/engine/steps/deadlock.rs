@@ -98,7 +98,7 @@ impl<S: Server> Step<'_, S> {
             }
             Refused::One(id) => {
                 self.budget.refuse(1);
-                let wait = queues.leave(*id);
+                let wait = queues.remove(*id);
                 wait.map(|wait| (*id, wait)).into_iter().collect()
             }
             Refused::New => Vec::new(),

@@ -39,7 +39,7 @@ impl<S: Server> Step<'_, S> {
     pub(super) fn take_last(&mut self, key: KeyRef) -> Vec<(WaiterId, Waiter)> {
         let last = self.engine.queues.waiters_of(key).last();
         let last = last.map(|(id, _)| id);
-        let taken = last.and_then(|id| Some((id, self.engine.queues.leave(id)?)));
+        let taken = last.and_then(|id| Some((id, self.engine.queues.remove(id)?)));
         taken.into_iter().collect()
     }
 }

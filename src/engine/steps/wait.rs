@@ -4,7 +4,6 @@ use super::acquire::AcquireCall;
 use crate::engine::effects::Watch;
 use crate::engine::error::Error;
 use crate::engine::port::Server;
-use crate::engine::state::Engine;
 use crate::engine::step::Step;
 use crate::engine::wait::{Waiter, WaiterId};
 use crate::lock::{Acquire, Deadline, Millis};
@@ -52,15 +51,5 @@ impl<S: Server> Step<'_, S> {
         self.engine.queues.set_lease(key.borrowed(), lease);
         self.engine.counters.waits_started += 1;
         Ok(id)
-    }
-}
-
-impl Engine {
-    /// The server has refused to block the caller after all: it does not wait, and is answered that the lock is
-    /// busy.
-    pub fn could_not_block(&mut self, id: WaiterId) {
-        self.queues.leave(id);
-        self.counters.waits_started -= 1;
-        self.counters.busy += 1;
     }
 }

@@ -144,7 +144,7 @@ impl WaitQueues {
     }
 
     /// Removes a waiter from its queue.
-    pub fn leave(&mut self, id: WaiterId) -> Option<Waiter> {
+    pub fn remove(&mut self, id: WaiterId) -> Option<Waiter> {
         let waiter = self.forget(id)?;
         let group = Group::new(&waiter.owner, &waiter.key);
         if let Some(ids) = self.by_owner.get_mut(&group) {
@@ -153,7 +153,7 @@ impl WaitQueues {
                 self.by_owner.remove(&group);
             }
         }
-        self.leave_queue(&waiter.key, [id]);
+        self.remove_from_queue(&waiter.key, [id]);
         Some(waiter)
     }
 
@@ -169,7 +169,7 @@ impl WaitQueues {
         Some(waiter)
     }
 
-    fn leave_queue(&mut self, key: &LockKey, ids: impl IntoIterator<Item = WaiterId>) {
+    fn remove_from_queue(&mut self, key: &LockKey, ids: impl IntoIterator<Item = WaiterId>) {
         let Some(queues) = self.queues.get_mut(&key.db) else {
             return;
         };
@@ -204,7 +204,7 @@ impl WaitQueues {
         let ids = self.by_owner.remove(&group).unwrap_or_default();
         let mut waits = Vec::with_capacity(ids.len());
         waits.extend(ids.iter().filter_map(|id| Some((*id, self.forget(*id)?))));
-        self.leave_queue(key, ids);
+        self.remove_from_queue(key, ids);
         waits
     }
 
@@ -219,7 +219,7 @@ impl WaitQueues {
         let ids = group.into_iter().flat_map(|ids| ids.iter().rev());
         let ids: Vec<_> = ids.take(most).copied().collect();
         ids.into_iter()
-            .filter_map(|id| Some((id, self.leave(id)?)))
+            .filter_map(|id| Some((id, self.remove(id)?)))
             .collect()
     }
 
@@ -230,7 +230,7 @@ impl WaitQueues {
             .map(|queue| queue.waiters.clone())
             .unwrap_or_default();
         ids.into_iter()
-            .filter_map(|id| Some((id, self.leave(id)?)))
+            .filter_map(|id| Some((id, self.remove(id)?)))
             .collect()
     }
 
@@ -243,7 +243,7 @@ impl WaitQueues {
     pub fn take_late(&mut self, now: Tick) -> Option<(WaiterId, Waiter)> {
         let (until, id) = *self.timeouts.first()?;
         (until <= now).then_some(())?;
-        Some((id, self.leave(id)?))
+        Some((id, self.remove(id)?))
     }
 
     /// When the next timeout passes.

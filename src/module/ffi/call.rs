@@ -1,5 +1,6 @@
 //! Calls of the server's own commands. Each costs a lot: none is on the path of an uncontended lock.
 
+use super::string::Str;
 use redis_module::raw::{RedisModuleCallReply, RedisModuleCtx};
 use std::ffi::{CStr, CString};
 
@@ -91,33 +92,44 @@ pub fn knows_command(ctx: *mut RedisModuleCtx, name: &CStr) -> bool {
     Called::of_any(reply).is_some() || last_error::get() != libc::ENOENT
 }
 
-/// Asks whether the server would take a write to a key of the selected database from a client: `Ok`, or the error
-/// number.
-///
-/// The call is checked like a script's (`S`) and not run (`D`). Redis 7.0 has no dry run: there the call is run, and
-/// fails before it reads the key, since its time is not a number. So the check changes nothing and raises no event,
+/// A call that the server checks like a script's (`S`) and does not run (`D`). Redis 7.0 has no dry run: there the call is
+/// run, and fails before it reads the key, since its time is not a number. So it changes nothing and raises no event,
 /// whatever the key holds. (On 7.0 it counts as a failed call in `INFO commandstats`.)
-///
-/// # Errors
-/// The error number if the server refuses.
-pub fn check_write(ctx: *mut RedisModuleCtx, key: super::string::Str) -> Result<(), i32> {
-    let format = if has_dry_run() { c"SDsc" } else { c"Ssc" };
-    let (command, key, time) = (c"PEXPIREAT".as_ptr(), key.raw(), c"never".as_ptr());
-    let call = api!(RedisModule_Call);
-    last_error::clear();
-    // SAFETY: a string and a constant, as the format says.
-    let reply = unsafe { call(ctx, command, format.as_ptr(), key, time) };
-    let error = last_error::get();
-    let called = Called::of_any(reply);
-    let is_refused = match has_dry_run() {
-        // Some servers return a reply if they refuse, some if they would have run the call.
-        true => error != 0,
-        // If it was run, it has failed by itself.
-        false => called.is_none(),
-    };
-    match is_refused {
-        true => Err(error),
-        false => Ok(()),
+pub struct DryRun {
+    ctx: *mut RedisModuleCtx,
+    is_run: bool,
+}
+
+impl DryRun {
+    /// As this server can.
+    pub fn new(ctx: *mut RedisModuleCtx) -> DryRun {
+        let is_run = !has_dry_run();
+        DryRun { ctx, is_run }
+    }
+
+    /// Whether the server would accept a write to a key of the selected database from a client.
+    ///
+    /// # Errors
+    /// The error number if it would not.
+    pub fn of_write(&self, key: Str) -> Result<(), i32> {
+        let format = if self.is_run { c"Ssc" } else { c"SDsc" };
+        let (command, time) = (c"PEXPIREAT".as_ptr(), c"never".as_ptr());
+        let call = api!(RedisModule_Call);
+        last_error::clear();
+        // SAFETY: a string and a constant, as the format says.
+        let reply = unsafe { call(self.ctx, command, format.as_ptr(), key.raw(), time) };
+        let error = last_error::get();
+        let called = Called::of_any(reply);
+        let is_refused = match self.is_run {
+            // Then it has failed by itself.
+            true => called.is_none(),
+            // Some servers return a reply if they refuse, some if they would have run the call.
+            false => error != 0,
+        };
+        match is_refused {
+            true => Err(error),
+            false => Ok(()),
+        }
     }
 }
 

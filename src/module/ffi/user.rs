@@ -84,6 +84,13 @@ pub fn of_client(ctx: *mut RedisModuleCtx, client: u64) -> Option<OwnedStr> {
     OwnedStr::of_any(unsafe { of_client(ctx, client) })
 }
 
+/// Whether a client that is blocked still is this user: none if it had none.
+pub fn is_still(ctx: *mut RedisModuleCtx, client: u64, user: Option<&[u8]>) -> bool {
+    // It cannot become another one, unless its user is deleted: then it becomes the default user, which cannot be deleted,
+    // and is closed.
+    user == Some(b"default") || of_client(ctx, client).as_ref().map(OwnedStr::bytes) == user
+}
+
 /// The name of the user of this call. The server dereferences a null pointer when it is asked for the user of
 /// a call without one (made by another module), so the client is looked up by its id first. A script's client
 /// is not found by an id, but always has a user.

@@ -1,10 +1,11 @@
 //! Blocks clients.
 
-use super::core::with_engine;
+use super::core::read;
 use super::replies::{free, reply};
+use super::schedule::note;
 use super::state::{Blocked, HOST};
 use super::unblock::{disconnect, time_out};
-use crate::engine::{ClientId, WaiterId};
+use crate::engine::{ClientId, Event, WaiterId};
 use crate::lock::Grant;
 use crate::module::ffi::context::client_id;
 use crate::module::ffi::reply::send_grant;
@@ -14,13 +15,13 @@ use redis_module::raw::RedisModuleCtx;
 pub fn block(ctx: *mut RedisModuleCtx, id: WaiterId, busy: Grant) {
     // Before the client is blocked: nothing may go wrong between that and its entry here.
     let client = ClientId(client_id(ctx));
-    let user = with_engine(|engine| engine.user_waiting(id));
+    let user = read(|engine| engine.user_waiting(id));
     let block = api!(RedisModule_BlockClient);
     // The server's own timeouts fire up to 100 ms late, so none is set.
     // SAFETY: callbacks for the life of the module, which stays while clients are blocked.
     let handle = unsafe { block(ctx, Some(reply), Some(time_out), Some(free), 0) };
     if handle.is_null() {
-        with_engine(|engine| engine.could_not_block(id));
+        note(ctx, Event::NotBlocked(id));
         return send_grant(ctx, &busy);
     }
     let blocked = Blocked {

@@ -4,7 +4,6 @@ use super::state::HOST;
 use crate::engine::ClientId;
 use crate::module::ffi::call::{client_flags, client_kill};
 use crate::module::ffi::context::{gets_messages, has_flags};
-use crate::module::ffi::string::OwnedStr;
 use crate::module::ffi::{log, user};
 use redis_module::raw::{self, RedisModuleCtx};
 
@@ -27,16 +26,9 @@ pub fn close_all(ctx: *mut RedisModuleCtx) {
 /// only if there is a reason to.
 pub fn is_closing(ctx: *mut RedisModuleCtx, client: ClientId, user: Option<&[u8]>) -> bool {
     let ClientId(client) = client;
-    // A client whose user is deleted becomes the default user, which cannot be deleted, before it is closed.
-    let user_is_gone = || user != Some(b"default") && !has_user(ctx, client, user);
     // A client that also gets messages may have exceeded its output buffer. With RESP2 none comes to one that calls
     // commands; to ask about the others takes a system call.
     let resp3 = has_flags(ctx, raw::REDISMODULE_CTX_FLAGS_RESP3);
-    let may_be = (resp3 && gets_messages(client)) || user_is_gone();
+    let may_be = (resp3 && gets_messages(client)) || !user::is_still(ctx, client, user);
     may_be && client_flags(ctx, client).is_some_and(|flags| flags.contains('A'))
-}
-
-/// Whether a client still has this user.
-fn has_user(ctx: *mut RedisModuleCtx, client: u64, name: Option<&[u8]>) -> bool {
-    user::of_client(ctx, client).as_ref().map(OwnedStr::bytes) == name
 }

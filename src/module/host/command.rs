@@ -73,7 +73,5 @@ fn run<C: Command>(
     };
     // SAFETY: the server runs a command, and does not walk its tables.
     let data = unsafe { Data::new(ctx, arguments, C::SPEC.writes()) };
-    step(ctx, data, |engine, data, effects| {
-        command::run::<C, _>(args, engine, data, effects)
-    })
+    step(ctx, data, |step| command::run::<C, _>(args, step))
 }

@@ -1,7 +1,7 @@
 //! The one place that runs the engine, and then carries out its effects.
 
 use super::effects::carry_out;
-use crate::engine::{Effects, Engine, Event};
+use crate::engine::{Effects, Engine, Event, Settings, Step};
 use crate::module::ffi::clock::clock;
 use crate::module::ffi::gil::Gil;
 use crate::module::keyspace::Data;
@@ -27,21 +27,40 @@ static INBOX: Gil<Vec<Event>> = Gil::new(Vec::new());
 /// Whether something is in the inbox. Every command asks.
 static HAS_MAIL: AtomicBool = AtomicBool::new(false);
 
-/// Forgets what was not noted or carried out, when the module is loaded.
-pub fn restart() {
+/// Begins anew, when the module is loaded, and forgets what was not noted or carried out.
+pub fn restart(settings: Settings, cluster: bool, master: bool) {
     HAS_MAIL.store(false, Relaxed);
     INBOX.with(Vec::clear);
-    CORE.with(|core| core.effects.clear());
+    CORE.with(|core| {
+        core.effects.clear();
+        core.engine.restart(settings, cluster, master);
+    });
 }
 
-/// Reads or sets something of the engine.
-pub fn with_engine<R>(work: impl FnOnce(&mut Engine) -> R) -> R {
-    CORE.with(|core| work(&mut core.engine))
+/// Reads something of the engine.
+pub fn read<R>(reader: impl FnOnce(&Engine) -> R) -> R {
+    CORE.with(|core| reader(&core.engine))
 }
 
-/// Reads something of the engine, unless it is in use.
-pub fn with_engine_if_free<R>(work: impl FnOnce(&Engine) -> R) -> Option<R> {
-    CORE.try_with(|core| work(&core.engine))
+/// The same, unless the engine is in use.
+pub fn read_if_free<R>(reader: impl FnOnce(&Engine) -> R) -> Option<R> {
+    CORE.try_with(|core| reader(&core.engine))
+}
+
+/// Notes that a setting was changed. The server gives the callbacks that change one no context; this needs none.
+///
+/// # Errors
+/// What `change` says. Then nothing has changed.
+pub fn change_settings(
+    change: impl FnOnce(&mut Settings) -> Result<(), String>,
+) -> Result<(), String> {
+    CORE.with(|core| {
+        let mut settings = core.engine.settings().clone();
+        change(&mut settings)?;
+        let event = Event::SettingsChanged(Box::new(settings));
+        core.engine.note(event, clock(), &mut core.effects);
+        Ok(())
+    })
 }
 
 /// Notes what has happened. No key is opened.
@@ -55,7 +74,7 @@ pub fn note(ctx: *mut RedisModuleCtx, event: Event) {
     CORE.with(|core| {
         core.note_inbox();
         core.engine.note(event, clock(), &mut core.effects);
-        core.settle(ctx);
+        core.carry_out(ctx);
     });
 }
 
@@ -69,14 +88,18 @@ pub fn is_in_use() -> bool {
 pub fn step<R>(
     ctx: *mut RedisModuleCtx,
     mut data: Data,
-    work: impl FnOnce(&mut Engine, &mut Data, &mut Effects) -> R,
+    work: impl FnOnce(Step<'_, Data>) -> R,
 ) -> (R, bool) {
     CORE.with(|core| {
         core.note_inbox();
-        let result = work(&mut core.engine, &mut data, &mut core.effects);
+        let result = work(Step::begin(
+            &mut core.engine,
+            &mut data,
+            &mut core.effects,
+        ));
         // Closes the key, and selects the database again that was selected before.
         drop(data);
-        core.settle(ctx);
+        core.carry_out(ctx);
         (result, core.engine.is_idle())
     })
 }
@@ -84,7 +107,7 @@ pub fn step<R>(
 impl Core {
     /// Notes what is in the inbox, and carries out the effects. That may fill the inbox again.
     #[inline]
-    fn settle(&mut self, ctx: *mut RedisModuleCtx) {
+    fn carry_out(&mut self, ctx: *mut RedisModuleCtx) {
         self.note_inbox();
         while !self.effects.is_empty() {
             // Taken before: a panic must not have them carried out again and again.

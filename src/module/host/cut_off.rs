@@ -22,8 +22,8 @@ pub fn is_one(name: &[u8]) -> bool {
     names.contains(&name)
 }
 
-/// Tells the engine what they are now.
-pub fn tell(ctx: *mut RedisModuleCtx) {
+/// Notes what they are now.
+pub fn note_settings(ctx: *mut RedisModuleCtx) {
     let number = |name| config(ctx, name).and_then(|value| value.parse().ok());
     let cluster = has_flags(ctx, raw::REDISMODULE_CTX_FLAGS_CLUSTER);
     let timeout = cluster.then(|| number("cluster-node-timeout").unwrap_or(DEFAULT_TIMEOUT));

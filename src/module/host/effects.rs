@@ -55,7 +55,7 @@ fn record(id: WaiterId, answer: &Answer) -> bool {
 /// Not here: this may be inside a command, a script or a transaction of the same client. And not by
 /// `RM_DeauthenticateAndCloseClient`, which makes it the default user at once: the rest of its script, or a command
 /// that a pause has postponed, would run with that user's rights.
-pub fn close_soon(client: ClientId) {
+fn close_soon(client: ClientId) {
     if is_connected(client.0) {
         HOST.with(|host| host.closing.insert(client));
     }

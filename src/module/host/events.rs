@@ -1,7 +1,7 @@
 //! What others do to locks that are waited for or bound to a connection. It is only noted here: the server calls
 //! back while it walks its own tables, and a write would reach replicas before the command that caused it.
 
-use super::core::{self, with_engine_if_free};
+use super::core::{self, read_if_free};
 use super::event_loop;
 use super::schedule::{self, note};
 use super::state::HOST;
@@ -84,7 +84,7 @@ extern "C" fn key_event(
         let db = selected_db(ctx);
         let key = KeyRef { db, name };
         // While the engine is in use, it opens keys, and the event is of one that has expired.
-        if with_engine_if_free(|engine| engine.minds(key)).unwrap_or(true) {
+        if read_if_free(|engine| engine.minds(key)).unwrap_or(true) {
             // SAFETY: the server lends the text for this call.
             let expired = unsafe { CStr::from_ptr(event) } == c"expired";
             let key: LockKey = key.to_owned();
@@ -113,7 +113,7 @@ extern "C" fn server_event(
             let info = unsafe { &*data.cast::<raw::RedisModuleClientInfo>() };
             closed(ctx, ClientId(info.id));
         }
-        raw::REDISMODULE_EVENT_CRON_LOOP => audience::look(ctx, tick()),
+        raw::REDISMODULE_EVENT_CRON_LOOP => audience::check(ctx, tick()),
         raw::REDISMODULE_EVENT_FORK_CHILD => audience::may_have_come(),
         raw::REDISMODULE_EVENT_CONFIG => {
             // SAFETY: this event comes with this data.
@@ -147,7 +147,7 @@ extern "C" fn server_event(
 
 fn closed(ctx: *mut RedisModuleCtx, client: ClientId) {
     HOST.with(|host| host.closing.remove(&client));
-    if with_engine_if_free(|engine| engine.minds_client(client)).unwrap_or(true) {
+    if read_if_free(|engine| engine.minds_client(client)).unwrap_or(true) {
         note(ctx, Event::ClientClosed(client));
     }
 }

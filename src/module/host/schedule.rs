@@ -3,12 +3,12 @@
 //! the next iteration.
 
 use super::closing;
-use super::core::{self, with_engine};
+use super::core::{self, read};
 use super::deliver::deliver_all;
 use super::event_loop;
 use super::events;
 use super::state::{Host, HOST};
-use crate::engine::{Effects, Engine, Event, Step};
+use crate::engine::{Event, Settings, Step};
 use crate::lock::Tick;
 use crate::module::ffi::clock::{clock, tick};
 use crate::module::ffi::gil::Gil;
@@ -63,7 +63,7 @@ pub fn note(ctx: *mut RedisModuleCtx, event: Event) {
 pub fn step<R>(
     ctx: *mut RedisModuleCtx,
     data: Data,
-    work: impl FnOnce(&mut Engine, &mut Data, &mut Effects) -> R,
+    work: impl FnOnce(Step<'_, Data>) -> R,
 ) -> R {
     let (result, is_idle) = core::step(ctx, data, work);
     // On the path of every command: a look suffices if there is nothing to do.
@@ -84,7 +84,7 @@ pub fn schedule(ctx: *mut RedisModuleCtx) {
     if HOST.with(|host| host.has_to_deliver()) {
         deliver_at_end(ctx);
     }
-    if is_set || !with_engine(|engine| engine.is_idle()) {
+    if is_set || !read(|engine| engine.is_idle()) {
         events::watch_keys(ctx);
         schedule_next(ctx, true);
     }
@@ -95,7 +95,7 @@ pub fn schedule(ctx: *mut RedisModuleCtx) {
 fn schedule_next(ctx: *mut RedisModuleCtx, may_be_at_once: bool) {
     let clock = clock();
     let tick = clock.tick;
-    let next = with_engine(|engine| engine.next_wakeup(clock));
+    let next = read(|engine| engine.next_wakeup(clock));
     let next = next.map(|at| at.min(Tick(tick.0 + FARTHEST)));
     let set = TIMERS.with(|timers| timers.wakeup);
     let early_enough = match (set, next) {
@@ -165,10 +165,10 @@ pub fn check(ctx: *mut RedisModuleCtx) {
 }
 
 /// Begins anew, when the module is loaded: the library may have stayed in memory since an unload.
-pub fn restart() {
+pub fn restart(settings: Settings, cluster: bool, master: bool) {
     HOST.with(|host| *host = Host::new());
     audience::may_have_come();
-    core::restart();
+    core::restart(settings, cluster, master);
     event_loop::restart();
 }
 
@@ -215,9 +215,7 @@ extern "C" fn wake_up(ctx: *mut RedisModuleCtx, _data: *mut c_void) {
     guard(ctx, "a wakeup", || {
         // SAFETY: the server runs a timer, and does not walk its tables.
         let data = unsafe { Data::new(ctx, Arguments::default(), true) };
-        core::step(ctx, data, |engine, data, effects| {
-            Step::begin(engine, data, effects).wake_up();
-        });
+        core::step(ctx, data, |mut step| step.wake_up());
     });
     guard(ctx, "what follows a wakeup", || end_iteration(ctx));
     TIMERS.try_change(|timers| timers.is_waking = false);

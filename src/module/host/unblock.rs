@@ -1,10 +1,9 @@
 //! Clients that the server unblocks before their reply was delivered.
 
-use super::core::with_engine_if_free;
+use super::core::read_if_free;
 use super::deliver::unblock_client;
-use super::effects::close_soon;
 use super::replies::{is_delivered, send_answer, INTERNAL};
-use super::schedule::{note, schedule};
+use super::schedule::note;
 use super::state::{Handle, HOST};
 use crate::engine::{Event, WaiterId};
 use crate::lock::{Deadline, Grant, Millis};
@@ -67,12 +66,10 @@ pub extern "C" fn disconnect(ctx: *mut RedisModuleCtx, handle: Handle) {
             Some((_, Left::Queue(_))) | None => return,
         };
         // The server was about to reply to it. With `io-threads-do-reads` it still runs commands then, and
-        // CLIENT UNBLOCK … TIMEOUT sends nothing. It is unknown whether the client is still there and has a
-        // reply, so its connection is closed.
+        // CLIENT UNBLOCK … TIMEOUT sends nothing.
         let client = HOST.with(|host| Some(host.blocked.get(&id)?.client));
         if let Some(client) = client {
-            close_soon(client);
-            schedule(ctx);
+            note(ctx, Event::DeliveryInDoubt(client));
         }
     });
 }
@@ -93,7 +90,7 @@ fn let_go(ctx: *mut RedisModuleCtx, handle: Handle) -> Option<(WaiterId, Left)> 
     let is_answered = HOST.with(|host| Some(host.blocked.get(&id)?.answer.is_some()))?;
     let left = match is_answered {
         false => {
-            let lease = with_engine_if_free(|engine| engine.lease_waited_for(id)).flatten();
+            let lease = read_if_free(|engine| engine.lease_waited_for(id)).flatten();
             note(ctx, Event::WaitCancelled(id));
             Left::Queue(lease.flatten())
         }

@@ -42,7 +42,7 @@ pub fn of_settings(ctx: *mut RedisModuleCtx, changed: &raw::RedisModuleConfigCha
         match unsafe { CStr::from_ptr(*name) }.to_bytes() {
             b"timeout" => of_timeout(ctx),
             b"maxmemory-policy" => of_eviction(ctx),
-            name if cut_off::is_one(name) => cut_off::tell(ctx),
+            name if cut_off::is_one(name) => cut_off::note_settings(ctx),
             _ => (),
         }
     }

@@ -29,8 +29,8 @@ pub fn may_have_come() {
 }
 
 /// Looks whether anyone listens, from time to time.
-pub fn look(ctx: *mut RedisModuleCtx, tick: Tick) {
-    AUDIENCE.with(|audience| audience.look(tick, || is_alone(ctx)));
+pub fn check(ctx: *mut RedisModuleCtx, tick: Tick) {
+    AUDIENCE.with(|audience| audience.check(tick, || is_alone(ctx)));
 }
 
 fn is_alone(ctx: *mut RedisModuleCtx) -> bool {

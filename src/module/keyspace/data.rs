@@ -6,9 +6,9 @@ use super::shared_strings::SharedStrings;
 use crate::engine::{ClientId, Server, UserName, Write, WriteCheck};
 use crate::lock::{Deadline, Error, Holder, KeyRef, Now, Stored, Tick};
 use crate::module::ffi::api::missing;
-use crate::module::ffi::call::{check_write, is_paused};
+use crate::module::ffi::call::{is_paused, DryRun};
 use crate::module::ffi::string::{AnyStr, OwnedStr, Str};
-use crate::module::ffi::user::User;
+use crate::module::ffi::user::{self, User};
 use crate::module::ffi::{clock, context};
 use redis_module::raw::{self, RedisModuleCtx};
 use std::sync::Arc;
@@ -165,7 +165,7 @@ impl Server for Data<'_> {
         // In a cluster the server also looks for the key: what it does to one that has expired is its own affair.
         self.open = None;
         self.select(key.db);
-        match check_write(self.ctx, self.name(key.name).lend()) {
+        match DryRun::new(self.ctx).of_write(self.name(key.name).lend()) {
             Ok(()) => WriteCheck::Accepted,
             Err(libc::EPERM) => WriteCheck::Elsewhere,
             Err(_) => WriteCheck::NotNow,
@@ -173,7 +173,7 @@ impl Server for Data<'_> {
     }
 
     fn is_user(&mut self, client: ClientId, user: &[u8]) -> bool {
-        rights::is_user(self.ctx, client.0, user)
+        user::is_still(self.ctx, client.0, Some(user))
     }
 
     fn may_acquire(&mut self, user: &[u8], key: KeyRef, owner: &[u8]) -> bool {

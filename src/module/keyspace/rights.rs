@@ -21,12 +21,6 @@ pub fn user_name(ctx: *mut RedisModuleCtx, client: u64) -> Option<UserName> {
     })
 }
 
-/// Whether a client that waits still is this user.
-pub fn is_user(ctx: *mut RedisModuleCtx, client: u64, user: &[u8]) -> bool {
-    // While it waits it cannot become another one, unless its user is deleted. The default user cannot be deleted.
-    user == b"default" || user::of_client(ctx, client).is_some_and(|name| name.bytes() == user)
-}
-
 /// Whether a call came from a connection that a session can be bound to.
 pub fn has_connection(ctx: *mut RedisModuleCtx) -> bool {
     let flags = context::flags(ctx);

@@ -5,7 +5,7 @@ use crate::module::ffi::gil::Gil;
 use crate::module::ffi::guard::guard;
 use crate::module::ffi::log;
 use crate::module::ffi::string::{OwnedStr, Str, Texts};
-use crate::module::host::{schedule, with_engine};
+use crate::module::host::{change_settings, read, schedule};
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr::null_mut;
@@ -17,7 +17,7 @@ const FLAGS: u32 = raw::REDISMODULE_CONFIG_DEFAULT;
 /// Registers every setting, with the values of the module's arguments as the defaults, and loads the
 /// configuration file's values. False if one is not valid.
 pub fn register(ctx: *mut RedisModuleCtx) -> bool {
-    let settings = with_engine(|engine| engine.settings.clone());
+    let settings = read(|engine| engine.settings().clone());
     // The server copies names and words.
     let mut texts = Texts::default();
     let mut done = OK;
@@ -118,7 +118,7 @@ fn number<'a>(data: *mut c_void) -> &'a Number {
 }
 
 extern "C" fn get_number(_name: *const c_char, data: *mut c_void) -> i64 {
-    let read = || with_engine(|engine| (number(data).get)(&engine.settings));
+    let read = || read(|engine| (number(data).get)(engine.settings()));
     guard(null_mut(), "CONFIG GET of a number", read).unwrap_or_default()
 }
 
@@ -131,8 +131,10 @@ extern "C" fn set_number(
     let number = number(data);
     let set = || {
         number.check(value)?;
-        with_engine(|engine| (number.set)(&mut engine.settings, value));
-        Ok(())
+        change_settings(|settings| {
+            (number.set)(settings, value);
+            Ok(())
+        })
     };
     result(guard(null_mut(), "CONFIG SET of a number", set), error)
 }
@@ -143,7 +145,7 @@ extern "C" fn apply(
     error: *mut *mut RedisModuleString,
 ) -> c_int {
     let applied = || {
-        if let Some(warning) = with_engine(|engine| engine.settings.warning()) {
+        if let Some(warning) = read(|engine| engine.settings().warning()) {
             log::warning(ctx, warning);
         }
         // The grace period may end earlier or later than before. The timer records its end: the server
@@ -160,7 +162,7 @@ fn choice<'a>(data: *mut c_void) -> &'a Choice {
 }
 
 extern "C" fn get_choice(_name: *const c_char, data: *mut c_void) -> c_int {
-    let read = || with_engine(|engine| (choice(data).get)(&engine.settings));
+    let read = || read(|engine| (choice(data).get)(engine.settings()));
     guard(null_mut(), "CONFIG GET of a choice", read).unwrap_or_default() as c_int
 }
 
@@ -171,15 +173,17 @@ extern "C" fn set_choice(
     error: *mut *mut RedisModuleString,
 ) -> c_int {
     let set = || {
-        with_engine(|engine| (choice(data).set)(&mut engine.settings, value as usize));
-        Ok(())
+        change_settings(|settings| {
+            (choice(data).set)(settings, value as usize);
+            Ok(())
+        })
     };
     result(guard(null_mut(), "CONFIG SET of a choice", set), error)
 }
 
 extern "C" fn get_prefix(_name: *const c_char, _data: *mut c_void) -> *mut RedisModuleString {
     let read = || {
-        let text = with_engine(|engine| OwnedStr::new(&engine.settings.channel_prefix));
+        let text = read(|engine| OwnedStr::new(&engine.settings().channel_prefix));
         // The server only reads it: it is freed with the next one.
         let raw = text.lend().raw();
         PREFIX_SHOWN.with(|shown| *shown = Some(text));
@@ -197,7 +201,7 @@ extern "C" fn set_prefix(
     let set = || {
         // SAFETY: the server lends the string for this call.
         let prefix = unsafe { Str::new(value) }.bytes();
-        with_engine(|engine| engine.settings.set_channel_prefix(prefix))
+        change_settings(|settings| settings.set_channel_prefix(prefix))
     };
     result(guard(null_mut(), "CONFIG SET of the prefix", set), error)
 }

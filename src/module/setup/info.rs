@@ -3,7 +3,7 @@
 use crate::engine::WaitTimes;
 use crate::module::ffi::clock;
 use crate::module::ffi::guard::guard;
-use crate::module::host::with_engine_if_free;
+use crate::module::host::read_if_free;
 use redis_module::raw::RedisModuleInfoCtx;
 use std::ffi::{c_int, CStr};
 use std::ptr::null_mut;
@@ -12,7 +12,7 @@ use std::ptr::null_mut;
 /// writes a crash report.
 pub extern "C" fn report(ctx: *mut RedisModuleInfoCtx, _crashed: c_int) {
     guard(null_mut(), "INFO", || {
-        let counted = with_engine_if_free(|engine| {
+        let counted = read_if_free(|engine| {
             let within = |share| {
                 let times = engine.wait_times.as_ref();
                 times.map_or(0, |times: &WaitTimes| times.within(share).0)

@@ -7,7 +7,7 @@ use crate::engine::{Event, Settings};
 use crate::module::ffi::guard::guard;
 use crate::module::ffi::string::Str;
 use crate::module::ffi::{api, context, log, server_info};
-use crate::module::host::{self, with_engine};
+use crate::module::host::{self, read};
 use crate::module::keyspace::{SharedStrings, SHARED_STRINGS};
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
 use std::ffi::c_int;
@@ -76,8 +76,7 @@ fn start(ctx: *mut RedisModuleCtx, arguments: &[&[u8]]) -> bool {
     }
     let cluster = context::has_flags(ctx, raw::REDISMODULE_CTX_FLAGS_CLUSTER);
     let master = context::has_flags(ctx, raw::REDISMODULE_CTX_FLAGS_MASTER);
-    with_engine(|engine| engine.restart(settings, cluster, master));
-    host::restart();
+    host::restart(settings, cluster, master);
     SHARED_STRINGS.with(|strings| *strings = Some(SharedStrings::new()));
     set_options(ctx);
     let registered = add_category(ctx) && visit_all(&mut Registrar(ctx)) && config::register(ctx);
@@ -88,10 +87,10 @@ fn start(ctx: *mut RedisModuleCtx, arguments: &[&[u8]]) -> bool {
     if !host::watch_server(ctx) {
         return false;
     }
-    if let Some(warning) = with_engine(|engine| engine.settings.warning()) {
+    if let Some(warning) = read(|engine| engine.settings().warning()) {
         log::warning(ctx, warning);
     }
-    host::cut_off::tell(ctx);
+    host::cut_off::note_settings(ctx);
     if is_starting() {
         host::note(ctx, Event::Started);
     }

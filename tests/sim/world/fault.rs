@@ -35,8 +35,9 @@ impl World<'_> {
                 setting,
                 value,
             } => {
-                let settings = &mut self.node(server).engine.settings;
-                (NUMBERS[usize::from(setting)].set)(settings, value);
+                let mut settings = self.node(server).engine.settings().clone();
+                (NUMBERS[usize::from(setting)].set)(&mut settings, value);
+                self.tell(server, engine::Event::SettingsChanged(Box::new(settings)));
                 self.turn_if_up(server);
             }
             Fault::PauseClient { client, us } => {

@@ -204,7 +204,7 @@ impl World<'_> {
         node.host.step += 1;
         let wall = node.wall;
         // A session is not relied on for longer, whatever a clock says.
-        let longest = now.saturating_add(node.engine.settings.longest_ttl().0.saturating_mul(MS));
+        let longest = now.saturating_add(node.engine.settings().longest_ttl().0.saturating_mul(MS));
         let mut leases = std::mem::take(&mut node.host.leases);
         for (lock, token, end) in leases.drain(..) {
             let until = (end.0 * MS - EPOCH - wall).min(longest);

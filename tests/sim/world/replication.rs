@@ -150,7 +150,7 @@ impl World<'_> {
         let faults = self.node(server).engine.planted;
         let now = self.now;
         let node = self.node(server);
-        let settings = node.engine.settings.clone();
+        let settings = node.engine.settings().clone();
         let fresh = Node::new(server, config, faults);
         node.engine = fresh.engine;
         node.engine

@@ -107,7 +107,7 @@ impl World {
             Refused::Group(owner, key) => {
                 self.queues.take_youngest_of(owner, key, usize::MAX).len()
             }
-            Refused::One(id) => self.queues.leave(*id).into_iter().count(),
+            Refused::One(id) => self.queues.remove(*id).into_iter().count(),
             Refused::New => 0,
         };
         assert!(gone > 0, "{refused:?} refuses nobody");
@@ -164,7 +164,7 @@ fn waiting_for_oneself_or_behind_others_is_none() {
 fn one_who_left_closes_no_cycle() {
     let mut world = World::new(2);
     let id = world.wait(1, 0);
-    world.queues.leave(id);
+    world.queues.remove(id);
     assert_eq!(world.closed_by(1, 0, 1), None);
 }
 

@@ -57,8 +57,8 @@ fn who_comes_first_is_served_first() {
 #[test]
 fn who_leaves_is_not_served_and_the_others_keep_their_order() {
     let (mut queues, key, ids) = one_queue(&["a", "b", "c"]);
-    assert!(queues.leave(ids[1]).is_some());
-    assert!(queues.leave(ids[1]).is_none());
+    assert!(queues.remove(ids[1]).is_some());
+    assert!(queues.remove(ids[1]).is_none());
     assert_eq!(take_first(&mut queues, &key), ["a"]);
     assert_eq!(take_first(&mut queues, &key), ["c"]);
 }
@@ -66,7 +66,7 @@ fn who_leaves_is_not_served_and_the_others_keep_their_order() {
 #[test]
 fn who_comes_back_comes_last() {
     let (mut queues, key, ids) = one_queue(&["a", "b"]);
-    let back = queues.leave(ids[0]).unwrap();
+    let back = queues.remove(ids[0]).unwrap();
     assert!(queues.join(back) > ids[1]);
     assert_eq!(take_first(&mut queues, &key), ["b"]);
     assert_eq!(take_first(&mut queues, &key), ["a"]);
@@ -151,9 +151,9 @@ fn the_next_timeout_is_that_of_someone_who_waits() {
     let late = queues.join(waiter("a", &key, Some(20)));
     let early = queues.join(waiter("b", &key, Some(10)));
     assert_eq!(queues.next_timeout(), Some(Tick(10)));
-    queues.leave(early);
+    queues.remove(early);
     assert_eq!(queues.next_timeout(), Some(Tick(20)));
-    queues.leave(late);
+    queues.remove(late);
     assert_eq!(queues.next_timeout(), None);
 }
 
@@ -191,7 +191,7 @@ fn a_lease_that_is_looked_at_is_still_known_but_comes_no_more() {
 fn nothing_is_known_of_a_lock_that_nobody_waits_for() {
     let (mut queues, key, ids) = one_queue(&["a"]);
     queues.set_lease(key.borrowed(), Some(Deadline(100)));
-    queues.leave(ids[0]);
+    queues.remove(ids[0]);
     assert_eq!(queues.next_lease(), None);
     queues.set_lease(key.borrowed(), Some(Deadline(100)));
     assert_eq!(
@@ -231,7 +231,7 @@ fn the_longest_line_comes_first_and_of_two_the_one_that_began_earlier() {
 #[test]
 fn those_in_line_are_told_in_order() {
     let (mut queues, key, ids) = one_queue(&["b", "a", "c"]);
-    queues.leave(ids[1]);
+    queues.remove(ids[1]);
     let found: Vec<WaiterId> = queues
         .waiters_of(key.borrowed())
         .map(|(id, _)| id)

@@ -69,7 +69,7 @@ proptest! {
                     joined.push(id);
                 }
                 Event::Leave(which) => if let Some(&id) = joined.get(which) {
-                    let left = queues.leave(id).map(|_| id);
+                    let left = queues.remove(id).map(|_| id);
                     prop_assert_eq!(left.into_iter().collect::<Vec<_>>(), model.take(|w| w.0 == id));
                 },
                 Event::TakeFirst(what) => {

@@ -264,3 +264,16 @@ fn redissons_read_write_lock_is_refused_and_never_changed() {
         assert!(journal.read(&mut client).is_empty());
     }
 }
+
+#[test]
+fn a_lock_takes_at_most_48_bytes_more_than_redissons() {
+    const OWNER: &str = "0c7b1f6e-5a3d-4e0b-9f55-3f9a6d1c2b84:117";
+    let server = Server::start();
+    let mut client = server.client();
+    eval(&mut client, LOCK, OWNER);
+    let theirs = client.int("MEMORY USAGE orders");
+    client.run("DEL orders");
+    client.grant(&format!("LOCK.ACQUIRE orders {OWNER} 60000"));
+    let ours = client.int("MEMORY USAGE orders");
+    assert!(ours <= theirs + 48, "{ours} bytes, and {theirs}");
+}

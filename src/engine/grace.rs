@@ -8,13 +8,17 @@
 use super::visit::{visit_option, Visit};
 use crate::lock::{Deadline, Error, Hold, Millis, NotOwner, Now, Tick, Token, View};
 
-/// How long a master that is cut off may go on granting after `min-replicas-max-lag`, in ms: the
-/// server checks once a second.
-const UNNOTICED: i64 = 2000;
+/// By how much later than `min-replicas-max-lag` a server that runs finds that it has lost its replicas, in ms: it
+/// counts the lag in whole seconds, and checks it once a second.
+const COUNTED: i64 = 2000;
 
 /// A server whose event loop did not run for longer, in ms, may have been replaced meanwhile. It
-/// runs at least once a second (`hz 1`).
+/// runs at least once a second (`hz 1`). A standstill that is no longer is not noticed, and delays
+/// the server's own checks by as much.
 const STOOD_STILL: i64 = 1500;
+
+/// How long a master that is cut off may go on granting after `min-replicas-max-lag`, in ms.
+const UNNOTICED: i64 = COUNTED + STOOD_STILL;
 
 /// What rounding may take from a duration, in ms: a reading of the monotonic clock is rounded down,
 /// and a lease that began with the duration is rounded up.
@@ -159,10 +163,11 @@ pub struct CutOffSettings {
 
 impl CutOffSettings {
     /// For how long a master that is cut off may still grant: until it notices that it has lost its
-    /// replicas or, in a cluster, the other masters.
+    /// replicas or, in a cluster, the other masters. A cluster checks that more than once a second,
+    /// and a standstill delays it all the same.
     pub fn cut_off(self) -> Millis {
         match self.cluster_node_timeout {
-            Some(timeout) => Millis(timeout),
+            Some(timeout) => Millis(timeout.saturating_add(STOOD_STILL)),
             None if self.min_replicas == 0 => Millis(0),
             None => Millis(self.max_lag.saturating_mul(1000).saturating_add(UNNOTICED)),
         }
@@ -358,7 +363,8 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_off_master_may_grant_until_it_misses_its_replicas_or_the_cluster() {
+    fn a_cut_off_master_may_grant_until_it_misses_its_replicas_or_the_cluster_though_it_stood_still(
+    ) {
         let cut_off = |cluster_node_timeout, min_replicas, max_lag| {
             CutOffSettings {
                 cluster_node_timeout,
@@ -368,8 +374,9 @@ mod tests {
             .cut_off()
         };
         assert_eq!(cut_off(None, 0, 10), Millis(0));
-        assert_eq!(cut_off(None, 1, 10), Millis(12_000));
-        assert_eq!(cut_off(Some(15_000), 1, 10), Millis(15_000));
+        assert_eq!(cut_off(None, 1, 10), Millis(13_500));
+        assert_eq!(cut_off(Some(15_000), 1, 10), Millis(16_500));
         assert_eq!(cut_off(None, 1, i64::MAX), Millis(i64::MAX));
+        assert_eq!(cut_off(Some(i64::MAX), 1, 10), Millis(i64::MAX));
     }
 }

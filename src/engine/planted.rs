@@ -36,4 +36,16 @@ pub enum PlantedFault {
     GoesOnAfterLoss,
     /// A command overtakes those who wait.
     Overtakes,
+    /// A master that becomes a replica keeps its sessions, and writes them.
+    WritesOnReplica,
+    /// A wait that was cancelled stays in its queue.
+    KeepsCancelled,
+    /// Every other token is smaller than those before.
+    TokenBelow,
+    /// Waits end a second after their timeout.
+    LateTimeouts,
+    /// A renewal writes less than it says.
+    ShortRenewal,
+    /// Waits whose timeout has passed are left in their queues.
+    LeavesDue,
 }

@@ -170,6 +170,7 @@ impl Engine {
                 self.dirty.extend(self.queues.keys(db));
             }
             Event::ClientClosed(client) => self.sessions.client_closed(client),
+            Event::WaitCancelled(_) if self.has_planted(PlantedFault::KeepsCancelled) => (),
             Event::WaitCancelled(id) => {
                 if self.queues.remove(id).is_some() {
                     self.counters.waits_cancelled += 1;
@@ -199,7 +200,9 @@ impl Engine {
             Event::RoleChanged { master } => {
                 self.master = master;
                 self.answer_all(effects);
-                self.lose_all(effects);
+                if master || !self.has_planted(PlantedFault::WritesOnReplica) {
+                    self.lose_all(effects);
+                }
                 if master {
                     self.begin_grace(clock.tick);
                 }

@@ -38,7 +38,7 @@ pub struct Config {
     /// Whether the process of the first master may stand still. Not with sessions: they count as held only while
     /// the connection answers, which no client of this world asks.
     pub stalls: bool,
-    /// For how long a master goes on after it was cut off.
+    /// For how long a master goes on after it was cut off, unless it stands still.
     pub cut_off: i64,
     /// Whether the replica knows that.
     pub knows_cut_off: bool,
@@ -55,6 +55,9 @@ pub struct Config {
 
 /// The lease in every world. A third of it is whole, so that fewer points in time differ.
 pub const TTL: i64 = 1500;
+
+/// Up to so many ms a server does not notice that it stood still.
+pub const STOOD_STILL: i64 = 1500;
 
 /// Nothing but the lock.
 pub const PLAIN: How = How {
@@ -106,9 +109,14 @@ impl Config {
             failover: true,
             past: 0,
             cut_off,
-            grace: self.ttl + cut_off,
+            grace: self.ttl + cut_off + STOOD_STILL,
             ..self
         }
+    }
+
+    /// For how long a master goes on after it was cut off at the most (F).
+    pub fn longest_cut_off(&self) -> i64 {
+        self.cut_off + STOOD_STILL
     }
 
     /// The settings of each server.

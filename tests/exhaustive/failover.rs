@@ -1,11 +1,8 @@
 //! Time, standstills, and the failover.
 
-use super::config::Config;
+use super::config::{Config, STOOD_STILL};
 use super::world::{Node, World};
 use redis_reentrant_lock::engine::Event;
-
-/// Up to so many ms a server does not notice that it stood still.
-const UNNOTICED: i64 = 1500;
 
 impl World {
     /// Lets time pass. The event loops run at least once a second.
@@ -39,7 +36,7 @@ impl World {
         node.behind = config.behind;
         node.note(Event::RoleChanged { master: true }, self.now);
         self.nodes[1] = Some(node);
-        self.no_extension_until = Some(self.now + config.cut_off + 2);
+        self.no_extension_until = Some(self.now + config.longest_cut_off() + 2);
     }
 
     /// The process of the first master stands still.
@@ -48,15 +45,16 @@ impl World {
         self.node(0).still_since = Some(now);
     }
 
-    /// It goes on. After a long time it notices no sooner that it is cut off than if that had just happened.
+    /// It goes on. A short time delays its notice that it is cut off by as much; after a long one it notices no sooner
+    /// than if it had just been cut off.
     pub fn go_on(&mut self, config: &Config) {
         let now = self.now;
         let master = self.node(0);
-        let since = master.still_since.take();
-        if since.is_some_and(|since| now - since > UNNOTICED) {
-            let noticed = now + config.cut_off;
-            master.refuses_after = master.refuses_after.map(|after| after.max(noticed));
-        }
+        let still = master.still_since.take().map_or(0, |since| now - since);
+        master.refuses_after = master.refuses_after.map(|after| match still {
+            ..=STOOD_STILL => after + still,
+            _ => after.max(now + config.cut_off),
+        });
     }
 
     /// The old master learns that it is one no longer. Its clients are told, or disconnected.

@@ -18,20 +18,23 @@ mod world;
 use client::How;
 use config::{Config, SESSION, TTL, WAIT};
 use stateright::{Checker, HasDiscoveries, Model};
+use std::io::Write as _;
 use std::time::Instant;
 
-/// Explores a world, and says how large it is.
+/// Explores a world, and says how large it is: to the standard error itself, which the tests' harness does not keep back.
 fn explore(name: &str, config: Config) {
     let started = Instant::now();
     let checker = config.checker().finish_when(HasDiscoveries::AnyFailures);
     let checker = checker.spawn_bfs().join();
-    println!(
-        "{name}: {} states, {} steps, at most {} to one, {:.1} s",
+    let size = format!(
+        "exhaustive, {name}: {} states, {} steps, at most {} to one, {:.1} s\n",
         checker.unique_state_count(),
         checker.state_count(),
         checker.max_depth(),
         started.elapsed().as_secs_f32()
     );
+    // In one piece, since other tests print too.
+    let _ = std::io::stderr().write_all(size.as_bytes());
     let found = checker.discoveries();
     for (property, path) in &found {
         println!("not so: {property}");

@@ -1,7 +1,16 @@
 //! The world as a model that stateright explores: what may happen next, and what must hold.
+//!
+//! What must always hold is checked in every state. That a waiter is served or leaves *in the end* is checked less
+//! thoroughly: stateright looks at it only where a path ends, in a state in which nothing can happen any more. It is not told of a
+//! path that returns to a state where it was before, and where two paths meet it goes on with what it knew of the first
+//! (`Property::eventually` of its documentation says so). So what is shown is that no world comes to its end with
+//! someone waiting. It is not shown that each world comes to its end. Calls, repeats, breaks and standstills are bounded, and time only
+//! goes on; so the one thing that may go on for ever is a session that is renewed again and again. There a waiter may wait as long
+//! as its holder likes. That it waits for nothing but a holder or a grace period is checked in every state ("nobody
+//! waits for a free lock"), and that what is due is done, too ("a wakeup leaves nothing due").
 
 use super::client::{Call, Doing, Verb};
-use super::config::{Config, Forgets};
+use super::config::{Config, Forgets, STOOD_STILL};
 use super::data::{lock_name, Lock};
 use super::world::{Node, World, Wrong};
 use redis_reentrant_lock::engine::{ClientId, Event, Step};
@@ -114,7 +123,10 @@ impl Model for Config {
             actions.push(Action::Demote);
         }
         if world.is_still() {
-            actions.push(Action::GoOn);
+            // Of the standstills that are not noticed, the longest delays most: fewer orders are tried.
+            if world.stood_still_for(STOOD_STILL - 1) {
+                actions.push(Action::GoOn);
+            }
         } else if self.stalls && world.faults > 0 && world.nodes[0].is_some() {
             actions.push(Action::Stall);
         }

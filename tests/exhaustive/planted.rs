@@ -1,6 +1,7 @@
 //! Worlds that are broken on purpose: each check can fail.
 
-use super::config::{Config, Forgets, SESSION, TTL};
+use super::client::How;
+use super::config::{Config, Forgets, SESSION, STOOD_STILL, TTL, WAIT};
 use redis_reentrant_lock::engine::PlantedFault;
 use stateright::{Checker, HasDiscoveries, Model};
 
@@ -35,8 +36,22 @@ fn without_a_grace_period_a_lock_has_two_owners() {
 }
 
 #[test]
-fn with_a_grace_period_that_is_too_short_a_lock_has_two_owners() {
+fn with_a_grace_period_that_is_too_short_for_a_standstill_a_lock_has_two_owners() {
     let grace = failover().grace - 100;
+    find(
+        HELD_TWICE,
+        Config {
+            grace,
+            stalls: true,
+            faults: 1,
+            ..failover()
+        },
+    );
+}
+
+#[test]
+fn with_a_grace_period_that_is_too_short_a_lock_has_two_owners() {
+    let grace = failover().grace - STOOD_STILL - 100;
     find(
         HELD_TWICE,
         Config {
@@ -141,6 +156,20 @@ fn a_lease_that_is_renewed_where_writes_are_refused_is_found() {
         ..failover()
     };
     find("each write fits what is stored", config);
+}
+
+#[test]
+fn a_wakeup_that_leaves_a_wait_whose_timeout_has_passed_is_found() {
+    let timeout = How {
+        wait: Some(TTL / 3),
+        ..WAIT
+    };
+    let config = Config {
+        hows: vec![timeout],
+        fault: Some(PlantedFault::LeavesDue),
+        ..Config::new(&[1, 1])
+    };
+    find("a wakeup leaves nothing due", config);
 }
 
 #[test]

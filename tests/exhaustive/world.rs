@@ -1,7 +1,7 @@
 //! The world: servers, connections, clients, and the time.
 
 use super::client::{Call, Client, Doing};
-use super::config::Config;
+use super::config::{Config, STOOD_STILL};
 use super::data::{Data, Lock, Owner, Port};
 use redis_reentrant_lock::engine::{
     Answer, ClientId, Clock, CutOffSettings, Effect, Effects, Engine, Event, Server, WaiterId,
@@ -296,6 +296,12 @@ impl World {
     /// The next point in time at which something changes.
     pub fn next_time(&self, config: &Config) -> Option<i64> {
         let nodes = self.live().flat_map(|(_, node)| node.points(self.now));
+        let still = self
+            .nodes
+            .iter()
+            .flatten()
+            .filter_map(|node| node.still_since);
+        let longest_still = still.map(|since| since + STOOD_STILL);
         // Clients renew when a third of their lease is over.
         let beliefs = self.clients.iter().flat_map(|client| &client.beliefs);
         let thirds = beliefs.filter_map(|belief| Some(belief.until? - config.ttl / 3 * 2));
@@ -303,6 +309,7 @@ impl World {
         nodes
             .chain(self.no_extension_until)
             .chain(thirds)
+            .chain(longest_still)
             .filter(|at| *at > self.now)
             .min()
     }

@@ -46,7 +46,7 @@ struct Style {
     shortens: bool,
 }
 
-pub static PLANS: [Plan; 15] = [
+pub static PLANS: [Plan; 16] = [
     Plan {
         name: "calm",
         about: "one server, clients that wait, reenter, renew and release",
@@ -119,6 +119,11 @@ pub static PLANS: [Plan; 15] = [
         fill: slots,
     },
     Plan {
+        name: "cluster",
+        about: "failovers of a cluster, while old masters stand still",
+        fill: cluster,
+    },
+    Plan {
         name: "no-grace",
         about: "failovers without a grace period; a lock may have two owners",
         fill: no_grace,
@@ -167,14 +172,13 @@ impl Plan {
 }
 
 impl Draft {
-    /// A standstill of up to a second and a half is not noticed, and an old master grants for as much longer: the
-    /// grace period has to be longer by that. (With what the documentation asks for, `max-ttl + F`, plan `stall` finds
-    /// two owners in about one of 40,000 histories.)
-    fn allow_standstills(&mut self) {
-        const UNNOTICED: i64 = 1500;
-        let grace = self.config.settings.grace_period.0;
-        self.config.settings.grace_period = Millis(grace + UNNOTICED);
-        self.config.promises.kept_linger += UNNOTICED;
+    /// What the promise asks for, and not a millisecond more: `max-ttl + F`.
+    fn set_grace(&mut self) {
+        let config = &mut self.config;
+        let (max_ttl, cut_off) = (config.settings.max_ttl.0, config.cut_off());
+        config.settings.grace_period = Millis(max_ttl + cut_off);
+        // A linger of 0 is none.
+        config.promises.kept_linger = cut_off.max(1);
     }
 }
 
@@ -203,10 +207,8 @@ fn safe(draft: &mut Draft) {
     };
     config.min_replicas = i64::from(config.servers) - 1 - i64::from(config.has_spare);
     let max_ttl = *draft.rng.choice(&[1000, 1500, 3000]).unwrap_or(&1000);
-    let cut_off = config.max_lag * 1000 + 2000;
     config.settings.max_ttl = Millis(max_ttl);
-    config.settings.grace_period = Millis(max_ttl + cut_off);
-    config.promises.kept_linger = cut_off;
+    draft.set_grace();
     draft.style.ttl = (200, max_ttl);
     draft.style.longest = draft.rng.i64(SECOND / 2..5 * SECOND);
     draft.style.counts = 80;
@@ -230,7 +232,6 @@ fn split(draft: &mut Draft) {
 
 fn stall(draft: &mut Draft) {
     both_masters(draft);
-    draft.allow_standstills();
     let end = draft.failovers();
     draft.stalls();
     draft.jobs_around(end);
@@ -244,7 +245,7 @@ fn both_masters(draft: &mut Draft) {
     (config.has_spare, config.servers, config.min_replicas) = (true, 3, 1);
     config.locks = 1;
     config.settings.max_ttl = Millis(3000);
-    config.settings.grace_period = Millis(3000 + config.promises.kept_linger);
+    draft.set_grace();
     draft.style.quick = true;
     draft.style.ttl = (1000, 3000);
     draft.style.longest = 8 * SECOND;
@@ -268,9 +269,7 @@ fn restart(draft: &mut Draft) {
         draft.config.servers = 1;
         draft.config.has_spare = false;
         draft.config.min_replicas = 0;
-        let max_ttl = draft.config.settings.max_ttl;
-        draft.config.settings.grace_period = max_ttl;
-        draft.config.promises.kept_linger = 1;
+        draft.set_grace();
     }
     draft.style.sessions = 30;
     let end = draft.restarts();
@@ -280,7 +279,6 @@ fn restart(draft: &mut Draft) {
 
 fn pauses(draft: &mut Draft) {
     safe(draft);
-    draft.allow_standstills();
     draft.style.sessions = 30;
     let end = draft.failovers();
     draft.jobs_around(end);
@@ -333,8 +331,15 @@ fn settings(draft: &mut Draft) {
     draft.config.promises.kept_linger = i64::MAX;
     draft.style.sessions = 40;
     let end = draft.failovers();
+    match draft.rng.bool() {
+        true => {
+            let (least, most) = draft.style.ttl;
+            draft.style.ttl = (least, 2 * most);
+            draft.raised_and_lowered(end);
+        }
+        false => draft.changed_settings(4, end),
+    }
     draft.jobs_around(end);
-    draft.changed_settings(4, end);
     draft.end(end);
 }
 
@@ -348,7 +353,7 @@ fn rights(draft: &mut Draft) {
 }
 
 fn slots(draft: &mut Draft) {
-    draft.config.cluster = true;
+    (draft.config.cluster, draft.config.masters) = (true, 2);
     draft.config.promises.kept_linger = i64::MAX;
     draft.config.servers = 2;
     draft.config.promises.served_within = 1300 * MS;
@@ -357,6 +362,20 @@ fn slots(draft: &mut Draft) {
     draft.jobs(16, 12 * SECOND);
     draft.moving_slots(3, 12 * SECOND);
     draft.end(12 * SECOND);
+}
+
+fn cluster(draft: &mut Draft) {
+    safe(draft);
+    let config = &mut draft.config;
+    (config.cluster, config.has_spare, config.min_replicas) = (true, false, 0);
+    config.servers = draft.rng.u8(2..=3);
+    config.node_timeout = *draft.rng.choice(&[1000, 2000, 3000]).unwrap_or(&2000);
+    draft.set_grace();
+    draft.style.sessions = 30;
+    let end = draft.failovers();
+    draft.isolations();
+    draft.jobs_around(end);
+    draft.end(end);
 }
 
 fn no_grace(draft: &mut Draft) {

@@ -45,11 +45,13 @@ fn finds(fault: PlantedFault, plan: &str, kind: Kind) {
 fn a_missing_grace_period() {
     finds(PlantedFault::NoGrace, "failover", Kind::TwoOwners);
     finds(PlantedFault::NoGrace, "restart", Kind::TwoOwners);
+    finds(PlantedFault::NoGrace, "cluster", Kind::TwoOwners);
 }
 
 #[test]
 fn a_lease_that_is_extended_while_the_old_master_may_still_grant() {
     finds(PlantedFault::NoCutOff, "split", Kind::TwoOwners);
+    finds(PlantedFault::NoCutOff, "cluster", Kind::TwoOwners);
 }
 
 #[test]
@@ -119,6 +121,36 @@ fn a_grant_without_the_right_to_it() {
 #[test]
 fn a_session_that_goes_on_after_its_lock_was_lost() {
     finds(PlantedFault::GoesOnAfterLoss, "foreign", Kind::Revived);
+}
+
+#[test]
+fn a_replica_that_writes_by_itself() {
+    finds(PlantedFault::WritesOnReplica, "sessions", Kind::Differs);
+}
+
+#[test]
+fn a_waiter_that_is_kept_after_its_end() {
+    finds(PlantedFault::KeepsCancelled, "deaths", Kind::LeftOver);
+}
+
+#[test]
+fn a_session_that_is_kept_after_its_end() {
+    finds(PlantedFault::OutlivesConnection, "deaths", Kind::LeftOver);
+}
+
+#[test]
+fn a_token_below_the_last_one() {
+    finds(PlantedFault::TokenBelow, "calm", Kind::TokenOrder);
+}
+
+#[test]
+fn a_timeout_that_comes_late() {
+    finds(PlantedFault::LateTimeouts, "calm", Kind::LateTimeout);
+}
+
+#[test]
+fn a_renewal_that_cuts_a_lease_short() {
+    finds(PlantedFault::ShortRenewal, "calm", Kind::LeaseCutShort);
 }
 
 #[test]

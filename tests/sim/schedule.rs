@@ -2,7 +2,7 @@
 //! chance; so a part of it can be left out, and the rest stays as it was.
 
 use crate::check::{Promises, Us};
-use redis_reentrant_lock::engine::Settings;
+use redis_reentrant_lock::engine::{CutOffSettings, Settings, NUMBERS};
 
 /// One timed action.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,7 +75,11 @@ pub enum Fault {
         from: u8,
         to: u8,
     },
-    /// A server becomes master, whatever its master does.
+    /// In a cluster: a master loses the others, which will let a replica take its place.
+    Isolate {
+        server: u8,
+    },
+    /// A server becomes master, whatever its master does; in a cluster only once its master is isolated.
     Promote {
         server: u8,
     },
@@ -161,6 +165,18 @@ pub enum Fault {
     },
 }
 
+impl Fault {
+    /// `CONFIG SET lock.NAME value`.
+    pub fn setting(server: u8, name: &str, value: i64) -> Fault {
+        let place = NUMBERS.iter().position(|number| number.name == name);
+        Fault::Set {
+            server,
+            setting: place.unwrap_or_default() as u8,
+            value,
+        }
+    }
+}
+
 /// What does not change in a history.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -168,6 +184,8 @@ pub struct Config {
     pub promises: Promises,
     pub settings: Settings,
     pub cluster: bool,
+    /// So many servers are masters at first, each with slots of its own.
+    pub masters: u8,
     pub node_timeout: i64,
     pub servers: u8,
     pub clients: u8,
@@ -216,6 +234,7 @@ impl Config {
             },
             settings: Settings::new(),
             cluster: false,
+            masters: 1,
             node_timeout: 2000,
             servers: 1,
             clients: 3,
@@ -235,6 +254,27 @@ impl Config {
             end: 0,
             rest: 30_000_000,
         }
+    }
+}
+
+impl Config {
+    /// The settings by which a master that is cut off learns of it.
+    pub fn cut_off_settings(&self) -> CutOffSettings {
+        CutOffSettings {
+            cluster_node_timeout: self.cluster.then_some(self.node_timeout),
+            min_replicas: self.min_replicas,
+            max_lag: self.max_lag,
+        }
+    }
+
+    /// Whether slots move between the servers.
+    pub fn moves_slots(&self) -> bool {
+        self.masters > 1
+    }
+
+    /// For how long such a master may still grant, in ms: what the documentation calls F.
+    pub fn cut_off(&self) -> i64 {
+        self.cut_off_settings().cut_off().0
     }
 }
 

@@ -30,7 +30,7 @@ pub struct Stats {
 }
 
 fn known(code: &str) -> &'static str {
-    const CODES: [&str; 14] = [
+    const CODES: [&str; 15] = [
         "NOTOWNER",
         "HOLDCOUNT",
         "WRONGTYPE",
@@ -42,6 +42,7 @@ fn known(code: &str) -> &'static str {
         "TRYAGAIN",
         "NOPERM",
         "MOVED",
+        "CLUSTERDOWN",
         "ASK",
         "ERR",
         "LOADING",
@@ -95,6 +96,7 @@ impl Stats {
         let name = match fault {
             Fault::Cut { .. } => "cut",
             Fault::Heal { .. } => "heal",
+            Fault::Isolate { .. } => "isolate in a cluster",
             Fault::Promote { .. } => "promote",
             Fault::Follow { .. } => "follow",
             Fault::Crash { lost_steps: 0, .. } => "crash",

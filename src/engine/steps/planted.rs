@@ -4,7 +4,7 @@ use crate::engine::planted::PlantedFault;
 use crate::engine::port::Server;
 use crate::engine::step::Step;
 use crate::engine::wait::{Waiter, WaiterId};
-use crate::lock::{Acquire, Change, Grant, KeyRef, Token, View};
+use crate::lock::{Acquire, Change, Grant, KeyRef, Millis, Token, Update, View};
 
 /// With [`PlantedFault::TokenTwice`], tokens are rounded down to this: ten seconds.
 const WHOLE: i64 = 10_000_000;
@@ -17,7 +17,29 @@ impl<S: Server> Step<'_, S> {
         }
     }
 
-    /// What [`PlantedFault::TokenTwice`] and [`PlantedFault::ShortLease`] make of a new hold.
+    /// What [`PlantedFault::LateTimeouts`] makes of a timeout.
+    pub(super) fn spoil_timeout(&self, timeout: Millis) -> Millis {
+        match self.engine.has_planted(PlantedFault::LateTimeouts) && timeout.0 > 0 {
+            true => Millis(timeout.0 + 1000),
+            false => timeout,
+        }
+    }
+
+    /// What [`PlantedFault::ShortRenewal`] makes of a renewal.
+    pub(super) fn spoil_renewal(&self, change: &mut Change) {
+        if let Change::Update(Update {
+            deadline: Some(deadline),
+            ..
+        }) = change
+        {
+            if self.engine.has_planted(PlantedFault::ShortRenewal) {
+                deadline.0 -= 500;
+            }
+        }
+    }
+
+    /// What [`PlantedFault::TokenTwice`], [`PlantedFault::TokenBelow`] and [`PlantedFault::ShortLease`] make of a new
+    /// hold.
     pub(super) fn spoil_grant(&self, change: &mut Change, grant: &mut Grant) {
         let Change::Take {
             fence, deadline, ..
@@ -28,11 +50,16 @@ impl<S: Server> Step<'_, S> {
         if self.engine.has_planted(PlantedFault::ShortLease) {
             deadline.0 -= 500;
         }
-        if self.engine.has_planted(PlantedFault::TokenTwice) {
-            let token = Token::new(fence.token.get() / WHOLE * WHOLE);
-            fence.token = token.unwrap_or(fence.token);
-            grant.fence = Some(*fence);
-        }
+        let token = fence.token.get();
+        let spoilt = match () {
+            () if self.engine.has_planted(PlantedFault::TokenTwice) => token / WHOLE * WHOLE,
+            () if self.engine.has_planted(PlantedFault::TokenBelow) && token % 2 == 0 => {
+                token - WHOLE
+            }
+            () => return,
+        };
+        fence.token = Token::new(spoilt).unwrap_or(fence.token);
+        grant.fence = Some(*fence);
     }
 
     /// What [`PlantedFault::LastFirst`] takes from a queue.

@@ -27,7 +27,8 @@ impl<S: Server> Step<'_, S> {
         }
         let limits = self.engine.settings.limits();
         let tokens = &mut self.engine.tokens;
-        let (change, grant) = renew(&view, lease, token, now, &limits, tokens)?;
+        let (mut change, grant) = renew(&view, lease, token, now, &limits, tokens)?;
+        self.spoil_renewal(&mut change);
         let has_session = self.engine.sessions.get(key).is_some();
         if has_session && ttl < MIN_TTL {
             return Err(Error::SessionTtl(ttl));

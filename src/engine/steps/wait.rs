@@ -17,6 +17,7 @@ impl<S: Server> Step<'_, S> {
         timeout: Millis,
     ) -> Waiter {
         let since = self.server.tick();
+        let timeout = self.spoil_timeout(timeout);
         Waiter {
             owner: call.owner.into(),
             key: call.key.to_owned(),

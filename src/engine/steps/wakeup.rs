@@ -17,10 +17,14 @@ impl<S: Server> Step<'_, S> {
         self.engine.retry_at = None;
         let next = self.engine.next_write(clock);
         if next.is_some_and(|at| at <= clock.tick) {
-            match self.server.accepts_writes() {
+            let accepts = self.engine.has_planted(PlantedFault::WritesOnReplica);
+            match accepts || self.server.accepts_writes() {
                 true => self.write_due(),
                 false => self.retry_later(),
             }
+        }
+        if self.engine.has_planted(PlantedFault::LeavesDue) {
+            return;
         }
         while let Some((id, waiter)) = self.engine.queues.take_late(clock.tick) {
             if self.engine.has_planted(PlantedFault::ForgetsTimeouts) {

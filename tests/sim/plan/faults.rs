@@ -3,7 +3,6 @@
 use super::{Draft, MS, SECOND};
 use crate::check::Us;
 use crate::schedule::{Action, Fault, What};
-use redis_reentrant_lock::engine::NUMBERS;
 
 /// The owner that others write.
 const OTHERS: u8 = 7;
@@ -123,7 +122,9 @@ impl Draft {
         }
     }
 
+    /// Of those that a server does not notice it has no more, altogether, than the promise allows.
     pub(super) fn pauses(&mut self, end: Us) {
+        let mut unnoticed = [3 * SECOND / 2; 3];
         for _ in 0..self.rng.u8(1..8) {
             let at = self.rng.i64(0..end);
             let server = self.rng.u8(..self.config.servers);
@@ -136,7 +137,14 @@ impl Draft {
             match self.rng.u8(..6) {
                 0 => self.fault(at, Fault::PauseWrites { server, us }),
                 1 | 2 => self.fault(at, Fault::PauseClient { client, us }),
-                _ => self.fault(at, Fault::Pause { server, us }),
+                _ => {
+                    // However it is rounded.
+                    let is_noticed = us > 3 * SECOND / 2 + 2 * MS;
+                    let left = &mut unnoticed[usize::from(server)];
+                    let us = if is_noticed { us } else { us.min(*left) };
+                    *left -= if is_noticed { 0 } else { us };
+                    self.fault(at, Fault::Pause { server, us });
+                }
             }
         }
     }
@@ -159,6 +167,34 @@ impl Draft {
         self.job_of(asked, 0);
         let asked = promotion + self.rng.i64(3 * SECOND..6 * SECOND);
         self.job_of(asked, 1);
+    }
+
+    /// Before each promotion the master of a cluster is isolated for as long as it takes to be missed. Mostly it
+    /// stands still when it would notice that, and is asked meanwhile by a client; another one asks the new master.
+    pub(super) fn isolations(&mut self) {
+        let timeout = self.config.node_timeout * MS;
+        let is_promotion = |action: &Action| match action.what {
+            What::Fault(Fault::Promote { server }) => Some((action.at, server)),
+            _ => None,
+        };
+        let promotions: Vec<_> = self.actions.iter().filter_map(is_promotion).collect();
+        let mut master = 0;
+        for (at, next) in promotions {
+            let longer = self.rng.i64(0..100 * MS);
+            let isolated = at - timeout / 2 - 100 * MS - longer;
+            self.fault(isolated, Fault::Isolate { server: master });
+            if self.rng.u8(..3) > 0 {
+                let us = self.rng.i64(SECOND..3 * SECOND / 2);
+                let still = isolated + timeout / 2 * 3 - self.rng.i64(0..us);
+                self.fault(still, Fault::Pause { server: master, us });
+                let asked = still + self.rng.i64(us / 2..us);
+                self.job_of(asked, 0);
+                self.fault(at + SECOND / 2, Fault::Move { client: 1 });
+                let asked = at + self.rng.i64(2 * SECOND..8 * SECOND);
+                self.job_of(asked, 1);
+            }
+            master = next;
+        }
     }
 
     pub(super) fn steps_of_clocks(&mut self, count: usize, end: Us) {
@@ -209,16 +245,31 @@ impl Draft {
                 2 => ("max-waiters", self.rng.i64(0..4)),
                 _ => ("max-hold", self.rng.i64(1000..6000)),
             };
-            let place = NUMBERS.iter().position(|number| number.name == name);
-            let setting = place.unwrap_or_default() as u8;
-            for server in 0..self.config.servers {
-                let set = Fault::Set {
-                    server,
-                    setting,
-                    value,
-                };
-                self.fault(at + Us::from(server), set);
-            }
+            self.set_everywhere(at, name, value);
+        }
+    }
+
+    /// The longest lease is raised, and lowered again, in the order in which the promise stays: the grace period is
+    /// longer first, and as long as before when the longer leases are over.
+    pub(super) fn raised_and_lowered(&mut self, end: Us) {
+        let (max_ttl, grace) = {
+            let settings = &self.config.settings;
+            (settings.max_ttl.0, settings.grace_period.0)
+        };
+        let more = self.rng.i64(1..=max_ttl);
+        let raised = self.rng.i64(0..end / 2);
+        self.set_everywhere(raised, "grace-period", grace + more);
+        self.set_everywhere(raised + MS, "max-ttl", max_ttl + more);
+        let lowered = raised + self.rng.i64(SECOND..end / 2);
+        self.set_everywhere(lowered, "max-ttl", max_ttl);
+        let over = lowered + (max_ttl + more + 2) * MS;
+        self.set_everywhere(over, "grace-period", grace);
+    }
+
+    fn set_everywhere(&mut self, at: Us, name: &str, value: i64) {
+        for server in 0..self.config.servers {
+            let set = Fault::setting(server, name, value);
+            self.fault(at + Us::from(server), set);
         }
     }
 

@@ -204,12 +204,14 @@ impl World<'_> {
     /// What the server itself refuses.
     fn refused(&mut self, server: u8, lock: Lock, writes: bool) -> Option<&'static str> {
         let (owner, moving_to) = self.shared.slots[usize::from(lock)];
-        let cluster = self.shared.cluster;
+        let (cluster, moves_slots) = (self.config.cluster, self.shared.moves_slots);
         let host = &self.node(server).host;
         let absent = host.data.get(lock).is_none();
         match () {
-            () if cluster && owner != server => Some("MOVED"),
-            () if cluster && absent && moving_to.is_some() => Some("ASK"),
+            () if moves_slots && owner != server => Some("MOVED"),
+            () if cluster && !host.master => Some("MOVED"),
+            () if !host.in_cluster => Some("CLUSTERDOWN"),
+            () if moves_slots && absent && moving_to.is_some() => Some("ASK"),
             () if writes && !host.master => Some("READONLY"),
             () if writes && !host.enough_replicas => Some("NOREPLICAS"),
             () => None,

@@ -215,7 +215,7 @@ impl<'a> World<'a> {
 
     /// The server could not serve it: it may not be the master any more.
     pub(super) fn changes_server(&mut self, client: u8, lock: u8) {
-        let server = match self.config.cluster {
+        let server = match self.config.moves_slots() {
             true => self.shared.slots[usize::from(lock)].0,
             false => self.leader,
         };
@@ -287,7 +287,7 @@ impl<'a> World<'a> {
             let later = it.still_until;
             return self.at(later, event);
         }
-        if it.conn == Some(conn) && !self.config.cluster {
+        if it.conn == Some(conn) && !self.config.moves_slots() {
             self.client(client).target = leader;
         }
         self.conns[conn as usize].open_at_client = false;

@@ -15,6 +15,7 @@ impl World<'_> {
         match fault {
             Fault::Cut { from, to } => self.cuts.push((from, to)),
             Fault::Heal { from, to } => self.heal(from, to),
+            Fault::Isolate { server } => self.isolate(server),
             Fault::Promote { server } => self.promote(server),
             Fault::Follow { server } => self.becomes_replica(server),
             Fault::Crash {
@@ -101,6 +102,9 @@ impl World<'_> {
         if self.node(server).follows != Some(leader) || !self.node(server).up {
             return;
         }
+        if self.config.cluster && !self.is_missed(leader) {
+            return;
+        }
         self.stats.failovers += 1;
         self.leave_master(server);
         let node = self.node(server);
@@ -122,6 +126,7 @@ impl World<'_> {
             return;
         }
         self.leave_master(server);
+        self.node(server).rejoins();
         self.follow(server, leader);
         self.turn(server);
         self.turn(leader);
@@ -248,7 +253,7 @@ impl World<'_> {
         node.up
             && node.still_until <= now
             && node.host.master
-            && node.host.enough_replicas
+            && node.host.is_connected()
             && node.host.writes_paused_until <= now
     }
 

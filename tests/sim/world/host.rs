@@ -16,7 +16,7 @@ pub struct Shared {
     pub conn_user: Vec<u8>,
     /// Which users may acquire locks.
     pub allowed: [bool; OWNERS],
-    pub cluster: bool,
+    pub moves_slots: bool,
     /// Which server owns the slot of a lock, and where it is being moved to.
     pub slots: [(u8, Option<u8>); LOCKS],
     pub user_names: Vec<UserName>,
@@ -35,6 +35,8 @@ pub struct Host {
     pub step: u32,
     pub master: bool,
     pub enough_replicas: bool,
+    /// In a cluster: whether it reaches the other masters, as far as it knows.
+    pub in_cluster: bool,
     /// `CLIENT PAUSE … WRITE`, until then.
     pub writes_paused_until: Us,
     pub watch: Watch,
@@ -64,6 +66,11 @@ impl Host {
                 self.inbox.push((lock, true));
             }
         }
+    }
+
+    /// Whether it knows of as many replicas and masters as it needs to write.
+    pub fn is_connected(&self) -> bool {
+        self.enough_replicas && self.in_cluster
     }
 
     /// Begins anew with what the file holds, without its last steps.
@@ -172,14 +179,14 @@ impl Server for Port<'_> {
         let lock = lock_number(key);
         let (owner, moving_to) = self.shared.slots[usize::from(lock)];
         let absent = self.host.data.get(lock).is_none();
-        let elsewhere = match self.shared.cluster {
+        let elsewhere = match self.shared.moves_slots {
             true if owner != self.host.number => true,
             true => moving_to.is_some() && absent,
             false => false,
         };
         match elsewhere {
             true => WriteCheck::Elsewhere,
-            false if self.host.enough_replicas => WriteCheck::Accepted,
+            false if self.host.is_connected() => WriteCheck::Accepted,
             false => WriteCheck::NotNow,
         }
     }

@@ -132,7 +132,8 @@ impl World<'_> {
                 self.client(client).known[usize::from(lock)] = Known::default();
                 self.ends(client, job);
             }
-            "NOREPLICAS" | "READONLY" | "UNBLOCKED" | "TRYAGAIN" | "MOVED" | "ASK" => {
+            "NOREPLICAS" | "READONLY" | "CLUSTERDOWN" | "UNBLOCKED" | "TRYAGAIN" | "MOVED"
+            | "ASK" => {
                 self.changes_server(client, lock);
                 self.again_or_finish(client, job, op);
             }

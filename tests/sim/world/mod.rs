@@ -46,6 +46,8 @@ enum Event {
     /// A replica gets the stream up to there, of that link.
     Stream(u8, u32, u32),
     Acknowledged(u8, u8),
+    /// A master of a cluster notices that it is isolated, for the time with that number.
+    ClusterFails(u8, u32),
     /// A server that crashed is there again.
     Back(u8),
     /// A client goes on, unless it has done something else since.
@@ -126,7 +128,7 @@ impl<'a> World<'a> {
             shared: Shared {
                 conn_user: Vec::new(),
                 allowed: [true; data::OWNERS],
-                cluster: config.cluster,
+                moves_slots: config.moves_slots(),
                 slots: [(0, None); data::LOCKS],
                 user_names: (0..config.clients).map(user).collect(),
             },
@@ -207,6 +209,7 @@ impl<'a> World<'a> {
             Event::Cron(server, life) => self.cron(server, life, event),
             Event::Stream(server, link, upto) => self.stream_arrives(server, link, upto, event),
             Event::Acknowledged(master, replica) => self.acknowledged(master, replica, event),
+            Event::ClusterFails(server, number) => self.cluster_fails(server, number, event),
             Event::Back(server) => self.back(server),
             Event::Client(client, turn) => self.client_goes_on(client, turn),
             Event::GivesUp(call) => self.gives_up(call),

@@ -5,9 +5,7 @@ use super::host::{Host, Port, EPOCH};
 use super::{Event, World, MS, SECOND};
 use crate::check::{Call, Us, What};
 use crate::schedule::Config;
-use redis_reentrant_lock::engine::{
-    self, Answer, Clock, CutOffSettings, Effects, Engine, Step, WaiterId, Watch,
-};
+use redis_reentrant_lock::engine::{self, Answer, Clock, Effects, Engine, Step, WaiterId, Watch};
 use redis_reentrant_lock::lock::{Now, Tick};
 
 /// A hold that has to end: no client was told of it, or its connection has closed.
@@ -45,6 +43,9 @@ pub struct Node {
     pub link: u32,
     /// How much of its master's log it has got.
     pub got: u32,
+    /// Since when it has lost the other masters of its cluster, and how often it has.
+    pub isolated: Option<Us>,
+    pub isolations: u32,
     /// Its replicas, and by its clock in seconds when each was heard.
     pub replicas: Vec<(u8, i64)>,
     /// Holds that have to end.
@@ -55,7 +56,7 @@ pub struct Node {
 
 impl Node {
     pub fn new(number: u8, config: &Config, faults: crate::Planted) -> Node {
-        let master = number == 0 || config.cluster;
+        let master = number < config.masters;
         let mut engine = Engine::new();
         engine.restart(config.settings.clone(), config.cluster, master);
         engine.planted = faults;
@@ -70,6 +71,7 @@ impl Node {
                 step: 0,
                 master,
                 enough_replicas: true,
+                in_cluster: true,
                 writes_paused_until: 0,
                 watch: Watch::Nothing,
                 expires_on_read: config.expires_on_read,
@@ -90,6 +92,8 @@ impl Node {
             follows: None,
             link: 0,
             got: 0,
+            isolated: None,
+            isolations: 0,
             replicas: Vec::new(),
             unowned: Vec::new(),
             free_since: Default::default(),
@@ -109,11 +113,7 @@ impl Node {
     }
 
     pub fn cut_off(config: &Config) -> engine::Event {
-        engine::Event::CutOffSettings(CutOffSettings {
-            cluster_node_timeout: config.cluster.then_some(config.node_timeout),
-            min_replicas: config.min_replicas,
-            max_lag: config.max_lag,
-        })
+        engine::Event::CutOffSettings(config.cut_off_settings())
     }
 }
 
@@ -125,7 +125,7 @@ impl World<'_> {
             let phase = self.config.phase[usize::from(server)];
             self.at(phase, Event::Cron(server, 0));
             let is_spare = self.config.has_spare && server + 1 == self.config.servers;
-            if server > 0 && !self.config.cluster && !is_spare {
+            if server >= self.config.masters && !is_spare {
                 self.follow(server, 0);
             }
         }
@@ -144,7 +144,10 @@ impl World<'_> {
         let still = node.still_until;
         if still > self.now {
             // Files are looked at before timers.
-            let timers = matches!(event, Event::Timer(_) | Event::Cron(..));
+            let timers = matches!(
+                event,
+                Event::Timer(_) | Event::Cron(..) | Event::ClusterFails(..)
+            );
             self.at(still + Us::from(timers), event);
             return false;
         }

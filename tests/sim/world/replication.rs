@@ -1,11 +1,55 @@
-//! Replicas: the stream, acknowledgements, and what a server does once a second.
+//! Replicas: the stream, acknowledgements, what a server does once a second, and how a cluster misses a master.
 
 use super::node::Node;
-use super::{Event, World, SECOND};
-use crate::check::What;
+use super::{Event, World, MS, SECOND};
+use crate::check::{Us, What};
 use redis_reentrant_lock::engine;
 
+/// How often a node of a cluster checks which others it reaches.
+const CHECKED: Us = 100 * MS;
+
+impl Node {
+    /// It reaches the other masters of its cluster again.
+    pub(super) fn rejoins(&mut self) {
+        self.isolated = None;
+        self.host.in_cluster = true;
+    }
+}
+
 impl World<'_> {
+    /// A master loses the others of its cluster. A node asks each other one after half the timeout, and misses it when
+    /// there was no answer for the timeout.
+    pub(super) fn isolate(&mut self, server: u8) {
+        let (now, timeout) = (self.now, self.config.node_timeout * MS);
+        let node = self.node(server);
+        if node.follows.is_some() {
+            return;
+        }
+        node.isolated = Some(now);
+        node.isolations += 1;
+        let number = node.isolations;
+        let check = self.config.phase[usize::from(server)] % CHECKED;
+        let missed = timeout / 2 + timeout + check;
+        self.after(missed, Event::ClusterFails(server, number));
+    }
+
+    /// Whether the other masters may miss this one already. They may have asked it just before it was isolated; then one of
+    /// its replicas is given votes no sooner than after the timeout. Half of it is what is relied on.
+    pub(super) fn is_missed(&mut self, server: u8) -> bool {
+        let (now, half) = (self.now, self.config.node_timeout * MS / 2);
+        let isolated = self.node(server).isolated;
+        isolated.is_some_and(|since| now - since >= half + CHECKED)
+    }
+
+    pub(super) fn cluster_fails(&mut self, server: u8, number: u32, event: Event) {
+        let node = self.node(server);
+        let is_same = node.isolations == number && node.isolated.is_some();
+        if is_same && self.runs(server, event) {
+            self.node(server).host.in_cluster = false;
+            self.turn(server);
+        }
+    }
+
     fn is_cut(&self, from: u8, to: u8) -> bool {
         self.cuts.contains(&(from, to))
     }
@@ -157,6 +201,8 @@ impl World<'_> {
             .restart(settings, config.cluster, node.host.master);
         node.engine.planted = faults;
         node.life += 1;
+        // It has to find the others first.
+        node.host.in_cluster = node.isolated.is_none();
         node.up = true;
         node.still_until = now;
         let life = node.life;

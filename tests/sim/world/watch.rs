@@ -107,8 +107,8 @@ impl World<'_> {
         let clock = node.clock(now);
         let (answers, history) = (&self.answers, &mut self.history);
         let host = &node.host;
-        let writes = host.master && host.enough_replicas && host.writes_paused_until <= now;
-        let writes = writes && node.still_until <= now && !self.shared.cluster;
+        let writes = host.master && host.is_connected() && host.writes_paused_until <= now;
+        let writes = writes && node.still_until <= now && !self.shared.moves_slots;
         node.unowned.retain_mut(|it| {
             let (lock, token) = (it.lock, it.token);
             let held = host.data.get(lock).and_then(|value| value.holder().ok());
@@ -147,12 +147,15 @@ impl World<'_> {
             let node = self.node(server);
             node.host.writes_paused_until = 0;
         }
+        // An old master that rejoined would write again; it becomes a replica first.
+        let leader = self.leader;
+        self.node(leader).rejoins();
         (0..self.config.clients).for_each(|client| self.set_rights(client, true));
         (0..LOCKS as u8).for_each(|lock| self.shared.slots[usize::from(lock)].1 = None);
         let rest = self.now + self.config.rest;
         // Those that are down come back, and the old masters become replicas.
         self.run_until(self.now + 3 * SECOND);
-        if !self.config.cluster {
+        if !self.config.moves_slots() {
             for server in 0..self.config.servers {
                 self.fault(crate::schedule::Fault::Follow { server });
                 self.heal_all(server);
@@ -180,6 +183,10 @@ impl World<'_> {
         }
     }
 
+    /// Memory, file and replica are all written from one log by one function ([`super::data::Data::apply`]). So they
+    /// differ only if a server writes what is not in the log that it follows: a replica by itself, or a master after
+    /// it has become one. That the real commands do to a replica what they do to their master is shown on real servers, in
+    /// `tests/suite/propagation.rs` and `tests/suite/replication.rs`.
     fn compare_data(&mut self) {
         for server in 0..self.config.servers {
             let node = self.node(server);

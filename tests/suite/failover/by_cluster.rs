@@ -6,12 +6,14 @@ use crate::support::{eventually, shard_replica, three_masters, Server};
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
-/// For so long a master that is cut off may go on: `cluster-node-timeout` takes the place of F.
 const NODE_TIMEOUT: u64 = 2000;
+
+/// For so long a master that is cut off may go on (F in a cluster).
+const CUT_OFF: u64 = NODE_TIMEOUT + 1500;
 
 const TIMES: Times = Times {
     max_ttl: 1500,
-    grace: 1500 + NODE_TIMEOUT,
+    grace: 1500 + CUT_OFF,
     min_replicas: 0,
 };
 

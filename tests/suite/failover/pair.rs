@@ -15,7 +15,7 @@ pub struct Times {
 }
 
 /// How long a master that is cut off may still grant (F), with `min-replicas-max-lag 1`.
-pub const CUT_OFF: u64 = 3000;
+pub const CUT_OFF: u64 = 4500;
 
 impl Times {
     /// As the promise asks for, with not a millisecond more.

@@ -1,10 +1,10 @@
 //! A lock that is held: the calls about it, and until when it is certainly held.
 
 use crate::call::{Grant, Kind, holds_left};
+use crate::claim::give_back_later;
 use crate::client::LockClient;
 use crate::error::{Error, Loss, Verdict};
 use crate::link::Link;
-use crate::lock::give_back_later;
 use crate::moment::Moment;
 use crate::owner::Ticket;
 use crate::pace::Pace;

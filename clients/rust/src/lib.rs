@@ -30,12 +30,12 @@
 
 pub mod blocking;
 mod call;
+mod claim;
 mod client;
 mod error;
 mod guard;
 mod hold;
 mod idle;
-
 mod link;
 mod lock;
 mod moment;

@@ -281,8 +281,14 @@ pub fn module() -> PathBuf {
     let deps = test.parent().unwrap();
     // Beside the test's own folder lies what `cargo build` left; cargo puts what it built for the
     // tests into that folder itself.
-    let found = [deps.join(name), deps.parent().unwrap().join(name)]
+    let mut folders = vec![deps.to_owned(), deps.parent().unwrap().to_owned()];
+    // A doc test runs elsewhere. Cargo lists both folders in this path for every test.
+    if let Some(path) = std::env::var_os("LD_LIBRARY_PATH") {
+        folders.extend(std::env::split_paths(&path));
+    }
+    let found = folders
         .into_iter()
+        .map(|folder| folder.join(name))
         .filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path)))
         .max();
     found.map(|(_, path)| path).unwrap_or_else(|| {

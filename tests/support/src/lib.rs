@@ -12,6 +12,7 @@ mod proxy;
 mod sentinel;
 mod setup;
 mod stored;
+pub mod tls;
 pub mod toolchain;
 mod waiter;
 mod walk;
@@ -24,7 +25,7 @@ pub use cluster::{
 pub use journal::Journal;
 pub use latency::{mostly_within, Clocks};
 pub use listener::Listener;
-pub use proxy::Proxy;
+pub use proxy::{HeldBack, Proxy};
 pub use sentinel::Sentinels;
 pub use setup::Setup;
 pub use stored::Stored;

@@ -2,7 +2,8 @@
 """Runs the tests of every client against Redis 7.0, Redis 8.2 and Valkey 9.1, and prints a line for each.
 
 Arguments: the clients to test (rust, lockctl, python, java); none means all. ONLY in the environment names one server
-of tests/servers.tsv instead of the three. The module is that of LOCK_TEST_MODULE, or what `cargo build` left.
+of tests/servers.tsv instead of the three. Tests of Python and Java that were skipped are told one by one; those of Rust
+are counted. The module is that of LOCK_TEST_MODULE, or what `cargo build` left.
 """
 
 import os
@@ -56,11 +57,16 @@ def main():
 def run(client, command, name, binary, log):
     """Runs one client's tests against one server: the line that says how it went, and whether it went well."""
     module = os.environ.get("LOCK_TEST_MODULE") or str(TARGET / "debug" / "libredis_reentrant_lock.so")
-    variables = {"LOCK_TEST_MODULE": module, "LOCK_TEST_SERVER": str(binary)}
+    # Where a test says that it does not apply, and why.
+    skips = log.with_suffix(".skips")
+    skips.write_text("")
+    variables = {"LOCK_TEST_MODULE": module, "LOCK_TEST_SERVER": str(binary), "LOCK_TEST_SKIPS": str(skips.absolute())}
     text, status, seconds, over = servers.follow(command, variables, log, LIMIT_SECONDS)
     if over or status:
         print(text[-6000:])
         return f"{client:<8} {name:<12} failed: {over or f'status {status}'}, see {log}", False
+    for line in skips.read_text().splitlines():
+        print(f"{client:<8} {name:<12} skipped: {line}", flush=True)
     said = [line for line in text.splitlines() if "passed" in line or "Tests run" in line]
     return f"{client:<8} {name:<12} {said[-1].strip(' =') if said else 'passed'}, {seconds} s", True
 

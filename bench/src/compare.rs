@@ -7,14 +7,9 @@ use crate::figures::Report;
 use crate::languages::Languages;
 use crate::machine;
 use crate::report;
+use crate::repository::root;
 use crate::run::{Bench, progress_bar};
 use std::path::{Path, PathBuf};
-
-/// This repository.
-pub fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_owned()
-}
 
 /// Measures what the options say, and writes the report.
 ///

@@ -1,6 +1,6 @@
 //! Which server and which build of the module: what `lock_test_support` reads from the environment.
 
-use crate::compare::root;
+use crate::repository::root;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;

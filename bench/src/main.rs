@@ -21,6 +21,7 @@ mod pair_cost;
 mod plan;
 mod protocol;
 mod report;
+mod repository;
 mod run;
 mod service;
 mod stats;

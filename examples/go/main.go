@@ -1,5 +1,6 @@
 // Charges an order under the lock `lock:orders`, with go-redis. REDIS_URL names the server, WAIT_MS says how
-// long to wait for the lock, and WORK_MS how long the work takes.
+// long to wait for the lock, and WORK_MS how long the work takes. The rules that it follows:
+// https://github.com/redis-reentrant-lock/redis-reentrant-lock/blob/main/docs/clients.md
 package main
 
 import (

@@ -10,17 +10,17 @@ use std::time::Duration;
 /// The longest time that is taken, in seconds: more than a hundred years.
 const LONGEST: f64 = 4e9;
 
-/// What every help text ends with. docs/lockctl.md has the same in a table.
+/// What every help text ends with. docs/lockctl.md has the same words in a table.
 const STATUSES: &str = "\
 Exit status:
     0  done
     1  release, info: the lock was free
-  120  run: the lock was not free in time (--conflict-exit-code sets another status)
-  121  run: the lock was lost, and the command was ended
-  122  lockctl failed: no server, no module, no right, or a wrong argument
+  120  run: the lock was not free in time. --conflict-exit-code sets another status
+  121  run: the lock was lost: the command was ended, or may have run beside another holder
+  122  lockctl failed: no server, no module, no right, a wrong argument, or nobody confirmed
   126  run: the command cannot be run
   127  run: the command was not found
-128+n  run: the command, or the wait, was ended by the signal n
+128+n  run: the command, or the wait for the lock, was ended by the signal n
        run: any other status is that of the command";
 
 /// Runs commands under reentrant locks of Redis and Valkey, and shows and releases locks.

@@ -3,6 +3,7 @@
 use super::Options;
 use super::crowd::Crowd;
 use crate::common::support::{self, Setup};
+use crate::repository::root;
 use indicatif::ProgressBar;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -79,7 +80,7 @@ fn build_bare() -> PathBuf {
     let built = Command::new(cargo)
         .args(["build", "--quiet", "--release", "--example", "bare_block"])
         .arg("--manifest-path")
-        .arg(crate::compare::root().join("Cargo.toml"))
+        .arg(root().join("Cargo.toml"))
         .arg("--target-dir")
         .arg(target.join("bare"))
         .status();

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from typing import Any, Iterator
 
 import pytest
@@ -14,6 +15,15 @@ _numbers = itertools.count()
 def pytest_configure() -> None:
     if not servers.MODULE.startswith("/"):
         raise pytest.UsageError("LOCK_TEST_MODULE must be the absolute path of the module's .so file")
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Tells of each skipped test, where somebody collects that."""
+    path = os.environ.get("LOCK_TEST_SKIPS")
+    if report.skipped and path and isinstance(report.longrepr, tuple):
+        why = report.longrepr[2].removeprefix("Skipped: ")
+        with open(path, "a") as file:
+            file.write(f"{report.nodeid}: does not apply: {why}\n")
 
 
 @pytest.fixture(scope="session")

@@ -246,3 +246,22 @@ def test_an_extended_lease_is_not_shortened_by_its_renewal(world: World, server:
     assert not a.told(1)
     assert server.info(key)["ttl"] > 5_000
     a.do("release")
+
+
+def test_the_connections_of_locks_have_the_connect_timeout_of_the_client(
+    any_world: World, server: Server, key: str
+) -> None:
+    client = any_world.client(server.port, socket_connect_timeout=0.25, socket_timeout=3)
+    kind = client.connection_pool.connection_class
+    timeouts: List[float] = []
+
+    class Recorded(kind):  # type: ignore[misc, valid-type]
+        def __init__(self, **kwargs: Any) -> None:
+            timeouts.append(kwargs["socket_connect_timeout"])
+            super().__init__(**kwargs)
+
+    client.connection_pool.connection_class = Recorded
+    a = any_world.holder_of(client, key)
+    a.do("acquire")
+    a.do("release")
+    assert timeouts == [0.25]

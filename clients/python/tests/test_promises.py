@@ -267,3 +267,13 @@ def test_a_renewed_lease_goes_on_until_its_release(world: World, server: Server,
     assert not a.told(2)
     a.do("release")
     assert not server.info(key)
+
+
+def test_a_release_that_follows_the_end_of_its_connection_tells_of_the_loss(world: World, own_server: Server) -> None:
+    a = world.holder(own_server.port, "x")
+    for _ in range(20):
+        a.do("acquire")
+        own_server.call("CLIENT", "KILL", "TYPE", "normal")
+        # On a new connection the server would say that there is nothing to release, as after a lost reply.
+        with pytest.raises(world.errors.LockNotOwnedError):
+            a.do("release")

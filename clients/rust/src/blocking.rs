@@ -1,9 +1,11 @@
 //! The same locks for threads: calls that block.
 //!
-//! ```no_run
+//! ```
 //! use redis_reentrant_lock_client::blocking::LockClient;
 //! # fn charge(_: &str, _: u64) {}
+//! # let server = lock_test_support::Server::start();
 //! let locks = LockClient::open("redis://127.0.0.1:6379")?;
+//! # let locks = LockClient::open(server.url())?;
 //! let guard = locks.lock("lock:orders").acquire()?;
 //! guard.on_lost(|loss| {
 //!     eprintln!("lock lost: {loss}");

@@ -1,7 +1,6 @@
 //! The client: where the locks are.
 
 use crate::error::Error;
-use crate::lock::Lock;
 use crate::servers::{Layout, Servers, cluster};
 use redis::sentinel::SentinelClient;
 use redis::{ConnectionInfo, IntoConnectionInfo};
@@ -86,11 +85,6 @@ impl LockClient {
     /// default. For so long `try_acquire` tries again when a server does not answer. Clones keep their own.
     pub fn with_patience(self, patience: Duration) -> LockClient {
         LockClient { patience, ..self }
-    }
-
-    /// The lock of this name (the key on the server). Without more it is bound to its connection: see [`Lock`].
-    pub fn lock(&self, name: impl Into<Vec<u8>>) -> Lock {
-        Lock::new(self.clone(), name.into())
     }
 }
 

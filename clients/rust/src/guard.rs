@@ -78,13 +78,18 @@ impl Guard {
     /// its connection; for a lease lock at the next renewal, or when its lease is over. It never completes if the lock
     /// is released instead.
     ///
-    /// ```no_run
+    /// ```
     /// # async fn work() {}
-    /// # async fn example(guard: redis_reentrant_lock_client::Guard) {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), redis_reentrant_lock_client::Error> {
+    /// # let server = lock_test_support::Server::start();
+    /// # let locks = redis_reentrant_lock_client::LockClient::open(server.url())?;
+    /// # let guard = locks.lock("lock:orders").acquire().await?;
     /// tokio::select! {
     ///     () = work() => println!("done"),
     ///     loss = guard.lost() => println!("stopped: {loss}"),
     /// }
+    /// # guard.release().await
     /// # }
     /// ```
     pub fn lost(&self) -> impl Future<Output = Loss> + Send + 'static {

@@ -1,10 +1,10 @@
 //! A lock that is held: the calls about it, and until when it is certainly held.
 
 use crate::call::{Grant, Kind, holds_left};
+use crate::claim::give_back_later;
 use crate::client::LockClient;
 use crate::error::{Error, Loss, Verdict};
 use crate::link::Link;
-use crate::lock::give_back_later;
 use crate::moment::Moment;
 use crate::owner::Ticket;
 use crate::pace::Pace;
@@ -271,6 +271,10 @@ impl Hold {
 
     /// Releases the last hold. Sends that again until it is answered, or the lease is over.
     async fn release_last(&self) -> Result<(), Error> {
+        if self.kind.is_session() {
+            // Lets the runtime read the end of the connection, should the caller have kept it from that until now.
+            tokio::task::yield_now().await;
+        }
         if let Phase::Lost(loss) = self.phase() {
             return Err(Error::Lost(loss));
         }
@@ -335,3 +339,6 @@ impl Drop for Hold {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,14 @@
 //! Distributed reentrant locks on Redis and Valkey servers with the module
 //! [redis-reentrant-lock](https://github.com/redis-reentrant-lock/redis-reentrant-lock).
 //!
-//! ```no_run
+//! ```
 //! use redis_reentrant_lock_client::LockClient;
 //! # async fn charge(_: &str, _: u64) {}
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), redis_reentrant_lock_client::Error> {
+//! # let server = lock_test_support::Server::start();
 //! let locks = LockClient::open("redis://127.0.0.1:6379")?;
+//! # let locks = LockClient::open(server.url())?;
 //! let guard = locks.lock("lock:orders").acquire().await?;
 //! tokio::select! {
 //!     // With the token, so that a late write can be refused.
@@ -30,12 +32,12 @@
 
 pub mod blocking;
 mod call;
+mod claim;
 mod client;
 mod error;
 mod guard;
 mod hold;
 mod idle;
-
 mod link;
 mod lock;
 mod moment;

@@ -1,17 +1,18 @@
 //! A lock, and how it is acquired.
 
-use crate::call::{Grant, Kind, Wait, holds_left, millis};
+use crate::call::{Grant, Kind, Wait, millis};
+use crate::claim::{Claim, Outcome};
 use crate::client::LockClient;
 use crate::error::{Error, Loss, Verdict};
 use crate::guard::Guard;
 use crate::hold::Hold;
 use crate::link::Link;
 use crate::moment::Moment;
-use crate::owner::{Owner, Ticket};
+use crate::owner::Owner;
 use crate::pace::Pace;
 use crate::servers::redirected_again;
 use crate::watch::Care;
-use redis::{RedisError, Value};
+use redis::RedisError;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,16 +57,15 @@ impl Limit {
     }
 }
 
-/// What one call led to.
-enum Outcome {
-    /// The lock is held since a call that was sent then. The connection, if it is bound to it.
-    Granted(Grant, Moment, Option<Link>),
-    Busy,
-    Failed(Verdict, Option<Link>),
+impl LockClient {
+    /// The lock of this name (the key on the server). Without more it is bound to its connection: see [`Lock`].
+    pub fn lock(&self, name: impl Into<Vec<u8>>) -> Lock {
+        Lock::new(self.clone(), name.into())
+    }
 }
 
 impl Lock {
-    pub(crate) fn new(client: LockClient, name: Vec<u8>) -> Lock {
+    fn new(client: LockClient, name: Vec<u8>) -> Lock {
         Lock {
             client,
             name,
@@ -168,6 +168,12 @@ impl Lock {
         kind.check()
     }
 
+    /// What its owner, a new one unless it is given, may get.
+    fn claim(&self) -> Result<Claim, Error> {
+        let owner = self.owner.clone().unwrap_or_else(Owner::new);
+        Claim::new(self.client.clone(), owner, &self.name)
+    }
+
     /// Whether to wait again, as a new owner.
     fn waits_anew(&self, limit: Limit) -> bool {
         self.owner.is_none() && !matches!(limit, Limit::Now)
@@ -183,7 +189,7 @@ impl Lock {
         let mut pace = Pace::new();
         let hopeless = Moment::now().after(self.client.patience);
         let mut redirections = 0;
-        let mut claim = Claim::new(self)?;
+        let mut claim = self.claim()?;
         // The node that has to be asked, for one call.
         let mut asked = None;
         loop {
@@ -192,7 +198,7 @@ impl Lock {
                     match self.take(kind, &grant, sent, link, &mut claim).await {
                         // It was lost while the call waited, or just after. The next owner is a new one.
                         Err(Error::Lost(_)) if self.waits_anew(limit) => {
-                            claim = Claim::new(self)?;
+                            claim = self.claim()?;
                             Error::Lost(Loss::Taken)
                         }
                         outcome => return outcome.map(Some),
@@ -337,90 +343,5 @@ fn unavailable(error: RedisError) -> Error {
     match error.code() {
         Some(_) => Error::Redis(error),
         None => Error::Unreachable(error),
-    }
-}
-
-/// An owner who may have got the lock without knowing it. Whoever gives up, or is cancelled, releases it.
-struct Claim {
-    client: LockClient,
-    ticket: Arc<Ticket>,
-    is_open: bool,
-    /// A server was reached.
-    has_reached: bool,
-}
-
-impl Claim {
-    fn new(lock: &Lock) -> Result<Claim, Error> {
-        let owner = lock.owner.clone().unwrap_or_else(Owner::new);
-        let ticket = Ticket::new(owner, &lock.name).ok_or_else(|| {
-            let text = "this owner holds the lock already, or cannot tell: reenter it";
-            Error::Invalid(text.to_owned())
-        })?;
-        Ok(Claim {
-            client: lock.client.clone(),
-            ticket,
-            is_open: false,
-            has_reached: false,
-        })
-    }
-
-    /// What the reply to a call that was sent then means for it.
-    fn read(&mut self, reply: Result<Value, Verdict>, sent: Moment) -> Outcome {
-        let verdict = match reply.map(|value| Grant::of(&value)) {
-            Ok(Ok(grant)) if grant.acquired => return Outcome::Granted(grant, sent, None),
-            Ok(Ok(_)) => {
-                self.is_open = false;
-                return Outcome::Busy;
-            }
-            Ok(Err(error)) => Verdict::Final(error),
-            Err(verdict) => verdict,
-        };
-        self.is_open |= matches!(verdict, Verdict::Broken(_));
-        self.has_reached |= !matches!(&verdict, Verdict::Later(error) if error.code().is_none());
-        Outcome::Failed(verdict, None)
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        if self.is_open {
-            give_back_later(self.client.clone(), self.ticket.clone());
-        }
-    }
-}
-
-/// Releases in the background what an owner may have got.
-pub(crate) fn give_back_later(client: LockClient, ticket: Arc<Ticket>) {
-    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-        return ticket.keep();
-    };
-    runtime.spawn(async move {
-        if !give_back(&client, &ticket).await {
-            ticket.keep();
-        }
-    });
-}
-
-/// Releases what an owner may have got without knowing it. Nobody waits for it, and at worst the lease ends it: then
-/// false.
-async fn give_back(client: &LockClient, ticket: &Ticket) -> bool {
-    let LockClient { servers, patience } = client;
-    let cmd = ticket.who().release(0, None);
-    let end = Moment::now().after(*patience);
-    let mut pace = Pace::new();
-    let mut was_not_held = false;
-    loop {
-        // On the connection that the call was sent on, if that is still there: in its order.
-        let released = servers.call(ticket.name(), &cmd, *patience).await;
-        match released.as_ref().map(holds_left) {
-            // The call may be on its way on a connection that has closed: asked a second time, it has arrived.
-            Ok(Ok(None)) if !was_not_held => was_not_held = true,
-            Ok(_) | Err(Verdict::Gone) => return true,
-            Err(Verdict::Final(_)) => return false,
-            Err(_) => (),
-        }
-        if !pace.pause(Some(end)).await {
-            return false;
-        }
     }
 }

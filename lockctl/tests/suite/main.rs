@@ -11,6 +11,7 @@ mod metrics;
 mod run;
 mod signals;
 mod terminal;
+mod tls;
 mod top;
 mod topology;
 

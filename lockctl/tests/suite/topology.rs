@@ -2,8 +2,9 @@
 
 use crate::listing::records;
 use crate::{Running, is_held, lockctl, outcome};
-use lock_test_support::{Sentinels, Server, Setup, three_masters};
+use lock_test_support::{Sentinels, Server, Setup, eventually, three_masters};
 use std::collections::HashSet;
+use std::time::Instant;
 
 #[test]
 fn every_command_finds_the_nodes_of_a_cluster() {
@@ -70,6 +71,34 @@ fn every_command_finds_the_nodes_of_a_cluster() {
     let (_, text, status) = outcome(&mut lockctl(&url, "--cluster ls"));
     assert_eq!(status, 122);
     assert!(text.contains("are missing"), "{text}");
+}
+
+#[test]
+fn a_silent_node_of_a_cluster_does_not_keep_the_others_waiting() {
+    let nodes = three_masters(&Setup::new());
+    let connections = |node: &Server| {
+        let count = node.client().info("stats", "total_connections_received");
+        count.unwrap().parse::<u64>().unwrap()
+    };
+    // The nodes are asked in the order of their slots: the first one is silent, and the last one knows them all.
+    nodes[0].signal(libc::SIGSTOP);
+    let before = connections(&nodes[1]);
+    let start = Instant::now();
+    let running = Running::start(&lockctl(&nodes[2].url(), "--cluster metrics"));
+    // Each look is a connection, too.
+    let mut looks = 0;
+    eventually("the second node is asked", || {
+        looks += 1;
+        connections(&nodes[1]) > before + looks
+    });
+    let asked = start.elapsed();
+    let (status, text) = { running }.end();
+    let ended = start.elapsed();
+    nodes[0].signal(libc::SIGCONT);
+    assert_eq!(status, 122);
+    assert!(text.contains("nothing was read from"), "{text}");
+    // lockctl ends when it no longer waits for the first one.
+    assert!(asked < ended / 2, "asked after {asked:?} of {ended:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! An example that runs: what it prints, line by line, and how it ends.
 
 use crate::support::toolchain::end_with_test;
-use crate::support::{send_signal, Server, PATIENCE};
+use crate::support::{send_signal, PATIENCE};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -14,11 +14,11 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts a program on a server. It waits for the lock for `wait` ms, and works for `work` ms.
-    pub fn start(mut program: Command, server: &Server, wait: &str, work: &str) -> Running {
+    /// Starts a program with the server of this address. It waits for the lock for `wait` ms, and works for `work` ms.
+    pub fn start(mut program: Command, url: &str, wait: &str, work: &str) -> Running {
         end_with_test(&mut program);
         program
-            .env("REDIS_URL", server.url())
+            .env("REDIS_URL", url)
             .env("WAIT_MS", wait)
             .env("WORK_MS", work)
             .stdin(Stdio::null())

@@ -4,7 +4,7 @@
 use super::program::Running;
 use super::{folder_of, prepare_go, prepare_node};
 use crate::support::toolchain::{command, Missing};
-use crate::support::{Server, Setup, Waiter};
+use crate::support::{Proxy, Server, Setup, Waiter};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::thread;
@@ -129,6 +129,29 @@ fn an_example_stops_its_work_when_a_check_finds_that_another_owner_has_the_lock(
 }
 
 #[test]
+fn an_example_whose_first_check_after_a_wait_finds_the_lock_gone_says_that_it_was_lost() {
+    with_each_program(|program| {
+        // Nothing else tells it: the connection stays open.
+        let args = "default-ttl 6000 session-loss ignore";
+        let server = Setup::new().module_args(args).start();
+        let proxy = Proxy::start(&server);
+        let mut client = server.client();
+        client.grant("LOCK.ACQUIRE lock:orders another 1800000");
+        let check = proxy.hold_back("LOCK.RENEW");
+        let running = program.start_at(&proxy.url(), FOREVER, "0");
+        server.until_waiting(1);
+        // For more than a tenth of its lease: then it asks when that began.
+        thread::sleep(Duration::from_millis(700));
+        client.int("LOCK.RELEASE lock:orders another");
+        check.until_here();
+        assert_eq!(client.int("LOCK.FORCERELEASE lock:orders"), 1);
+        check.let_go();
+        assert_eq!(running.line(), "lost");
+        assert_eq!(running.end().code(), Some(1));
+    });
+}
+
+#[test]
 fn an_example_whose_release_finds_the_lock_gone_says_that_it_was_lost() {
     with_each_program(|program| {
         // Nothing tells it before: the connection stays open, and the next check is 10 s away.
@@ -225,7 +248,11 @@ struct Program {
 
 impl Program {
     fn start(&self, server: &Server, wait: &str, work: &str) -> Running {
-        Running::start(command(&self.folder, &self.line), server, wait, work)
+        self.start_at(&server.url(), wait, work)
+    }
+
+    fn start_at(&self, url: &str, wait: &str, work: &str) -> Running {
+        Running::start(command(&self.folder, &self.line), url, wait, work)
     }
 }
 

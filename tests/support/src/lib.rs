@@ -12,6 +12,7 @@ mod proxy;
 mod sentinel;
 mod setup;
 mod stored;
+pub mod tls;
 pub mod toolchain;
 mod waiter;
 mod walk;
@@ -24,7 +25,7 @@ pub use cluster::{
 pub use journal::Journal;
 pub use latency::{mostly_within, Clocks};
 pub use listener::Listener;
-pub use proxy::Proxy;
+pub use proxy::{HeldBack, Proxy};
 pub use sentinel::Sentinels;
 pub use setup::Setup;
 pub use stored::Stored;
@@ -281,8 +282,14 @@ pub fn module() -> PathBuf {
     let deps = test.parent().unwrap();
     // Beside the test's own folder lies what `cargo build` left; cargo puts what it built for the
     // tests into that folder itself.
-    let found = [deps.join(name), deps.parent().unwrap().join(name)]
+    let mut folders = vec![deps.to_owned(), deps.parent().unwrap().to_owned()];
+    // A doc test runs elsewhere. Cargo lists both folders in this path for every test.
+    if let Some(path) = std::env::var_os("LD_LIBRARY_PATH") {
+        folders.extend(std::env::split_paths(&path));
+    }
+    let found = folders
         .into_iter()
+        .map(|folder| folder.join(name))
         .filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path)))
         .max();
     found.map(|(_, path)| path).unwrap_or_else(|| {

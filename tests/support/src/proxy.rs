@@ -1,8 +1,9 @@
-//! A network that fails: forwards to a server, loses replies, cuts connections, and goes silent.
+//! A network that fails: forwards to a server, loses replies, delays calls, cuts connections, and goes silent.
 
-use crate::{eventually, Server};
+use crate::{eventually, Server, PATIENCE};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::mpsc::{channel, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -16,6 +17,8 @@ pub struct Proxy {
 struct State {
     /// The command whose next reply is lost, with its connection.
     lose: Option<String>,
+    /// The command whose next call is held back, what to tell when it is here, and what to wait for then.
+    delay: Option<(String, Sender<()>, Receiver<()>)>,
     /// Nothing is forwarded.
     silent: bool,
     connections: Vec<[TcpStream; 2]>,
@@ -64,6 +67,13 @@ impl Proxy {
         });
     }
 
+    /// Holds the next call of this command back, and all that follows it on its connection.
+    pub fn hold_back(&self, command: &str) -> HeldBack {
+        let ((here, is_here), (go, goes)) = (channel(), channel());
+        self.state.lock().unwrap().delay = Some((command.to_owned(), here, goes));
+        HeldBack { is_here, go }
+    }
+
     /// Closes every connection.
     pub fn cut(&self) {
         for end in self.state.lock().unwrap().connections.drain(..).flatten() {
@@ -74,6 +84,26 @@ impl Proxy {
     /// Forwards nothing more, and closes nothing: what a dead host looks like.
     pub fn fall_silent(&self) {
         self.state.lock().unwrap().silent = true;
+    }
+}
+
+/// A call that is held back until it is let go, or this is dropped.
+pub struct HeldBack {
+    is_here: Receiver<()>,
+    go: Sender<()>,
+}
+
+impl HeldBack {
+    /// Waits until the call has been sent.
+    pub fn until_here(&self) {
+        self.is_here
+            .recv_timeout(PATIENCE)
+            .expect("the call is sent");
+    }
+
+    /// Forwards it now.
+    pub fn let_go(self) {
+        let _ = self.go.send(());
     }
 }
 
@@ -97,6 +127,14 @@ fn ask(state: &Mutex<State>, is_lost: &Mutex<bool>, data: &[u8]) -> Fate {
         .is_some()
     {
         *is_lost.lock().unwrap() = true;
+    }
+    let delay = state
+        .delay
+        .take_if(|(command, ..)| text.contains(command.as_str()));
+    drop(state);
+    if let Some((_, here, goes)) = delay {
+        let _ = here.send(());
+        let _ = goes.recv();
     }
     Fate::Forwarded
 }

@@ -5,13 +5,16 @@
 //! server far below the lease, a majority, validity = lease − elapsed − drift, a release on all servers, and pauses of
 //! random length.
 //!
-//! ```no_run
+//! ```
 //! use redis_reentrant_lock_client::{redlock::Redlock, LockClient};
 //! use std::time::Duration;
 //! # async fn charge(_: &str) {}
-//! # async fn example() -> Result<(), redis_reentrant_lock_client::Error> {
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), redis_reentrant_lock_client::Error> {
 //! let hosts = ["a", "b", "c", "d", "e"];
 //! let servers = hosts.map(|host| LockClient::open(format!("redis://{host}:6379")));
+//! # let running = hosts.map(|_| lock_test_support::Server::start());
+//! # let servers = running.each_ref().map(|server| LockClient::open(server.url()));
 //! let servers = servers.into_iter().collect::<Result<Vec<_>, _>>()?;
 //! let lock = Redlock::new(servers)?.lock("lock:orders", Duration::from_secs(10));
 //! let mut guard = lock.acquire().await?;

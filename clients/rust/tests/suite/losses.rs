@@ -163,6 +163,44 @@ async fn a_dead_host_is_a_loss_when_the_lease_is_over() {
     assert_eq!(soon(guard.lost()).await, Loss::LeaseOver);
 }
 
+#[tokio::test(flavor = "current_thread")]
+async fn a_release_after_work_that_blocked_the_runtime_tells_of_a_loss_meanwhile() {
+    let server = Server::start();
+    let lock = locks(&server).lock("a");
+    for _ in 0..20 {
+        let guard = lock.acquire().await.unwrap();
+        // It blocks, so that the client cannot notice.
+        server.client().run("CLIENT KILL TYPE normal");
+        let released = guard.release().await;
+        assert!(
+            matches!(released, Err(Error::Lost(Loss::Disconnected))),
+            "{released:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_waiter_waits_on_when_the_role_of_its_server_changes() {
+    let server = Server::start();
+    let lock = locks(&server).lock("a");
+    server.client().run("LOCK.ACQUIRE a other 600000");
+    let waits = tokio::spawn(async move { lock.acquire().await });
+    let mut client = server.client();
+    tokio::task::spawn_blocking(move || {
+        until_waiting(&mut client, 1);
+        // The server ends the wait, since a replica grants nothing.
+        client.run("REPLICAOF 127.0.0.1 1");
+        until_waiting(&mut client, 0);
+        client.run("REPLICAOF NO ONE");
+        until_waiting(&mut client, 1);
+        client.run("LOCK.RELEASE a other");
+    })
+    .await
+    .unwrap();
+    let guard = soon(waits).await.unwrap().unwrap();
+    guard.release().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lock_that_is_released_is_no_loss() {
     let server = Server::start();

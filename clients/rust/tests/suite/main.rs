@@ -8,6 +8,7 @@ mod losses;
 mod redlock;
 mod replies;
 mod storm;
+mod tls;
 mod topology;
 
 use lock_test_support::{Client, Server, eventually};

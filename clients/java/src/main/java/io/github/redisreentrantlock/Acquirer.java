@@ -10,14 +10,14 @@ final class Acquirer {
     private static final long CLEANUP_NANOS = 1_000_000_000L;
 
     private final Engine engine;
-    private final ReentrantRedisLock lock;
+    private final LockSettings lock;
     private final Deadline deadline;
     private final boolean waits;
     private final boolean interruptible;
     private String owner;
 
     /** @param waits whether to wait until {@code deadline}; if not, the deadline is for an unanswered call */
-    Acquirer(Engine engine, ReentrantRedisLock lock, Deadline deadline, boolean waits, boolean interruptible) {
+    Acquirer(Engine engine, LockSettings lock, Deadline deadline, boolean waits, boolean interruptible) {
         this.engine = engine;
         this.lock = lock;
         this.deadline = deadline;
@@ -35,7 +35,7 @@ final class Acquirer {
                 engine.caller().giveBack(answer.connection());
                 if (waits && deadline.never()) {
                     throw new WaitEndedException(
-                            "lock \"" + lock.getName() + "\": an operator ended the wait with CLIENT UNBLOCK", null);
+                            "lock \"" + lock.name() + "\": an operator ended the wait with CLIENT UNBLOCK", null);
                 }
                 return null;
             }
@@ -50,12 +50,12 @@ final class Acquirer {
     }
 
     private Call session() {
-        return Call.acquire(lock.getName(), owner, Commands.SESSION, deadline).waits(waits);
+        return Call.acquire(lock.name(), owner, Commands.SESSION, deadline).waits(waits);
     }
 
     /** Asks on a shared connection first: a lock is mostly free. */
     private Answer leased() throws InterruptedException {
-        Call first = Call.acquire(lock.getName(), owner, lock.leaseMillis(), deadline);
+        Call first = Call.acquire(lock.name(), owner, lock.leaseMillis(), deadline);
         if (!waits) {
             return call(first);
         }
@@ -77,7 +77,7 @@ final class Acquirer {
                 throw e;
             }
         }
-        Call wait = Call.acquire(lock.getName(), owner, lock.leaseMillis(), deadline).waits(true);
+        Call wait = Call.acquire(lock.name(), owner, lock.leaseMillis(), deadline).waits(true);
         wait.unanswered = unanswered;
         return call(wait);
     }
@@ -112,14 +112,14 @@ final class Acquirer {
             sent = System.nanoTime();
             try {
                 var reply = connection.send(
-                        Commands.renew(lock.getName(), owner, lock.leaseMillis(), grant.token()));
+                        Commands.renew(lock.name(), owner, lock.leaseMillis(), grant.token()));
                 long ttlNanos = 1_000_000L * Math.min(grant.ttlMillis(), Long.MAX_VALUE / 4_000_000);
                 grant = Grant.of(Await.result(reply, Deadline.after(ttlNanos), interruptible));
             } catch (JedisDataException e) {
                 connection.close();
                 if (!Errors.lost(e) && !Errors.passing(e)) {
                     takeBack();
-                    throw Errors.of(e, lock.getName());
+                    throw Errors.of(e, lock.name());
                 }
                 return null;
             } catch (JedisConnectionException | TimeoutException e) {
@@ -146,7 +146,7 @@ final class Acquirer {
 
     /** Releases what the server may have granted. If it does not answer, the owner's id is not used again. */
     private void takeBack() {
-        Call call = Call.of(lock.getName(), Commands.releaseAll(lock.getName(), owner), Deadline.after(0))
+        Call call = Call.of(lock.name(), Commands.releaseAll(lock.name(), owner), Deadline.after(0))
                 .attemptNanos(CLEANUP_NANOS);
         try {
             engine.caller().callAndGiveBack(call);

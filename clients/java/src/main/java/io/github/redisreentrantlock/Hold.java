@@ -19,7 +19,7 @@ abstract class Hold {
     protected final Engine engine;
     protected final String owner;
     protected final long token;
-    private final ReentrantRedisLock lock;
+    private final LockSettings lock;
     private final Thread thread = Thread.currentThread();
     private final long threadId = Threads.currentId();
     private int holds = 1; // only used by the thread
@@ -33,7 +33,7 @@ abstract class Hold {
     private Future<?> expiry;
     private Future<?> next;
 
-    Hold(Engine engine, ReentrantRedisLock lock, String owner, long token, long sentNanos) {
+    Hold(Engine engine, LockSettings lock, String owner, long token, long sentNanos) {
         this.engine = engine;
         this.lock = lock;
         this.owner = owner;
@@ -59,7 +59,7 @@ abstract class Hold {
     abstract long leaseMillis();
 
     String name() {
-        return lock.getName();
+        return lock.name();
     }
 
     Thread thread() {
@@ -127,7 +127,7 @@ abstract class Hold {
         engine.changeOwners();
         LostLock lost = lost();
         Engine.LOG.log(System.Logger.Level.WARNING, "lost {0}", lost);
-        lock.tellLost(lost);
+        lock.onLost().accept(lost);
         return true;
     }
 

@@ -10,7 +10,7 @@ final class LeaseHold extends Hold {
     private final long leaseMillis;
     private final boolean renewed;
 
-    LeaseHold(Engine engine, ReentrantRedisLock lock, String owner, long token, long sentNanos, long ttlMillis) {
+    LeaseHold(Engine engine, LockSettings lock, String owner, long token, long sentNanos, long ttlMillis) {
         super(engine, lock, owner, token, sentNanos);
         leaseMillis = lock.leaseMillis();
         renewed = lock.renewal() == Renewal.AUTOMATIC;

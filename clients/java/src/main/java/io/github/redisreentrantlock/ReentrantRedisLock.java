@@ -29,16 +29,14 @@ import java.util.function.Consumer;
 public final class ReentrantRedisLock implements Lock {
     private final Engine engine;
     private final String name;
-    private final long leaseMillis;
-    private final Renewal renewal;
+    private final LockSettings settings;
     private final List<Consumer<? super LostLock>> listeners = new CopyOnWriteArrayList<>();
 
     /** @param leaseMillis the lease, or {@link Commands#SESSION} */
     ReentrantRedisLock(Engine engine, String name, long leaseMillis, Renewal renewal) {
         this.engine = engine;
         this.name = name;
-        this.leaseMillis = leaseMillis;
-        this.renewal = renewal;
+        settings = new LockSettings(name, leaseMillis, renewal, this::tellLost);
     }
 
     /**
@@ -237,22 +235,11 @@ public final class ReentrantRedisLock implements Lock {
 
     @Override
     public String toString() {
-        return "ReentrantRedisLock[" + name + (isSession() ? ", session]" : ", lease " + leaseMillis + " ms]");
+        return "ReentrantRedisLock[" + name
+                + (settings.isSession() ? ", session]" : ", lease " + settings.leaseMillis() + " ms]");
     }
 
-    boolean isSession() {
-        return leaseMillis == Commands.SESSION;
-    }
-
-    long leaseMillis() {
-        return leaseMillis;
-    }
-
-    Renewal renewal() {
-        return renewal;
-    }
-
-    void tellLost(LostLock lost) {
+    private void tellLost(LostLock lost) {
         for (Consumer<? super LostLock> listener : listeners) {
             engine.execute(() -> listener.accept(lost));
         }
@@ -261,13 +248,14 @@ public final class ReentrantRedisLock implements Lock {
     private boolean acquire(Deadline deadline, boolean waits, boolean interruptible) throws InterruptedException {
         Hold hold = engine.holdOfCurrentThread(name);
         if (hold == null) {
-            return new Acquirer(engine, this, deadline, waits, interruptible).acquire() != null;
+            return new Acquirer(engine, settings, deadline, waits, interruptible).acquire() != null;
         }
-        if (hold.leaseMillis() == Commands.SESSION != isSession()) {
+        boolean session = settings.isSession();
+        if (hold.leaseMillis() == Commands.SESSION != session) {
             throw new IllegalStateException("lock \"" + name + "\": this thread holds it already, "
-                    + (isSession() ? "with a lease; use lock(name, lease)" : "as a session lock; use lock(name)"));
+                    + (session ? "with a lease; use lock(name, lease)" : "as a session lock; use lock(name)"));
         }
-        hold.reenter(leaseMillis);
+        hold.reenter(settings.leaseMillis());
         return true;
     }
 

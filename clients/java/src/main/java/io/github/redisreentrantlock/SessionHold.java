@@ -17,7 +17,7 @@ final class SessionHold extends Hold {
     /** Whether the connection went back to the others, after the last release. */
     private boolean givenBack;
 
-    SessionHold(Engine engine, ReentrantRedisLock lock, String owner, long token, LockConnection connection,
+    SessionHold(Engine engine, LockSettings lock, String owner, long token, LockConnection connection,
             long sentNanos, long ttlMillis) {
         super(engine, lock, owner, token, sentNanos);
         this.connection = connection;

@@ -21,6 +21,7 @@ final class FaultProxy implements AutoCloseable {
     private final AtomicReference<String> losing = new AtomicReference<>();
     private final AtomicInteger lost = new AtomicInteger();
     private volatile boolean silent;
+    private volatile boolean swallows;
 
     FaultProxy(TestServer server) {
         this(server, ServerSocketFactory.getDefault());
@@ -47,6 +48,13 @@ final class FaultProxy implements AutoCloseable {
 
     /** Loses the reply to the next call that contains the text. */
     void loseReplyTo(String text) {
+        swallows = false;
+        losing.set(text);
+    }
+
+    /** The same, but its connection stays open, and nothing more comes on it. */
+    void swallowReplyTo(String text) {
+        swallows = true;
         losing.set(text);
     }
 
@@ -112,6 +120,9 @@ final class FaultProxy implements AutoCloseable {
                     }
                     if (!calls && losesReply) { // The server has run the call.
                         lost.incrementAndGet();
+                        if (swallows) {
+                            continue;
+                        }
                         break;
                     }
                     if (!silent) {

@@ -215,6 +215,22 @@ class LossTest {
         lease.unlock();
     }
 
+    @Test
+    void a_renewal_that_is_never_answered_leaves_time_for_another_one() {
+        try (FaultProxy proxy = new FaultProxy(server); LockClient other = proxy.builder().build()) {
+            ReentrantRedisLock lock = other.lock("unanswered", Duration.ofMillis(TTL_MILLIS), Renewal.AUTOMATIC);
+            CompletableFuture<LostLock> told = told(lock);
+            lock.lock();
+            long end = System.nanoTime() + lock.remainingTime().toNanos();
+            proxy.swallowReplyTo("LOCK.RENEW");
+            Eventually.isTrue("the first lease is over", () -> System.nanoTime() - end > 0);
+            assertTrue(proxy.lost() > 0, "a renewal was not answered");
+            assertFalse(told.isDone());
+            assertTrue(lock.isHeldByCurrentThread());
+            lock.unlock();
+        }
+    }
+
     @ParameterizedTest
     @EnumSource(value = RedisProtocol.class, names = {"RESP2", "RESP3"})
     void an_idle_session_is_kept_from_the_timeout_of_the_server(RedisProtocol protocol) {

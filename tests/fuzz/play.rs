@@ -2,13 +2,13 @@
 
 use super::hashes::{Value, World};
 use super::input::{key, owner, Act, Call, Piece, Upset, Wild, Word};
-use redis_reentrant_lock::command::{run_by_name, visit_all, Command, Error, Reply, Spec, Visitor};
+use super::specs::specs;
+use redis_reentrant_lock::command::{run_by_name, Error, Reply, Spec};
 use redis_reentrant_lock::engine::{
     Answer, ClientId, Clock, Counters, Effect, Effects, Engine, Event, Settings, Step, WaiterId,
 };
 use redis_reentrant_lock::lock::{Deadline, LockKey, Millis, Now, Token};
 use std::collections::BTreeSet;
-use std::sync::OnceLock;
 
 /// No reply to a client is longer, whatever it sent.
 const LONGEST_ERROR: usize = 512;
@@ -286,23 +286,6 @@ impl Play {
         };
         self.engine.note(event, clock, &mut self.effects);
     }
-}
-
-/// Every command.
-fn specs() -> &'static [&'static Spec] {
-    struct Specs(Vec<&'static Spec>);
-    impl Visitor for Specs {
-        fn visit<C: Command>(&mut self) -> bool {
-            self.0.push(&const { C::SPEC });
-            true
-        }
-    }
-    static SPECS: OnceLock<Vec<&'static Spec>> = OnceLock::new();
-    SPECS.get_or_init(|| {
-        let mut specs = Specs(Vec::new());
-        visit_all(&mut specs);
-        specs.0
-    })
 }
 
 fn id(client: u8) -> ClientId {

@@ -17,6 +17,8 @@ mod grace;
 #[path = "../hashes.rs"]
 mod hashes;
 mod hostile;
+#[path = "../inputs/mod.rs"]
+mod inputs;
 mod keyspace_events;
 mod leases;
 mod leaving;

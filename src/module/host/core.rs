@@ -34,6 +34,15 @@ pub fn restart() {
     CORE.with(|core| core.effects.clear());
 }
 
+/// Gives back all memory, when the module is unloaded.
+pub fn forget() {
+    INBOX.with(|inbox| drop(std::mem::take(inbox)));
+    CORE.with(|core| {
+        core.engine.forget();
+        core.effects = Effects::new();
+    });
+}
+
 /// Reads or sets something of the engine.
 pub fn with_engine<R>(work: impl FnOnce(&mut Engine) -> R) -> R {
     CORE.with(|core| work(&mut core.engine))

@@ -21,6 +21,11 @@ pub fn user_name(ctx: *mut RedisModuleCtx, client: u64) -> Option<UserName> {
     })
 }
 
+/// Gives back its memory, when the module is unloaded.
+pub fn forget() {
+    LAST_USER.with(|last| drop(last.take()));
+}
+
 /// Whether a client that waits still is this user.
 pub fn is_user(ctx: *mut RedisModuleCtx, client: u64, user: &[u8]) -> bool {
     // While it waits it cannot become another one, unless its user is deleted. The default user cannot be deleted.

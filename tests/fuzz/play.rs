@@ -22,8 +22,8 @@ pub struct Play {
     delivers: bool,
     /// Those that were granted.
     tokens: Vec<Token>,
-    /// How many calls got a reply, or had to wait for it.
-    pub replies: usize,
+    /// How many calls were made: each got a reply, or had to wait for it.
+    pub calls: usize,
     /// The codes of errors.
     pub codes: Vec<String>,
 }
@@ -40,7 +40,7 @@ impl Play {
             waiting: BTreeSet::new(),
             delivers: true,
             tokens: Vec::new(),
-            replies: 0,
+            calls: 0,
             codes: Vec::new(),
         }
     }
@@ -172,7 +172,7 @@ impl Play {
         self.world.caller = id(call.client);
         let (was_idle, before) = (self.engine.is_idle(), self.world.keys.clone());
         let reply = run_by_name(&args, &mut self.engine, &mut self.world, &mut self.effects);
-        self.replies += 1;
+        self.calls += 1;
         match reply.expect("a command of the module") {
             Ok(Reply::Waits(waiter, _)) => {
                 self.waiting.insert(waiter);

@@ -1,7 +1,7 @@
 //! What a random client does on its own: in every form, as every user, in every database.
 
 use super::calls::{any_key, line, pack, shown, Call};
-use super::check::{self, Outcome};
+use super::check::Outcome;
 use super::client::Client;
 use super::plant;
 use super::play::{Form, Play, CLIENTS};

@@ -77,6 +77,7 @@ pub fn waits(play: &mut Play) {
         waiters.push((client, call(&words)));
     }
     play.settle();
+    play.someone_waits = true;
     for _ in 0..play.dice.usize(1..4) {
         befall(play, key, &mut waiters);
     }
@@ -96,6 +97,7 @@ pub fn waits(play: &mut Play) {
         play.expect(is_in_step);
         client.leave(&mut play.admin);
     }
+    play.someone_waits = false;
 }
 
 fn befall(play: &mut Play, key: &str, waiters: &mut Vec<(Client, Call)>) {

@@ -16,7 +16,7 @@ INSTA_UPDATE = no
 export CARGO INSTA_UPDATE MODULE PORT SERVER TARGET
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-servers test-clients simulate fuzz soak storm storm-asan bench bench-smoke install build lint clean
+.PHONY: help run test test-servers test-clients simulate fuzz soak storm storm-asan test-asan bench bench-smoke install build lint clean
 
 help: ## List these targets
 	@echo 'make TARGET, where TARGET is one of:'
@@ -62,6 +62,11 @@ storm-asan: ## The same and more under AddressSanitizer, on servers built for it
 	@SERVER=redis-server scripts/setup.sh build server sources
 	@$(CARGO) test --no-run
 	@scripts/asan.sh $(ONLY)
+
+test-asan: ## The whole suite under AddressSanitizer, where lost memory is a failure too (ONLY=redis-8.0)
+	@SERVER=redis-server scripts/setup.sh build server sources
+	@$(CARGO) test --no-run
+	@WHOLE=1 LOCK_TEST_STORM_SECONDS="$${LOCK_TEST_STORM_SECONDS:-10}" scripts/asan.sh $(or $(ONLY),redis-8.0)
 
 bench: ## Compare it with what one would use instead (SYSTEMS=A,B, WORK=A,B, CELLS=A,B, SECONDS=0.5, ROUNDS=9, SERVER=, KEEP=1: a dated copy in docs)
 	@SERVER=redis-server scripts/setup.sh build server bench

@@ -98,6 +98,16 @@ impl Engine {
         &self.settings
     }
 
+    /// Gives back all memory, when the module is unloaded. The source of tokens has none, and is kept for
+    /// [`Engine::restart`].
+    pub fn forget(&mut self) {
+        let tokens = std::mem::take(&mut self.tokens);
+        *self = Engine {
+            tokens,
+            ..Engine::new()
+        };
+    }
+
     /// Whether this server is a master, by its last role event.
     pub fn is_master(&self) -> bool {
         self.master

@@ -10,6 +10,8 @@ mod hashes;
 mod input;
 mod play;
 mod reached;
+#[path = "../specs.rs"]
+mod specs;
 
 use input::Act;
 use play::Play;

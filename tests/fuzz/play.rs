@@ -2,13 +2,13 @@
 
 use super::hashes::{Value, World};
 use super::input::{key, owner, Act, Call, Piece, Upset, Wild, Word};
-use redis_reentrant_lock::command::{run_by_name, visit_all, Command, Error, Reply, Spec, Visitor};
+use super::specs::specs;
+use redis_reentrant_lock::command::{run_by_name, Error, Reply, Spec};
 use redis_reentrant_lock::engine::{
     Answer, ClientId, Clock, Counters, Effect, Effects, Engine, Event, Settings, Step, WaiterId,
 };
 use redis_reentrant_lock::lock::{Deadline, LockKey, Millis, Now, Token};
 use std::collections::BTreeSet;
-use std::sync::OnceLock;
 
 /// No reply to a client is longer, whatever it sent.
 const LONGEST_ERROR: usize = 512;
@@ -22,8 +22,8 @@ pub struct Play {
     delivers: bool,
     /// Those that were granted.
     tokens: Vec<Token>,
-    /// How many calls got a reply, or had to wait for it.
-    pub replies: usize,
+    /// How many calls were made: each got a reply, or had to wait for it.
+    pub calls: usize,
     /// The codes of errors.
     pub codes: Vec<String>,
 }
@@ -40,7 +40,7 @@ impl Play {
             waiting: BTreeSet::new(),
             delivers: true,
             tokens: Vec::new(),
-            replies: 0,
+            calls: 0,
             codes: Vec::new(),
         }
     }
@@ -172,7 +172,7 @@ impl Play {
         self.world.caller = id(call.client);
         let (was_idle, before) = (self.engine.is_idle(), self.world.keys.clone());
         let reply = run_by_name(&args, &mut self.engine, &mut self.world, &mut self.effects);
-        self.replies += 1;
+        self.calls += 1;
         match reply.expect("a command of the module") {
             Ok(Reply::Waits(waiter, _)) => {
                 self.waiting.insert(waiter);
@@ -286,23 +286,6 @@ impl Play {
         };
         self.engine.note(event, clock, &mut self.effects);
     }
-}
-
-/// Every command.
-fn specs() -> &'static [&'static Spec] {
-    struct Specs(Vec<&'static Spec>);
-    impl Visitor for Specs {
-        fn visit<C: Command>(&mut self) -> bool {
-            self.0.push(&const { C::SPEC });
-            true
-        }
-    }
-    static SPECS: OnceLock<Vec<&'static Spec>> = OnceLock::new();
-    SPECS.get_or_init(|| {
-        let mut specs = Specs(Vec::new());
-        visit_all(&mut specs);
-        specs.0
-    })
 }
 
 fn id(client: u8) -> ClientId {

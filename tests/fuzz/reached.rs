@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 /// What has happened, of all inputs together.
 #[derive(Debug, Default)]
 pub struct Reached {
+    plays: usize,
     acts: usize,
-    replies: usize,
+    calls: usize,
     codes: BTreeSet<String>,
     counts: [(&'static str, u64); 16],
 }
@@ -15,8 +16,9 @@ pub struct Reached {
 impl Reached {
     /// What one input has reached.
     pub fn add(&mut self, acts: usize, play: &Play) {
+        self.plays += 1;
         self.acts += acts;
-        self.replies += play.replies;
+        self.calls += play.calls;
         for code in &play.codes {
             if !self.codes.contains(code) {
                 self.codes.insert(code.clone());
@@ -48,9 +50,10 @@ impl Reached {
 
     /// Prints it. All of it has to have happened, if there were enough inputs.
     pub fn check(&self) {
+        // An input is a call with its words: each was given to a command, and had its reply checked.
         println!(
-            "\n{} events, {} replies to calls; errors: {:?}; {:?}",
-            self.acts, self.replies, self.codes, self.counts
+            "\n{} inputs, in {} plays of {} events; errors: {:?}; {:?}",
+            self.calls, self.plays, self.acts, self.codes, self.counts
         );
         if self.acts < 100_000 {
             return;

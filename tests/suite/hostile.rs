@@ -2,10 +2,12 @@
 
 mod calls;
 mod check;
+mod random;
 
+use crate::inputs::words::{any_word, WORDS};
 use crate::support::{eventually, show, Server, Setup, PATIENCE};
+use calls::any_call;
 pub use calls::COMMANDS;
-use calls::{any_call, any_word, WORDS};
 use check::{check_health, pack, read_all, send_all};
 use fastrand::Rng;
 use std::io::{Read, Write};

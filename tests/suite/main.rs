@@ -17,12 +17,17 @@ mod grace;
 #[path = "../hashes.rs"]
 mod hashes;
 mod hostile;
+#[path = "../inputs/mod.rs"]
+mod inputs;
 mod keyspace_events;
+mod leaks;
 mod leases;
 mod leaving;
 mod lines;
 mod loading;
 mod max_hold;
+#[path = "../memory/mod.rs"]
+mod memory;
 mod model;
 mod notify;
 mod panics;

@@ -7,7 +7,7 @@ use crate::support::{eventually, skip, version, Client, Server, Setup, Waiter};
 use std::path::Path;
 
 /// Every callback that a server with clients calls, by the names that the log has.
-const CALLBACKS: [&str; 30] = [
+pub const CALLBACKS: [&str; 30] = [
     "lock.acquire",
     "lock.release",
     "lock.renew",
@@ -51,7 +51,7 @@ fn plant(setup: Setup, place: &str, callback: &str) -> Server {
 }
 
 /// A release has none, nor has what a plain `cargo build` leaves.
-fn has_planted_faults() -> bool {
+pub fn has_planted_faults() -> bool {
     let module = std::fs::read(crate::support::module()).unwrap();
     let variable = b"LOCK_PLANTED_PANIC";
     let has = module.windows(variable.len()).any(|it| it == variable);
@@ -62,7 +62,7 @@ fn has_planted_faults() -> bool {
 }
 
 /// Newer servers do not sleep beyond a timer, so the end of their iterations is not reported.
-fn is_called(callback: &str) -> bool {
+pub fn is_called(callback: &str) -> bool {
     callback != "an iteration" || version() < (7, 2)
 }
 
@@ -201,7 +201,8 @@ fn a_panic_in_any_callback_is_logged_and_neither_the_server_nor_its_locks_stop()
     assert_eq!(ends, [true; 2], "begin, end");
 }
 
-fn load(client: &mut Client) -> String {
+/// Loads the module.
+pub fn load(client: &mut Client) -> String {
     let module = crate::support::module();
     client.run(&format!("MODULE LOAD {}", module.display()))
 }

@@ -10,9 +10,14 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 static ONLY_NOTES: AtomicBool = AtomicBool::new(false);
 
 /// Runs an entry point. If it panics, that is logged and `None` returned.
-pub fn guard<R>(ctx: *mut RedisModuleCtx, what: &str, work: impl FnOnce() -> R) -> Option<R> {
+pub fn guard<R>(
+    ctx: *mut RedisModuleCtx,
+    what: &'static str,
+    work: impl FnOnce() -> R,
+) -> Option<R> {
     let work = || {
         planted::panic_at(what, Place::Begin);
+        planted::begin(what);
         let result = work();
         planted::panic_at(what, Place::End);
         result
@@ -37,7 +42,11 @@ pub fn guard<R>(ctx: *mut RedisModuleCtx, what: &str, work: impl FnOnce() -> R) 
 ///
 /// The server's expiry cycle, slot clean-up and flush keep pointers into their tables. Opening a key,
 /// even to read it, deletes the key if it has expired, and so may free what these point to.
-pub fn only_notes<R>(ctx: *mut RedisModuleCtx, what: &str, work: impl FnOnce() -> R) -> Option<R> {
+pub fn only_notes<R>(
+    ctx: *mut RedisModuleCtx,
+    what: &'static str,
+    work: impl FnOnce() -> R,
+) -> Option<R> {
     // It may be called inside another one.
     let before = ONLY_NOTES.swap(true, Relaxed);
     let result = guard(ctx, what, work);

@@ -1,7 +1,7 @@
-//! Panics that tests plant in callbacks. Only the feature `planted-faults` has them, which only tests enable.
+//! Panics and leaks that tests plant in callbacks, and counts of their runs. Only the feature `planted-faults` has them, which only tests enable.
 
 #[cfg(feature = "planted-faults")]
-pub use enabled::panic_at;
+pub use enabled::{begin, panic_at};
 
 /// Where in a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,16 +17,33 @@ pub enum Place {
 #[inline(always)]
 pub fn panic_at(_what: &str, _place: Place) {}
 
+/// Nothing is planted in a release, nor counted.
+#[cfg(not(feature = "planted-faults"))]
+#[inline(always)]
+pub fn begin(_what: &'static str) {}
+
 #[cfg(feature = "planted-faults")]
 mod enabled {
+    use super::super::log;
     use super::Place;
+    use std::collections::BTreeMap;
+    use std::ptr::null_mut;
     use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
-    use std::sync::OnceLock;
+    use std::sync::{Mutex, OnceLock};
 
     /// The place and the callback: `begin a wakeup` or `end a wakeup`.
     const VARIABLE: &str = "LOCK_PLANTED_PANIC";
 
+    /// The callback which loses a block of 16 bytes each time that it runs.
+    const LEAK: &str = "LOCK_PLANTED_LEAK";
+
     static PLANTED: OnceLock<Option<(String, Place)>> = OnceLock::new();
+    /// If it is set, runs are counted.
+    const COUNT: &str = "LOCK_COUNT_RUNS";
+
+    static COUNTING: OnceLock<bool> = OnceLock::new();
+    static RUNS: Mutex<BTreeMap<&str, u64>> = Mutex::new(BTreeMap::new());
+    static LEAKING: OnceLock<Option<String>> = OnceLock::new();
     static IS_LOADED: AtomicBool = AtomicBool::new(false);
     /// A few times: what comes after has to work again.
     static LEFT: AtomicI32 = AtomicI32::new(3);
@@ -47,6 +64,26 @@ mod enabled {
         }
         if is_loading && place == Place::End {
             IS_LOADED.store(true, Relaxed);
+        }
+    }
+
+    /// A callback begins: loses a block if that was planted in it, and counts the run. The counts are logged, those of
+    /// the time since the last ones, when the module is unloaded.
+    pub fn begin(what: &'static str) {
+        let leaking = LEAKING.get_or_init(|| std::env::var(LEAK).ok());
+        if leaking.as_deref() == Some(what) {
+            let block = Box::new([0_u8; 16]);
+            std::mem::forget(std::hint::black_box(block));
+        }
+        let is_counting = *COUNTING.get_or_init(|| std::env::var_os(COUNT).is_some());
+        let Some(mut runs) = is_counting.then(|| RUNS.lock().ok()).flatten() else {
+            return;
+        };
+        *runs.entry(what).or_default() += 1;
+        if what == "unloading" {
+            for (what, count) in std::mem::take(&mut *runs) {
+                log::warning(null_mut(), &format!("{count} runs of {what}"));
+            }
         }
     }
 

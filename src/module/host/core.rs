@@ -37,6 +37,15 @@ pub fn restart(settings: Settings, cluster: bool, master: bool) {
     });
 }
 
+/// Gives back all memory, when the module is unloaded.
+pub fn forget() {
+    INBOX.with(|inbox| drop(std::mem::take(inbox)));
+    CORE.with(|core| {
+        core.engine.forget();
+        core.effects = Effects::new();
+    });
+}
+
 /// Reads something of the engine.
 pub fn read<R>(reader: impl FnOnce(&Engine) -> R) -> R {
     CORE.with(|core| reader(&core.engine))

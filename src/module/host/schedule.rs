@@ -13,7 +13,7 @@ use crate::lock::Tick;
 use crate::module::ffi::clock::{clock, tick};
 use crate::module::ffi::gil::Gil;
 use crate::module::ffi::guard::guard;
-use crate::module::keyspace::{audience, Arguments, Data};
+use crate::module::keyspace::{audience, rights, Arguments, Data};
 use redis_module::raw::{RedisModuleCtx, RedisModuleTimerID};
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -172,7 +172,7 @@ pub fn restart(settings: Settings, cluster: bool, master: bool) {
     event_loop::restart();
 }
 
-/// Stops the timers, when the module is unloaded.
+/// Stops the timers and gives memory back, when the module is unloaded: what statics hold would be lost with them.
 pub fn stop(ctx: *mut RedisModuleCtx) {
     let (wakeup, at_end, closes) = TIMERS.with(|timers| {
         let wakeup = timers.wakeup.take();
@@ -182,6 +182,9 @@ pub fn stop(ctx: *mut RedisModuleCtx) {
     for id in wakeup.into_iter().chain(at_end).chain(closes) {
         stop_one(ctx, id);
     }
+    HOST.with(|host| *host = Host::new());
+    core::forget();
+    rights::forget();
 }
 
 type Ring = extern "C" fn(*mut RedisModuleCtx, *mut c_void);

@@ -3,7 +3,7 @@
 pub mod audience;
 mod data;
 mod open;
-mod rights;
+pub mod rights;
 mod shared_strings;
 mod write;
 

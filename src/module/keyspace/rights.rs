@@ -21,6 +21,11 @@ pub fn user_name(ctx: *mut RedisModuleCtx, client: u64) -> Option<UserName> {
     })
 }
 
+/// Gives back its memory, when the module is unloaded.
+pub fn forget() {
+    LAST_USER.with(|last| drop(last.take()));
+}
+
 /// Whether a call came from a connection that a session can be bound to.
 pub fn has_connection(ctx: *mut RedisModuleCtx) -> bool {
     let flags = context::flags(ctx);

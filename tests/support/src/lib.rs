@@ -196,9 +196,36 @@ impl Server {
     }
 }
 
+/// Whether the server was built with AddressSanitizer, whose variable is set then: it is slow, and keeps what is freed.
+pub fn is_sanitized() -> bool {
+    std::env::var_os("ASAN_OPTIONS").is_some()
+}
+
+/// Whether a server that ends by itself looks for memory that it has lost, and tells of it.
+fn looks_for_leaks() -> bool {
+    let options = std::env::var("ASAN_OPTIONS").unwrap_or_default();
+    options.split(':').any(|option| option == "detect_leaks=1")
+}
+
+impl Server {
+    /// Lets it end by itself, for as long as that may take.
+    fn end_by_itself(&mut self) {
+        for signal in [libc::SIGCONT, libc::SIGTERM] {
+            self.signal(signal);
+        }
+        let start = Instant::now();
+        while self.is_running() && start.elapsed() < PATIENCE / 4 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let ended = matches!(self.process.try_wait(), Ok(Some(_)));
+        if !ended && looks_for_leaks() && !self.setup.may_crash && !std::thread::panicking() {
+            self.end_by_itself();
+        }
         let _ = self.process.kill();
         let _ = self.process.wait();
         if std::thread::panicking() {

@@ -36,10 +36,7 @@ pub fn visit_all(visitor: &mut impl Visitor) -> bool {
 ///
 /// # Errors
 /// The error reply.
-pub fn run<C: Command, S: Server>(
-    args: &[&[u8]],
-    mut step: Step<'_, S>,
-) -> Result<Reply, Error> {
+pub fn run<C: Command, S: Server>(args: &[&[u8]], mut step: Step<'_, S>) -> Result<Reply, Error> {
     let spec = &C::SPEC;
     let (least, is_fixed) = (C::MIN_ARGS, C::HAS_FIXED_ARGS);
     if args.len() < least || args.len() > MOST_ARGS || (is_fixed && args.len() > least) {

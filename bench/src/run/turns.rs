@@ -1,7 +1,7 @@
 //! A cell: all systems do the same work, in turns.
 
-use super::{Bench, is_slow};
 use super::side::Side;
+use super::{Bench, is_slow};
 use crate::catalogue::System;
 use crate::figures::{Row, Table};
 use crate::plan::Cell;

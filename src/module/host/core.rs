@@ -101,11 +101,7 @@ pub fn step<R>(
 ) -> (R, bool) {
     CORE.with(|core| {
         core.note_inbox();
-        let result = work(Step::begin(
-            &mut core.engine,
-            &mut data,
-            &mut core.effects,
-        ));
+        let result = work(Step::begin(&mut core.engine, &mut data, &mut core.effects));
         // Closes the key, and selects the database again that was selected before.
         drop(data);
         core.carry_out(ctx);

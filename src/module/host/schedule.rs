@@ -60,11 +60,7 @@ pub fn note(ctx: *mut RedisModuleCtx, event: Event) {
 }
 
 /// Runs one step of the engine with the data.
-pub fn step<R>(
-    ctx: *mut RedisModuleCtx,
-    data: Data,
-    work: impl FnOnce(Step<'_, Data>) -> R,
-) -> R {
+pub fn step<R>(ctx: *mut RedisModuleCtx, data: Data, work: impl FnOnce(Step<'_, Data>) -> R) -> R {
     let (result, is_idle) = core::step(ctx, data, work);
     // On the path of every command: a look suffices if there is nothing to do.
     let is_set = || TIMERS.with(|timers| timers.wakeup.is_some());

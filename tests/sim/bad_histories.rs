@@ -38,7 +38,7 @@ fn sent(call: Call, owner: Owner, op: Op) -> What {
     What::Sent {
         call,
         owner,
-        conn: Conn::from(owner),
+        conn: owner,
         server: 0,
         lock: 0,
         op,

@@ -1,5 +1,10 @@
 //! What goes wrong: the faults, and the plan by which a seed draws them.
 
+pub mod cluster;
+pub mod migration;
+pub mod replication;
+pub mod sentinel;
+
 use crate::world::World;
 use fastrand::Rng;
 use std::time::Duration;

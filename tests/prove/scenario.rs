@@ -1,6 +1,6 @@
 //! The scenarios: which servers, which faults, and what is promised then.
 
-pub mod single;
+pub mod several;
 
 use crate::check::{self, Kind};
 use crate::fault::Fault;
@@ -94,5 +94,5 @@ pub const BUSY: Crowd = Crowd {
 
 /// All scenarios.
 pub fn all() -> Vec<Scenario> {
-    single::all()
+    several::all()
 }

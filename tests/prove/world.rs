@@ -1,8 +1,9 @@
 //! The servers of a scenario, and what all threads share: the clock, the end of the round, what is recorded of all.
 
-use crate::check::{Conn, Server as ServerNumber, What};
+use crate::check::{Conn, Server as ServerNumber, Us, What};
 use crate::record::{Clock, Event, LockId, Of};
 use crate::route::Route;
+use crate::topology::Topology;
 use lock_test_support::{show, Client, Server};
 use redis::{ConnectionLike, Value};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU8, Ordering::SeqCst};
@@ -21,6 +22,8 @@ pub struct Node {
 pub struct World {
     pub nodes: Vec<Node>,
     pub route: Box<dyn Route>,
+    /// How they stand to one another.
+    pub topology: Topology,
     pub clock: Clock,
     /// What the names of locks begin with, in turn: hash tags in a cluster.
     prefixes: Vec<String>,
@@ -36,16 +39,20 @@ pub struct World {
 impl World {
     /// Servers that run.
     pub fn new(servers: Vec<Server>, route: Box<dyn Route>) -> World {
-        let nodes = servers.into_iter().enumerate().map(|(number, server)| Node {
-            port: server.port(),
-            server: Mutex::new(server),
-            life: AtomicU8::new(number as u8),
-        });
+        let nodes = servers
+            .into_iter()
+            .enumerate()
+            .map(|(number, server)| Node {
+                port: server.port(),
+                server: Mutex::new(server),
+                life: AtomicU8::new(number as u8),
+            });
         let nodes: Vec<Node> = nodes.collect();
         World {
             lives: AtomicU8::new(nodes.len() as u8),
             nodes,
             route,
+            topology: Topology::Apart,
             clock: Clock::start(),
             prefixes: vec![String::new()],
             round: AtomicU32::new(0),
@@ -60,6 +67,12 @@ impl World {
     /// Has the names of locks begin with these, in turn.
     pub fn with_prefixes(mut self, prefixes: &[&str]) -> World {
         self.prefixes = prefixes.iter().map(|&prefix| prefix.to_owned()).collect();
+        self
+    }
+
+    /// Says how the servers stand to one another.
+    pub fn with_topology(mut self, topology: Topology) -> World {
+        self.topology = topology;
         self
     }
 
@@ -122,6 +135,11 @@ impl World {
         let mut events = lock(&self.events);
         let at = self.clock.now();
         events.push(Event { at, of, what });
+    }
+
+    /// The same of something that is only known afterwards.
+    pub fn note_at(&self, at: Us, of: Of, what: What) {
+        lock(&self.events).push(Event { at, of, what });
     }
 
     /// What was recorded since the last call.

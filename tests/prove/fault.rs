@@ -1,5 +1,10 @@
 //! What goes wrong: the faults, and the plan by which a seed draws them.
 
+pub mod clients;
+pub mod data;
+pub mod process;
+pub mod settings;
+
 use crate::world::World;
 use fastrand::Rng;
 use std::time::Duration;

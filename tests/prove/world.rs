@@ -36,11 +36,14 @@ pub struct World {
 impl World {
     /// Servers that run.
     pub fn new(servers: Vec<Server>, route: Box<dyn Route>) -> World {
-        let nodes = servers.into_iter().enumerate().map(|(number, server)| Node {
-            port: server.port(),
-            server: Mutex::new(server),
-            life: AtomicU8::new(number as u8),
-        });
+        let nodes = servers
+            .into_iter()
+            .enumerate()
+            .map(|(number, server)| Node {
+                port: server.port(),
+                server: Mutex::new(server),
+                life: AtomicU8::new(number as u8),
+            });
         let nodes: Vec<Node> = nodes.collect();
         World {
             lives: AtomicU8::new(nodes.len() as u8),

@@ -1,9 +1,13 @@
 //! What goes wrong: the faults, and the plan by which a seed draws them.
 
+pub mod clients;
 pub mod cluster;
+pub mod data;
 pub mod migration;
+pub mod process;
 pub mod replication;
 pub mod sentinel;
+pub mod settings;
 
 use crate::world::World;
 use fastrand::Rng;

@@ -1,6 +1,7 @@
 //! The scenarios: which servers, which faults, and what is promised then.
 
 pub mod several;
+pub mod single;
 
 use crate::check::{self, Kind};
 use crate::fault::Fault;
@@ -34,6 +35,8 @@ pub struct Promises {
     /// What breaks no promise here: it is counted and printed, and fails nothing.
     pub tolerated: &'static [Kind],
     pub sessions: Sessions,
+    /// Tokens grow over all locks: there is one server.
+    pub one_order_of_tokens: bool,
 }
 
 /// How long the holder of a session relies on it.
@@ -64,6 +67,8 @@ pub struct Crowd {
     pub shortens: bool,
     /// The linger of some sessions, in ms; 0: none has one.
     pub linger: i64,
+    /// Whether holds are bound to connections.
+    pub sessions: bool,
 }
 
 /// Promises of one server that keeps its data.
@@ -78,6 +83,7 @@ pub const ALL: Promises = Promises {
     },
     tolerated: &[],
     sessions: Sessions::WhileOpen,
+    one_order_of_tokens: true,
 };
 
 /// A crowd that is busy.
@@ -90,9 +96,10 @@ pub const BUSY: Crowd = Crowd {
     round: Duration::from_millis(2500),
     shortens: true,
     linger: 200,
+    sessions: true,
 };
 
 /// All scenarios.
 pub fn all() -> Vec<Scenario> {
-    several::all()
+    single::all().into_iter().chain(several::all()).collect()
 }

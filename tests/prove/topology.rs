@@ -9,6 +9,7 @@ use crate::world::World;
 use fastrand::Rng;
 use lock_test_support::{show, Setup};
 use redis::ConnectionLike;
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 /// For how long a master that is cut off from its replicas may go on granting, in ms: `min-replicas-max-lag 1` and two
@@ -104,6 +105,26 @@ pub fn note_roles(world: &World) {
 /// Sends a signal to a node.
 pub fn signal(world: &World, node: usize, signal: i32) {
     world.nodes[node].server().signal(signal);
+}
+
+/// Kills a node, does some work, and starts it again with what it has stored. False where it does not start.
+pub fn while_dead(world: &World, node: usize, work: impl FnOnce()) -> bool {
+    let (died, is_dead) = channel();
+    let (goes_on, may_start) = channel::<()>();
+    std::thread::scope(|scope| {
+        let restart = scope.spawn(move || {
+            world.nodes[node].kill_and_restart(world, move |_| {
+                let _ = died.send(());
+                // It ends when the other side is dropped.
+                let _ = may_start.recv();
+            })
+        });
+        if is_dead.recv().is_ok() {
+            work();
+        }
+        drop(goes_on);
+        restart.join().is_ok()
+    })
 }
 
 /// Does nothing for up to so many ms, but not beyond the end of the round.

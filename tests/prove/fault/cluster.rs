@@ -4,7 +4,7 @@
 use super::Fault;
 use crate::check::What;
 use crate::topology::cluster::{Cluster, SHARDS};
-use crate::topology::{is_master, nap, note_roles, signal, within, Topology};
+use crate::topology::{is_master, nap, note_roles, signal, while_dead, within, Topology};
 use crate::world::World;
 use fastrand::Rng;
 use lock_test_support::Cut;
@@ -120,12 +120,12 @@ fn until_replaced(world: &World, cluster: &Cluster, replica: usize, rng: &mut Rn
 fn killed(world: &World, cluster: &Cluster, rng: &mut Rng) -> bool {
     let [master, replica] = cluster.shard(rng.usize(..SHARDS));
     let mut done = false;
-    world.nodes[master].kill_and_restart(world, |_| {
+    let up = while_dead(world, master, || {
         done = until_replaced(world, cluster, replica, rng);
         nap(world, rng, 1000);
     });
     cluster.announce(master);
-    done
+    done && up
 }
 
 fn stopped(world: &World, cluster: &Cluster, rng: &mut Rng) -> bool {

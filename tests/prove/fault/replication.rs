@@ -5,7 +5,7 @@ use super::Fault;
 use crate::check::What;
 use crate::topology::pair::Pair;
 use crate::topology::{
-    ask, is_master, nap, note_roles, signal, until_grants, until_says, within, Topology,
+    ask, is_master, nap, note_roles, signal, until_grants, until_says, while_dead, within, Topology,
 };
 use crate::world::World;
 use fastrand::Rng;
@@ -225,11 +225,10 @@ fn promoted_while_stopped(world: &World, pair: &Pair, rng: &mut Rng) -> bool {
 }
 
 fn promoted_after_kill(world: &World, pair: &Pair, rng: &mut Rng) -> bool {
-    world.nodes[pair.master()].kill_and_restart(world, |_| {
+    while_dead(world, pair.master(), || {
         pair.promote();
         pair.take_writes_alone();
         pair.tell();
         nap(world, rng, 3000);
-    });
-    true
+    })
 }

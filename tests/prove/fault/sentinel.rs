@@ -3,7 +3,7 @@
 
 use super::Fault;
 use crate::topology::sentinels::{Watched, SILENT};
-use crate::topology::{is_master, nap, note_roles, signal, until_grants, Topology};
+use crate::topology::{is_master, nap, note_roles, signal, until_grants, while_dead, Topology};
 use crate::world::World;
 use fastrand::Rng;
 
@@ -73,12 +73,11 @@ fn replaced(world: &World, watched: &Watched, rng: &mut Rng) {
 
 fn killed(world: &World, watched: &Watched, rng: &mut Rng) -> bool {
     let mut promoted = false;
-    let master = watched.pair.master();
-    world.nodes[master].kill_and_restart(world, |_| {
+    let up = while_dead(world, watched.pair.master(), || {
         promoted = watched.until_promoted();
         nap(world, rng, 2000);
     });
-    promoted
+    promoted && up
 }
 
 fn stopped(world: &World, watched: &Watched, rng: &mut Rng) -> bool {

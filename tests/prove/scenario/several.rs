@@ -27,12 +27,13 @@ const SHARD: Times = Times::safe(MAX_TTL, NODE_TIMEOUT * 3 / 2, 0);
 /// Another server may take over from the one that renews a session, and clients ask it by their tokens.
 const PROMISED: Promises = Promises {
     sessions: Sessions::WhileAnswered,
+    one_order_of_tokens: false,
     ..ALL
 };
 
 /// What happens where a new master lacks the last writes of the old one, and has no grace period.
 const NOT_PROMISED: Promises = Promises {
-    tolerated: &[Kind::TwoOwners, Kind::LeaseCutShort, Kind::TokenOrder],
+    tolerated: &[Kind::TwoOwners, Kind::LeaseCutShort],
     ..PROMISED
 };
 

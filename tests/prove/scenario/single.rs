@@ -1,0 +1,235 @@
+//! Scenarios with one server.
+
+use super::{Crowd, Promises, Scenario, Sessions, ALL, BUSY};
+use crate::aftermath;
+use crate::check::{self, Kind};
+use crate::fault::clients::{EvictClients, Kill, Pause, Rights, Unblock};
+use crate::fault::data::{Evict, Flush, MassExpiry, Others, Reload, Save, Swap};
+use crate::fault::process::{Crash, Stop, Stored};
+use crate::fault::settings::{Settings, Unload};
+use crate::fault::Fault;
+use crate::route::OneServer;
+use crate::world::World;
+use lock_test_support::Setup;
+use std::time::Duration;
+
+/// How long the longest lease and the grace period of the scenarios are that have one, in ms.
+const LONGEST: i64 = 1200;
+
+pub fn all() -> Vec<Scenario> {
+    vec![
+        clients(),
+        crash(),
+        crash_with_grace(),
+        crash_without(),
+        losses(),
+        unloads(),
+    ]
+}
+
+/// A server that is as quick as it can be.
+fn setup() -> Setup {
+    let lines = [
+        "unixsocket s",
+        "enable-module-command yes",
+        "slowlog-log-slower-than -1",
+        "acllog-max-len 0",
+        "maxclients 2000",
+    ];
+    lines.into_iter().fold(Setup::new(), Setup::config)
+}
+
+/// Starts one server, and sends all clients there.
+fn one(setup: Setup) -> Result<World, String> {
+    let server = setup.start();
+    let route = OneServer {
+        port: server.port(),
+        socket: Some(server.dir().join("s")),
+    };
+    Ok(World::new(vec![server], Box::new(route)))
+}
+
+fn nothing_more(_: &World) -> Result<(), String> {
+    Ok(())
+}
+
+fn clients() -> Scenario {
+    Scenario {
+        name: "clients",
+        about: "one server; clients are killed, unblocked, evicted and paused, rights come and go, settings change",
+        short: true,
+        start: || one(setup()),
+        faults: || {
+            vec![
+                Box::new(Kill),
+                Box::new(Unblock),
+                Box::new(EvictClients),
+                Box::new(Pause),
+                Box::new(Rights),
+                Box::new(Settings),
+                Box::new(Stop { most: 1500 }),
+                Box::new(MassExpiry),
+                Box::new(Save),
+                Box::new(Reload),
+            ]
+        },
+        troublemakers: 2,
+        pause: Duration::from_millis(150),
+        promises: ALL,
+        crowd: BUSY,
+        finally: nothing_more,
+    }
+}
+
+fn crash() -> Scenario {
+    Scenario {
+        name: "crash, AOF always",
+        about: "kill -9 and restart; every reply is on disk before it is sent",
+        short: true,
+        start: || {
+            one(setup()
+                .config("appendonly yes")
+                .config("appendfsync always"))
+        },
+        faults: || {
+            vec![
+                Box::new(Crash {
+                    stored: Stored::All,
+                }) as Box<dyn Fault>,
+                Box::new(Save),
+                Box::new(Kill),
+                Box::new(Stop { most: 300 }),
+            ]
+        },
+        troublemakers: 1,
+        pause: Duration::from_millis(500),
+        promises: Promises {
+            check: check::Promises {
+                kept_linger: i64::MAX,
+                ..ALL.check
+            },
+            ..ALL
+        },
+        crowd: Crowd {
+            round: Duration::from_secs(4),
+            ..BUSY
+        },
+        finally: |world| aftermath::is_stored(world, &world.nodes[0]),
+    }
+}
+
+fn with_grace() -> Setup {
+    setup().module_args(&format!("max-ttl {LONGEST} grace-period {LONGEST}"))
+}
+
+fn crash_with_grace() -> Scenario {
+    Scenario {
+        name: "crash, grace period",
+        about: "kill -9 and restart with the last writes lost: AOF everysec that is cut short; nothing is granted for the longest lease",
+        short: false,
+        start: || one(with_grace().config("appendonly yes")),
+        faults: || {
+            vec![
+                Box::new(Crash { stored: Stored::CutFile }) as Box<dyn Fault>,
+                Box::new(Save),
+            ]
+        },
+        troublemakers: 1,
+        pause: Duration::from_millis(3500),
+        promises: LOSSY,
+        crowd: Crowd {
+            ttl: (60, LONGEST),
+            round: Duration::from_secs(8),
+            shortens: false,
+            ..BUSY
+        },
+        finally: nothing_more,
+    }
+}
+
+/// What is promised of a server that forgets its last writes, and has a grace period.
+const LOSSY: Promises = Promises {
+    check: check::Promises {
+        kept_linger: i64::MAX,
+        ..ALL.check
+    },
+    ..ALL
+};
+
+fn crash_without() -> Scenario {
+    Scenario {
+        name: "crash, RDB or nothing, no grace period",
+        about:
+            "kill -9 and restart with an old snapshot: a lock that is forgotten is granted again",
+        short: false,
+        start: || one(setup()),
+        faults: || {
+            vec![Box::new(Crash {
+                stored: Stored::Snapshot,
+            }) as Box<dyn Fault>]
+        },
+        troublemakers: 1,
+        pause: Duration::from_millis(700),
+        promises: Promises {
+            tolerated: &[Kind::TwoOwners, Kind::LeaseCutShort],
+            ..LOSSY
+        },
+        crowd: Crowd {
+            round: Duration::from_secs(4),
+            ..BUSY
+        },
+        finally: nothing_more,
+    }
+}
+
+fn losses() -> Scenario {
+    Scenario {
+        name: "losses",
+        about: "locks are flushed, swapped away, evicted and overwritten: nothing is promised of those, and all of the others",
+        short: true,
+        start: || one(setup()),
+        faults: || {
+            vec![
+                Box::new(Flush),
+                Box::new(Swap),
+                Box::new(Evict),
+                Box::new(Others),
+                Box::new(MassExpiry),
+                Box::new(Kill),
+            ]
+        },
+        troublemakers: 1,
+        pause: Duration::from_millis(200),
+        promises: Promises {
+            check: check::Promises {
+                kept_linger: i64::MAX,
+                ..ALL.check
+            },
+            ..ALL
+        },
+        crowd: BUSY,
+        finally: nothing_more,
+    }
+}
+
+fn unloads() -> Scenario {
+    Scenario {
+        name: "module",
+        about: "the module is unloaded and loaded again: the locks stay",
+        short: false,
+        start: || one(setup()),
+        faults: || vec![Box::new(Unload), Box::new(Save)],
+        troublemakers: 1,
+        pause: Duration::from_millis(100),
+        promises: Promises {
+            sessions: Sessions::WhileAnswered,
+            ..ALL
+        },
+        crowd: Crowd {
+            waiters: 0,
+            sessions: false,
+            ..BUSY
+        },
+        finally: nothing_more,
+    }
+}

@@ -6,17 +6,28 @@ use crate::route::Route;
 use crate::topology::Topology;
 use lock_test_support::{show, Client, Server};
 use redis::{ConnectionLike, Value};
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU8, Ordering::SeqCst};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{channel, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// A server that can be killed and started again.
 pub struct Node {
     pub port: u16,
-    server: Mutex<Server>,
-    /// The number of its process in histories: a new one each time that it starts.
-    life: AtomicU8,
+    process: Arc<Process>,
+    keeper: Sender<Job>,
 }
+
+struct Process {
+    server: Mutex<Server>,
+    /// The number of the process in histories: a new one each time that it starts.
+    life: AtomicU8,
+    lives: Arc<AtomicU8>,
+}
+
+/// What the keeper does: a server ends with the thread that starts it, and faults are made by threads that end.
+type Job = Box<dyn FnOnce() + Send>;
 
 /// The servers, and what goes on with them.
 pub struct World {
@@ -30,7 +41,7 @@ pub struct World {
     round: AtomicU32,
     owners: AtomicU32,
     conns: AtomicU32,
-    lives: AtomicU8,
+    lives: Arc<AtomicU8>,
     is_over: AtomicBool,
     events: Mutex<Vec<Event>>,
     failure: Mutex<Option<String>>,
@@ -39,17 +50,21 @@ pub struct World {
 impl World {
     /// Servers that run.
     pub fn new(servers: Vec<Server>, route: Box<dyn Route>) -> World {
-        let nodes = servers
-            .into_iter()
-            .enumerate()
-            .map(|(number, server)| Node {
-                port: server.port(),
+        let lives = Arc::new(AtomicU8::new(servers.len() as u8));
+        let (keeper, jobs) = channel::<Job>();
+        std::thread::spawn(move || jobs.into_iter().for_each(|job| job()));
+        let node = |(number, server): (usize, Server)| Node {
+            port: server.port(),
+            process: Arc::new(Process {
                 server: Mutex::new(server),
                 life: AtomicU8::new(number as u8),
-            });
-        let nodes: Vec<Node> = nodes.collect();
+                lives: lives.clone(),
+            }),
+            keeper: keeper.clone(),
+        };
+        let nodes = servers.into_iter().enumerate().map(node).collect();
         World {
-            lives: AtomicU8::new(nodes.len() as u8),
+            lives,
             nodes,
             route,
             topology: Topology::Apart,
@@ -81,7 +96,7 @@ impl World {
         self.round.fetch_add(1, SeqCst);
         self.owners.store(0, SeqCst);
         for (number, node) in self.nodes.iter().enumerate() {
-            node.life.store(number as u8, SeqCst);
+            node.process.life.store(number as u8, SeqCst);
         }
         self.lives.store(self.nodes.len() as u8, SeqCst);
         self.is_over.store(false, SeqCst);
@@ -162,22 +177,42 @@ impl World {
 impl Node {
     /// The number of the process that runs now.
     pub fn life(&self) -> ServerNumber {
-        self.life.load(SeqCst)
+        self.process.life.load(SeqCst)
     }
 
     /// The server, which nobody else kills or restarts meanwhile.
     pub fn server(&self) -> MutexGuard<'_, Server> {
-        lock(&self.server)
+        lock(&self.process.server)
     }
 
-    /// Kills the process, lets `meanwhile` look at what it has stored, and starts it again there.
-    pub fn kill_and_restart(&self, world: &World, meanwhile: impl FnOnce(&Server)) {
-        let mut server = self.server();
-        server.kill();
-        // Nobody can connect between these two: a connection knows which process it is to.
-        self.life.store(world.lives.fetch_add(1, SeqCst), SeqCst);
-        meanwhile(&server);
-        server.restart_in_place();
+    /// Kills the process, lets `meanwhile` look at what it has stored, and starts it again there. False: it did not
+    /// start, which is a failure.
+    pub fn kill_and_restart(
+        &self,
+        world: &World,
+        meanwhile: impl FnOnce(&Server) + Send + 'static,
+    ) -> bool {
+        let (process, (done, outcome)) = (self.process.clone(), channel());
+        let job = move || {
+            let ran = catch_unwind(AssertUnwindSafe(|| {
+                let mut server = lock(&process.server);
+                server.kill();
+                // Nobody can connect until it is started: a connection knows which process it is to.
+                let life = process.lives.fetch_add(1, SeqCst);
+                process.life.store(life, SeqCst);
+                meanwhile(&server);
+                server.restart_in_place();
+            }));
+            let _ = done.send(ran.is_ok());
+        };
+        let is_up = self.keeper.send(Box::new(job)).is_ok() && outcome.recv() == Ok(true);
+        if !is_up {
+            world.fail(format!(
+                "the server did not start again: {}",
+                self.server().log()
+            ));
+        }
+        is_up
     }
 
     /// A connection for faults. None if the server takes none now.

@@ -60,13 +60,13 @@ impl Fault for Crash {
             node.say("BGSAVE");
             world.sleep(Duration::from_millis(rng.u64(..300)));
         }
-        node.kill_and_restart(world, |server| {
-            if self.stored == Stored::CutFile {
-                cut(server.dir(), rng);
+        let (stored, mut rng) = (self.stored, rng.fork());
+        world.note(What::Fault("kill -9".to_owned()));
+        node.kill_and_restart(world, move |server| {
+            if stored == Stored::CutFile {
+                cut(server.dir(), &mut rng);
             }
-            world.note(What::Fault("killed".to_owned()));
-        });
-        true
+        })
     }
 }
 

@@ -1,5 +1,8 @@
 //! A network between servers, which can be cut: for all or for one peer, in both directions or in one.
 
+#[cfg(test)]
+mod tests;
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

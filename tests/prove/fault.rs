@@ -1,7 +1,9 @@
 //! What goes wrong: the faults, and the plan by which a seed draws them.
 
 pub mod clients;
+pub mod clock;
 pub mod data;
+pub mod network;
 pub mod process;
 pub mod settings;
 

@@ -12,6 +12,7 @@ mod aftermath;
 mod check;
 mod client;
 mod fault;
+mod fencing;
 mod judge;
 mod line;
 mod record;
@@ -50,6 +51,9 @@ struct Arguments {
     /// A file that the summary is written to.
     #[arg(long)]
     report: Option<PathBuf>,
+    /// To be one of the writers of the scenario `fencing`: the ports of the locks and of the store.
+    #[arg(long, hide = true, value_delimiter = ',')]
+    writer: Vec<u16>,
     /// Lists the scenarios and their faults.
     #[arg(long)]
     list: bool,
@@ -67,6 +71,10 @@ fn main() -> ExitCode {
     let filters = arguments.rest.iter().filter(|word| !word.starts_with('-'));
     if filters.clone().count() > 0 && !filters.clone().any(|name| "prove".contains(&**name)) {
         println!("\ntest result: ok. 0 passed; 0 failed; 0 ignored");
+        return ExitCode::SUCCESS;
+    }
+    if let [_, _] = arguments.writer[..] {
+        fencing::write(&arguments.writer, arguments.seed.unwrap_or_default());
         return ExitCode::SUCCESS;
     }
     if arguments.list {

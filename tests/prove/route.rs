@@ -75,3 +75,18 @@ impl Route for OneServer {
         })
     }
 }
+
+/// All clients at one server, through proxies.
+pub struct Proxied {
+    pub ports: Vec<u16>,
+}
+
+impl Route for Proxied {
+    fn target(&self, client: usize, _: LockId) -> Option<Target> {
+        Some(Target {
+            node: 0,
+            address: Address::Tcp(self.ports[client % self.ports.len()]),
+            straight: false,
+        })
+    }
+}

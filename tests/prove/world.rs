@@ -3,13 +3,14 @@
 use crate::check::{Conn, Server as ServerNumber, What};
 use crate::record::{Clock, Event, LockId, Of};
 use crate::route::Route;
-use lock_test_support::{show, Client, Server};
+use lock_test_support::{show, Client, Proxy, Server};
 use redis::{ConnectionLike, Value};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU8, Ordering::SeqCst};
 use std::sync::mpsc::{channel, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tempfile::TempDir;
 
 /// A server that can be killed and started again.
 pub struct Node {
@@ -33,6 +34,10 @@ pub struct World {
     pub nodes: Vec<Node>,
     pub route: Box<dyn Route>,
     pub clock: Clock,
+    /// What stands between some clients and the servers.
+    pub proxies: Vec<Proxy>,
+    /// Where the servers read by how much their clocks are wrong, if they do: `offset` in this folder.
+    pub clocks: Option<TempDir>,
     /// What the names of locks begin with, in turn: hash tags in a cluster.
     prefixes: Vec<String>,
     round: AtomicU32,
@@ -65,6 +70,8 @@ impl World {
             nodes,
             route,
             clock: Clock::start(),
+            proxies: Vec::new(),
+            clocks: None,
             prefixes: vec![String::new()],
             round: AtomicU32::new(0),
             owners: AtomicU32::new(0),

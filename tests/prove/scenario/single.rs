@@ -4,13 +4,16 @@ use super::{Crowd, Promises, Scenario, Sessions, ALL, BUSY};
 use crate::aftermath;
 use crate::check::{self, Kind};
 use crate::fault::clients::{EvictClients, Kill, Pause, Rights, Unblock};
+use crate::fault::clock::{self, Step};
 use crate::fault::data::{Evict, Flush, MassExpiry, Others, Reload, Save, Swap};
+use crate::fault::network::{How, Network};
 use crate::fault::process::{Crash, Stop, Stored};
 use crate::fault::settings::{Settings, Unload};
 use crate::fault::Fault;
-use crate::route::OneServer;
+use crate::fencing;
+use crate::route::{OneServer, Proxied};
 use crate::world::World;
-use lock_test_support::Setup;
+use lock_test_support::{Proxy, Server, Setup};
 use std::time::Duration;
 
 /// How long the longest lease and the grace period of the scenarios are that have one, in ms.
@@ -23,7 +26,10 @@ pub fn all() -> Vec<Scenario> {
         crash_with_grace(),
         crash_without(),
         losses(),
+        network(),
+        clocks(),
         unloads(),
+        fencing::scenario(),
     ]
 }
 
@@ -78,6 +84,7 @@ fn clients() -> Scenario {
         promises: ALL,
         crowd: BUSY,
         finally: nothing_more,
+        instead: None,
     }
 }
 
@@ -115,6 +122,7 @@ fn crash() -> Scenario {
             ..BUSY
         },
         finally: |world| aftermath::is_stored(world, &world.nodes[0]),
+        instead: None,
     }
 }
 
@@ -144,6 +152,7 @@ fn crash_with_grace() -> Scenario {
             ..BUSY
         },
         finally: nothing_more,
+        instead: None,
     }
 }
 
@@ -179,6 +188,7 @@ fn crash_without() -> Scenario {
             ..BUSY
         },
         finally: nothing_more,
+        instead: None,
     }
 }
 
@@ -209,6 +219,7 @@ fn losses() -> Scenario {
         },
         crowd: BUSY,
         finally: nothing_more,
+        instead: None,
     }
 }
 
@@ -231,5 +242,87 @@ fn unloads() -> Scenario {
             ..BUSY
         },
         finally: nothing_more,
+        instead: None,
+    }
+}
+
+fn network() -> Scenario {
+    Scenario {
+        name: "network",
+        about: "connections are cut, fall silent, are slow and half open, replies are lost",
+        short: false,
+        start: || {
+            let mut world = one(setup())?;
+            world.proxies = (0..3).map(|_| Proxy::to(world.nodes[0].port)).collect();
+            world.route = Box::new(Proxied {
+                ports: world.proxies.iter().map(Proxy::port).collect(),
+            });
+            Ok(world)
+        },
+        faults: || {
+            let ways = [
+                How::Cut,
+                How::Silent,
+                How::HalfOpen,
+                How::Slow,
+                How::LosesReply,
+            ];
+            let network = |how| Box::new(Network(how)) as Box<dyn Fault>;
+            ways.into_iter().map(network).collect()
+        },
+        troublemakers: 1,
+        pause: Duration::from_millis(200),
+        promises: Promises {
+            check: check::Promises {
+                kept_linger: i64::MAX,
+                ..ALL.check
+            },
+            sessions: Sessions::WhileAnswered,
+            ..ALL
+        },
+        crowd: Crowd {
+            round: Duration::from_secs(4),
+            ..BUSY
+        },
+        finally: nothing_more,
+        instead: None,
+    }
+}
+
+fn clocks() -> Scenario {
+    Scenario {
+        name: "clock",
+        about: "the clock of the server is set forward and back: leases end early or late, and tokens grow",
+        short: false,
+        start: || {
+            if !std::path::Path::new(clock::LIBRARY).exists() {
+                return Err("libfaketime is missing".to_owned());
+            }
+            let allocator = Server::start().client().info("memory", "mem_allocator");
+            if allocator.as_deref() != Some("libc") {
+                return Err("libfaketime needs a server that uses the libc's malloc".to_owned());
+            }
+            let folder = tempfile::TempDir::new().map_err(|error| error.to_string())?;
+            clock::set(folder.path(), 0).map_err(|error| error.to_string())?;
+            let offset = folder.path().join("offset").display().to_string();
+            let setup = setup()
+                .env("LD_PRELOAD", clock::LIBRARY)
+                .env("FAKETIME_TIMESTAMP_FILE", &offset)
+                .env("FAKETIME_NO_CACHE", "1")
+                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+            let mut world = one(setup)?;
+            world.clocks = Some(folder);
+            Ok(world)
+        },
+        faults: || vec![Box::new(Step), Box::new(Kill)],
+        troublemakers: 1,
+        pause: Duration::from_millis(400),
+        promises: LOSSY,
+        crowd: Crowd {
+            round: Duration::from_secs(4),
+            ..BUSY
+        },
+        finally: nothing_more,
+        instead: None,
     }
 }

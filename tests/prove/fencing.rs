@@ -100,8 +100,9 @@ fn run(settings: &Settings) -> Outcome {
     outcome.verdict.operations = (unchecked.len() + checked.len()) as u64;
     outcome.verdict.grants =
         locks.client().counter("acquired") + locks.client().counter("handed_over");
-    outcome.verdict.violations = falls(&checked);
-    if outcome.verdict.violations > 0 {
+    if falls(&checked) > 0 {
+        let broken = &mut outcome.verdict.broken;
+        broken.insert(Kind::TokenOrder, falls(&checked));
         outcome.verdict.story = Some(format!("{checked:?}\n"));
     }
     let harm = falls(&unchecked);

@@ -56,7 +56,7 @@ pub struct Outcome {
 impl Outcome {
     /// Whether no promise was broken.
     pub fn is_good(&self) -> bool {
-        self.verdict.violations == 0 && self.failure.is_none()
+        self.verdict.broken.is_empty() && self.failure.is_none()
     }
 }
 

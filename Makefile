@@ -47,6 +47,7 @@ simulate: ## Let the engine run through simulated failovers (SECONDS=60, SEED=, 
 prove: ## Let everything go wrong on real servers, and check what clients believe (SECONDS=1200, SEED=, FAULTS=A,B, SCENARIOS=A,B, OPERATIONS=, SERVERS='A B')
 	@SERVER=redis-server scripts/setup.sh build server wheels
 	@$(CARGO) build --release
+	@$(CARGO) build --profile simulate --example one_scope
 	@program=$$($(CARGO) test --no-run --profile simulate --test prove --message-format=json \
 		| sed -nE 's/.*"executable":"([^"]*\/prove-[^"]*)".*/\1/p') && \
 		LOCK_TEST_MODULE="$$(realpath '$(MODULE)')" SECONDS='$(or $(SECONDS),1200)' \

@@ -23,6 +23,8 @@ pub struct Target {
 }
 
 /// What a client does about an error.
+// Which of them there are depends on the servers.
+#[allow(dead_code)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     /// It is the answer: the server is the right one.

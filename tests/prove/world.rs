@@ -83,6 +83,8 @@ impl World {
     }
 
     /// Has the names of locks begin with these, in turn.
+    // What is not a cluster needs none.
+    #[allow(dead_code)]
     pub fn with_prefixes(mut self, prefixes: &[&str]) -> World {
         self.prefixes = prefixes.iter().map(|&prefix| prefix.to_owned()).collect();
         self

@@ -7,8 +7,23 @@ use fastrand::Rng;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The library that lets a server read a wrong time. Debian's package `libfaketime` has it.
-pub const LIBRARY: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+/// Where Debian's package `libfaketime` has the library that lets a server read a wrong time.
+const LIBRARY: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+
+/// What a server preloads so that its clock can be set, and that of its modules; or what is missing.
+pub fn libraries() -> Result<String, String> {
+    if !Path::new(LIBRARY).exists() {
+        return Err("libfaketime is missing".to_owned());
+    }
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    // From target/PROFILE/deps/prove-...
+    let profile = program.ancestors().nth(2).unwrap_or(Path::new("."));
+    let scope = profile.join("examples/libone_scope.so");
+    match scope.exists() {
+        true => Ok(format!("{LIBRARY}:{}", scope.display())),
+        false => Err("`cargo build --example one_scope` has not been run".to_owned()),
+    }
+}
 
 /// Steps of the wall clock, by up to some seconds.
 pub struct Step;

@@ -12,7 +12,7 @@ use crate::fault::settings::{Settings, Unload};
 use crate::fault::Fault;
 use crate::fencing;
 use crate::route::{OneServer, Proxied};
-use crate::world::World;
+use crate::world::{self, World};
 use lock_test_support::{Proxy, Server, Setup};
 use std::time::Duration;
 
@@ -294,26 +294,7 @@ fn clocks() -> Scenario {
         name: "clock",
         about: "the clock of the server is set forward and back: leases end early or late, and tokens grow",
         short: false,
-        start: || {
-            if !std::path::Path::new(clock::LIBRARY).exists() {
-                return Err("libfaketime is missing".to_owned());
-            }
-            let allocator = Server::start().client().info("memory", "mem_allocator");
-            if allocator.as_deref() != Some("libc") {
-                return Err("libfaketime needs a server that uses the libc's malloc".to_owned());
-            }
-            let folder = tempfile::TempDir::new().map_err(|error| error.to_string())?;
-            clock::set(folder.path(), 0).map_err(|error| error.to_string())?;
-            let offset = folder.path().join("offset").display().to_string();
-            let setup = setup()
-                .env("LD_PRELOAD", clock::LIBRARY)
-                .env("FAKETIME_TIMESTAMP_FILE", &offset)
-                .env("FAKETIME_NO_CACHE", "1")
-                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-            let mut world = one(setup)?;
-            world.clocks = Some(folder);
-            Ok(world)
-        },
+        start: with_a_clock,
         faults: || vec![Box::new(Step), Box::new(Kill)],
         troublemakers: 1,
         pause: Duration::from_millis(400),
@@ -325,4 +306,31 @@ fn clocks() -> Scenario {
         finally: nothing_more,
         instead: None,
     }
+}
+
+/// A server whose clock can be set.
+fn with_a_clock() -> Result<World, String> {
+    let libraries = clock::libraries()?;
+    let allocator = Server::start().client().info("memory", "mem_allocator");
+    if allocator.as_deref() != Some("libc") {
+        return Err("libfaketime needs a server that uses the libc's malloc".to_owned());
+    }
+    let folder = tempfile::TempDir::new().map_err(|error| error.to_string())?;
+    let offset = folder.path().join("offset").display().to_string();
+    // Far enough for the check below.
+    clock::set(folder.path(), 60_000).map_err(|error| error.to_string())?;
+    let setup = setup()
+        .env("LD_PRELOAD", &libraries)
+        .env("FAKETIME_TIMESTAMP_FILE", &offset)
+        .env("FAKETIME_NO_CACHE", "1")
+        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    let mut world = one(setup)?;
+    let mut client = world::client(&world.nodes[0]);
+    let token = client.grant("LOCK.ACQUIRE clock me 1")[2];
+    if (token / 1000 - client.clock()).abs() > 30_000 {
+        return Err("the module reads another clock than the server".to_owned());
+    }
+    clock::set(folder.path(), 0).map_err(|error| error.to_string())?;
+    world.clocks = Some(folder);
+    Ok(world)
 }

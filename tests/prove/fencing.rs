@@ -6,6 +6,7 @@
 //! which is the harm of a lock without tokens; those in the second never do.
 
 use crate::check::Kind;
+use crate::judge::Story;
 use crate::run::{Injected, Outcome, Settings};
 use crate::scenario::{Scenario, ALL, BUSY};
 use fastrand::Rng;
@@ -103,7 +104,11 @@ fn run(settings: &Settings) -> Outcome {
     if falls(&checked) > 0 {
         let broken = &mut outcome.verdict.broken;
         broken.insert(Kind::TokenOrder, falls(&checked));
-        outcome.verdict.story = Some(format!("{checked:?}\n"));
+        outcome.verdict.story = Some(Story {
+            what: "a token below the largest one was let in".to_owned(),
+            before: format!("{checked:?}\n"),
+            whole: format!("{checked:?}\n"),
+        });
     }
     let harm = falls(&unchecked);
     outcome.verdict.not_promised.insert(Kind::TokenOrder, harm);

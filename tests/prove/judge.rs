@@ -21,7 +21,7 @@ pub struct Verdict {
     pub not_promised: FxHashMap<Kind, u64>,
     /// What breaks one, by kind; and the first of it, with the history of its lock.
     pub broken: FxHashMap<Kind, u64>,
-    pub story: Option<String>,
+    pub story: Option<Story>,
 }
 
 impl Verdict {
@@ -43,6 +43,17 @@ impl Verdict {
         }
         self.story = self.story.take().or(other.story);
     }
+}
+
+/// What is wrong, in words, with what happened to that lock.
+#[derive(Debug, Clone)]
+pub struct Story {
+    /// What is wrong.
+    pub what: String,
+    /// The entries before it.
+    pub before: String,
+    /// All entries.
+    pub whole: String,
 }
 
 /// So many entries of the history are told where something is wrong.
@@ -74,7 +85,7 @@ impl Verdict {
         &mut self,
         found: Vec<Violation>,
         promises: &Promises,
-        tell: impl Fn(&Violation) -> String,
+        tell: impl Fn(&Violation) -> Story,
     ) {
         for violation in found {
             if promises.tolerated.contains(&violation.kind) {
@@ -195,13 +206,20 @@ fn merged(events: &[Event]) -> Vec<Entry> {
     events.iter().filter(concerns).map(entry).collect()
 }
 
-/// What is wrong, and the entries of that lock before it.
-fn tell(lock: LockId, history: &[Entry], violation: &Violation) -> String {
-    let mut story = format!("lock {lock}: {violation}\n");
+fn tell(lock: LockId, history: &[Entry], violation: &Violation) -> Story {
     let until: Us = violation.at;
     let end = history.partition_point(|entry| entry.at <= until);
-    for entry in &history[end.saturating_sub(STORY)..end] {
-        let _ = writeln!(story, "  {:>12.6} {:?}", entry.at as f64 / 1e6, entry.what);
+    Story {
+        what: format!("lock {lock}: {violation}"),
+        before: lines(&history[end.saturating_sub(STORY)..end]),
+        whole: lines(history),
     }
-    story
+}
+
+fn lines(history: &[Entry]) -> String {
+    let mut text = String::new();
+    for entry in history {
+        let _ = writeln!(text, "{:>12.6} {:?}", entry.at as f64 / 1e6, entry.what);
+    }
+    text
 }

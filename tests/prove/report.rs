@@ -56,7 +56,7 @@ pub fn section(scenario: &Scenario, outcome: &Outcome) -> String {
         let _ = writeln!(text, "\nFAILED: {failure}");
     }
     if let Some(story) = &verdict.story {
-        let _ = writeln!(text, "\n```text\n{story}```");
+        let _ = writeln!(text, "\n```text\n{}\n{}```", story.what, story.before);
     }
     text
 }

@@ -27,17 +27,25 @@ use std::time::Duration;
 
 /// A round of a scenario, with what was recorded altered.
 fn round(name: &str, faults: &[&str], tamper: fn(&mut Vec<Event>)) -> Outcome {
-    let scenarios = scenario::all();
-    let mut scenario: Scenario = scenarios.into_iter().find(|it| it.name == name).unwrap();
+    let mut scenario = named(name);
     scenario.crowd.round = Duration::from_secs(2);
-    let settings = Settings {
+    run::run(&scenario, &settings(faults, tamper))
+}
+
+fn named(name: &str) -> Scenario {
+    let mut scenarios = scenario::all().into_iter();
+    scenarios.find(|scenario| scenario.name == name).unwrap()
+}
+
+/// One round.
+fn settings(faults: &[&str], tamper: fn(&mut Vec<Event>)) -> Settings {
+    Settings {
         seed: 7,
         time: Duration::ZERO,
         operations: 0,
         faults: faults.iter().map(|&name| name.to_owned()).collect(),
         tamper,
-    };
-    run::run(&scenario, &settings)
+    }
 }
 
 /// How often what was found.
@@ -112,6 +120,19 @@ fn a_reply_that_never_came_is_found() {
         events.retain(|event| !matches!(event.what, What::Closed { .. } | What::Dropped { .. }));
     });
     assert_eq!(found(&outcome, &[Kind::NotAnswered]), 1);
+}
+
+#[test]
+fn without_a_grace_period_a_server_that_forgets_is_found_to_make_second_owners() {
+    let mut scenario = named("crash without a grace period");
+    scenario.promises.tolerated = &[];
+    let settings = Settings {
+        time: lock_test_support::PATIENCE,
+        ..settings(&[], as_it_is)
+    };
+    // It ends with the first.
+    let outcome = run::run(&scenario, &settings);
+    assert!(found(&outcome, &[Kind::TwoOwners]) > 0);
 }
 
 #[test]

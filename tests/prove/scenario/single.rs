@@ -23,7 +23,9 @@ pub fn all() -> Vec<Scenario> {
     vec![
         clients(),
         crash(),
-        crash_with_grace(),
+        forgets_everysec(),
+        forgets_snapshot(),
+        forgets_all(),
         crash_without(),
         losses(),
         network(),
@@ -68,7 +70,9 @@ fn clients() -> Scenario {
         faults: || {
             vec![
                 Box::new(Kill),
-                Box::new(Unblock),
+                Box::new(Unblock {
+                    beside_pauses: true,
+                }),
                 Box::new(EvictClients),
                 Box::new(Pause),
                 Box::new(Rights),
@@ -130,30 +134,51 @@ fn with_grace() -> Setup {
     setup().module_args(&format!("max-ttl {LONGEST} grace-period {LONGEST}"))
 }
 
-fn crash_with_grace() -> Scenario {
+/// `kill -9` and a restart without the last writes, and a grace period that makes up for them.
+fn forgets(name: &'static str, start: Start, faults: fn() -> Vec<Box<dyn Fault>>) -> Scenario {
     Scenario {
-        name: "crash, grace period",
-        about: "kill -9 and restart with the last writes lost: AOF everysec that is cut short; nothing is granted for the longest lease",
+        name,
+        about: "kill -9 and restart with the last writes lost; nothing is granted for as long as the longest lease",
         short: false,
-        start: || one(with_grace().config("appendonly yes")),
-        faults: || {
-            vec![
-                Box::new(Crash { stored: Stored::CutFile }) as Box<dyn Fault>,
-                Box::new(Save),
-            ]
-        },
+        start,
+        faults,
         troublemakers: 1,
-        pause: Duration::from_millis(3500),
+        pause: Duration::from_millis(3000),
         promises: LOSSY,
         crowd: Crowd {
             ttl: (60, LONGEST),
-            round: Duration::from_secs(8),
+            round: Duration::from_secs(6),
             shortens: false,
             ..BUSY
         },
         finally: nothing_more,
         instead: None,
     }
+}
+
+type Start = fn() -> Result<World, String>;
+
+fn crash_of(stored: Stored) -> Vec<Box<dyn Fault>> {
+    vec![Box::new(Crash { stored })]
+}
+
+fn forgets_everysec() -> Scenario {
+    let start = || one(with_grace().config("appendonly yes"));
+    forgets("crash, AOF everysec", start, || {
+        let mut faults = crash_of(Stored::CutFile);
+        faults.push(Box::new(Save));
+        faults
+    })
+}
+
+fn forgets_snapshot() -> Scenario {
+    let start = || one(with_grace());
+    forgets("crash, RDB", start, || crash_of(Stored::Snapshot))
+}
+
+fn forgets_all() -> Scenario {
+    let start = || one(with_grace());
+    forgets("crash, nothing stored", start, || crash_of(Stored::Nothing))
 }
 
 /// What is promised of a server that forgets its last writes, and has a grace period.
@@ -167,16 +192,12 @@ const LOSSY: Promises = Promises {
 
 fn crash_without() -> Scenario {
     Scenario {
-        name: "crash, RDB or nothing, no grace period",
+        name: "crash without a grace period",
         about:
             "kill -9 and restart with an old snapshot: a lock that is forgotten is granted again",
         short: false,
         start: || one(setup()),
-        faults: || {
-            vec![Box::new(Crash {
-                stored: Stored::Snapshot,
-            }) as Box<dyn Fault>]
-        },
+        faults: || crash_of(Stored::Snapshot),
         troublemakers: 1,
         pause: Duration::from_millis(700),
         promises: Promises {
@@ -206,6 +227,9 @@ fn losses() -> Scenario {
                 Box::new(Others),
                 Box::new(MassExpiry),
                 Box::new(Kill),
+                Box::new(Unblock {
+                    beside_pauses: false,
+                }),
             ]
         },
         troublemakers: 1,

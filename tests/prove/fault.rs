@@ -1,9 +1,11 @@
 //! What goes wrong: the faults, and the plan by which a seed draws them.
 
 pub mod clients;
+pub mod clock;
 pub mod cluster;
 pub mod data;
 pub mod migration;
+pub mod network;
 pub mod process;
 pub mod replication;
 pub mod sentinel;

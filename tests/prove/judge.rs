@@ -19,12 +19,17 @@ pub struct Verdict {
     pub unknown: u64,
     /// What breaks no promise, by kind: the scenario promises less, or the locks were lost by a fault just then.
     pub not_promised: FxHashMap<Kind, u64>,
-    /// What breaks one: the first, with the history of its lock.
-    pub violations: u64,
-    pub story: Option<String>,
+    /// What breaks one, by kind; and the first of it, with the history of its lock.
+    pub broken: FxHashMap<Kind, u64>,
+    pub story: Option<Story>,
 }
 
 impl Verdict {
+    /// How often a promise was broken.
+    pub fn violations(&self) -> u64 {
+        self.broken.values().sum()
+    }
+
     /// Adds that of another round.
     pub fn add(&mut self, other: Verdict) {
         self.operations += other.operations;
@@ -33,9 +38,22 @@ impl Verdict {
         for (kind, count) in other.not_promised {
             *self.not_promised.entry(kind).or_default() += count;
         }
-        self.violations += other.violations;
+        for (kind, count) in other.broken {
+            *self.broken.entry(kind).or_default() += count;
+        }
         self.story = self.story.take().or(other.story);
     }
+}
+
+/// What is wrong, in words, with what happened to that lock.
+#[derive(Debug, Clone)]
+pub struct Story {
+    /// What is wrong.
+    pub what: String,
+    /// The entries before it.
+    pub before: String,
+    /// All entries.
+    pub whole: String,
 }
 
 /// So many entries of the history are told where something is wrong.
@@ -48,11 +66,7 @@ pub fn judge(mut events: Vec<Event>, promises: &Promises) -> Verdict {
     let loses = events.iter().any(|event| event.what == What::MayLose);
     for (lock, history) in &by_lock(&events) {
         let found = check::check(history, &promises.check);
-        let broken = verdict.sort_out(found, promises);
-        if let (Some(first), None) = (broken.first(), &verdict.story) {
-            verdict.story = Some(tell(*lock, history, first));
-        }
-        verdict.violations += broken.len() as u64;
+        verdict.sort_out(found, promises, |first| tell(*lock, history, first));
         if loses {
             verdict.look_at_losses(history, promises);
         }
@@ -60,25 +74,27 @@ pub fn judge(mut events: Vec<Event>, promises: &Promises) -> Verdict {
     if promises.one_order_of_tokens {
         let merged = merged(&events);
         let found = check::check_tokens(&merged, &promises.check);
-        let broken = verdict.sort_out(found, promises);
-        if let (Some(first), None) = (broken.first(), &verdict.story) {
-            verdict.story = Some(tell(0, &merged, first));
-        }
-        verdict.violations += broken.len() as u64;
+        verdict.sort_out(found, promises, |first| tell(0, &merged, first));
     }
     verdict
 }
 
 impl Verdict {
-    /// Counts what is not promised, and returns what is.
-    fn sort_out(&mut self, found: Vec<Violation>, promises: &Promises) -> Vec<Violation> {
-        let (tolerated, broken): (Vec<_>, Vec<_>) = found
-            .into_iter()
-            .partition(|it| promises.tolerated.contains(&it.kind));
-        for violation in tolerated {
-            *self.not_promised.entry(violation.kind).or_default() += 1;
+    /// Counts what breaks a promise, and what was not promised.
+    fn sort_out(
+        &mut self,
+        found: Vec<Violation>,
+        promises: &Promises,
+        tell: impl Fn(&Violation) -> Story,
+    ) {
+        for violation in found {
+            if promises.tolerated.contains(&violation.kind) {
+                *self.not_promised.entry(violation.kind).or_default() += 1;
+                continue;
+            }
+            *self.broken.entry(violation.kind).or_default() += 1;
+            self.story.get_or_insert_with(|| tell(&violation));
         }
-        broken
     }
 
     /// Counts what would break a promise, had no fault taken locks away.
@@ -190,13 +206,20 @@ fn merged(events: &[Event]) -> Vec<Entry> {
     events.iter().filter(concerns).map(entry).collect()
 }
 
-/// What is wrong, and the entries of that lock before it.
-fn tell(lock: LockId, history: &[Entry], violation: &Violation) -> String {
-    let mut story = format!("lock {lock}: {violation}\n");
+fn tell(lock: LockId, history: &[Entry], violation: &Violation) -> Story {
     let until: Us = violation.at;
     let end = history.partition_point(|entry| entry.at <= until);
-    for entry in &history[end.saturating_sub(STORY)..end] {
-        let _ = writeln!(story, "  {:>12.6} {:?}", entry.at as f64 / 1e6, entry.what);
+    Story {
+        what: format!("lock {lock}: {violation}"),
+        before: lines(&history[end.saturating_sub(STORY)..end]),
+        whole: lines(history),
     }
-    story
+}
+
+fn lines(history: &[Entry]) -> String {
+    let mut text = String::new();
+    for entry in history {
+        let _ = writeln!(text, "{:>12.6} {:?}", entry.at as f64 / 1e6, entry.what);
+    }
+    text
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 pub const BROKEN_AFTER: Duration = Duration::from_millis(700);
 
 /// And so late where nothing does: the server owes an answer then.
-pub const OWED_WITHIN: Duration = Duration::from_secs(30);
+pub const OWED_WITHIN: Duration = lock_test_support::PATIENCE;
 
 /// How long a read takes at most before it looks around.
 const TICK: Duration = Duration::from_millis(20);
@@ -64,7 +64,8 @@ pub struct Line {
     open: VecDeque<Option<(Call, Request, Us)>>,
     /// When it was certainly open last.
     open_at: Us,
-    while_open: bool,
+    /// Sessions are relied on as long as it is open.
+    pub while_open: bool,
     ended: bool,
 }
 
@@ -206,6 +207,14 @@ impl Line {
         if self.ended {
             return false;
         }
+        let is_open = self.look(journal);
+        if !is_open {
+            let _ = self.end(journal, false);
+        }
+        is_open
+    }
+
+    fn look(&mut self, journal: &Journal) -> bool {
         let at = journal.now();
         let mut byte = [0];
         let _ = self.set_nonblocking(true);
@@ -233,10 +242,7 @@ impl Line {
                 }
                 true
             }
-            _ => {
-                let _ = self.end(journal, false);
-                false
-            }
+            _ => false,
         }
     }
 
@@ -324,14 +330,16 @@ impl Line {
         }
     }
 
-    /// Records that it is closed. Where the server closed it, nobody knows when: what was bound to it was not relied on
-    /// any more since it was last seen open, since whoever reads is told at once.
+    /// Records that it is closed. Where the server may have closed it before, nobody knows when: what was bound to it is
+    /// not relied on any more since it was last seen open, since whoever reads is told at once.
     fn end(&mut self, journal: &mut Journal, by_client: bool) -> Closed {
         if std::mem::replace(&mut self.ended, true) {
             return Closed;
         }
         let (of, conn) = (Of::Conn(self.conn), self.conn);
-        if !by_client {
+        let at = journal.now();
+        let _ = self.look(journal);
+        if !by_client || !self.while_open || self.open_at < at {
             journal.note(self.open_at, of, What::Dropped { conn });
         }
         journal.note(journal.now(), of, What::Closed { conn, by_client });

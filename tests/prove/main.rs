@@ -12,6 +12,7 @@ mod aftermath;
 mod check;
 mod client;
 mod fault;
+mod fencing;
 mod judge;
 mod line;
 mod record;
@@ -26,9 +27,9 @@ mod world;
 use clap::Parser;
 use run::{Outcome, Settings};
 use scenario::Scenario;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Lets everything go wrong on a real server, and checks what its clients believed.
 #[derive(Parser)]
@@ -51,6 +52,9 @@ struct Arguments {
     /// A file that the summary is written to.
     #[arg(long)]
     report: Option<PathBuf>,
+    /// To be one of the writers of the scenario `fencing`: the ports of the locks and of the store.
+    #[arg(long, hide = true, value_delimiter = ',')]
+    writer: Vec<u16>,
     /// Lists the scenarios and their faults.
     #[arg(long)]
     list: bool,
@@ -70,6 +74,10 @@ fn main() -> ExitCode {
         println!("\ntest result: ok. 0 passed; 0 failed; 0 ignored");
         return ExitCode::SUCCESS;
     }
+    if let [_, _] = arguments.writer[..] {
+        fencing::write(&arguments.writer, arguments.seed.unwrap_or_default());
+        return ExitCode::SUCCESS;
+    }
     if arguments.list {
         list();
         return ExitCode::SUCCESS;
@@ -81,9 +89,10 @@ fn main() -> ExitCode {
     }
     lock_test_support::allow_many_files();
     let whole = arguments.seconds.map_or(SHORT, Duration::from_secs_f64);
+    let until = Instant::now() + whole;
     let settings = Settings {
         seed: arguments.seed.unwrap_or_else(|| fastrand::u64(..1 << 48)),
-        time: whole / scenarios.len() as u32,
+        time: whole,
         operations: arguments.operations,
         faults: arguments.faults,
         tamper: |_| (),
@@ -92,12 +101,22 @@ fn main() -> ExitCode {
     let mut text = report::heading(&server(), &settings);
     let mut good = true;
     for (number, scenario) in scenarios.iter().enumerate() {
+        let left = (scenarios.len() - number) as u32;
         let settings = Settings {
             seed: settings.seed.wrapping_add(number as u64),
+            time: until.saturating_duration_since(Instant::now()) / left,
             ..settings.clone()
         };
         let outcome: Outcome = run::run(scenario, &settings);
         good &= outcome.is_good();
+        if let Some(story) = &outcome.verdict.story {
+            save(
+                scenario,
+                &settings,
+                &story.whole,
+                arguments.report.as_deref(),
+            );
+        }
         let section = report::section(scenario, &outcome);
         print!("{section}");
         text.push_str(&section);
@@ -138,6 +157,23 @@ fn chosen(arguments: &Arguments) -> Vec<Scenario> {
         .into_iter()
         .filter(|scenario| is_named(scenario) && has_fault(scenario))
         .collect()
+}
+
+/// Keeps the whole history of the lock that something is wrong with, beside the summary if there is one.
+fn save(scenario: &Scenario, settings: &Settings, history: &str, report: Option<&Path>) {
+    let letters = scenario.name.chars().map(|letter| match letter {
+        ' ' | ',' => '-',
+        letter => letter,
+    });
+    let name = format!("{}-{}.txt", letters.collect::<String>(), settings.seed);
+    let folder = report.and_then(Path::parent);
+    let file = folder
+        .map_or_else(std::env::temp_dir, Path::to_owned)
+        .join(name);
+    match std::fs::write(&file, history) {
+        Ok(()) => println!("The whole history of the lock is in {}", file.display()),
+        Err(error) => eprintln!("The history could not be written: {error}"),
+    }
 }
 
 fn list() {

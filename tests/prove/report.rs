@@ -46,12 +46,17 @@ pub fn section(scenario: &Scenario, outcome: &Outcome) -> String {
     for (kind, count) in not_promised {
         let _ = writeln!(text, "Not promised here, and seen: {kind:?} {count} times.");
     }
-    let _ = writeln!(text, "Violations: {}.", verdict.violations);
+    let _ = writeln!(text, "Violations: {}.", verdict.violations());
+    let mut broken: Vec<_> = verdict.broken.iter().collect();
+    broken.sort();
+    for (kind, count) in broken {
+        let _ = writeln!(text, "{kind:?}: {count}.");
+    }
     if let Some(failure) = &outcome.failure {
         let _ = writeln!(text, "\nFAILED: {failure}");
     }
     if let Some(story) = &verdict.story {
-        let _ = writeln!(text, "\n```text\n{story}```");
+        let _ = writeln!(text, "\n```text\n{}\n{}```", story.what, story.before);
     }
     text
 }

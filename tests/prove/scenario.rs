@@ -5,6 +5,7 @@ pub mod single;
 
 use crate::check::{self, Kind};
 use crate::fault::Fault;
+use crate::run::{Outcome, Settings};
 use crate::world::World;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub struct Scenario {
     pub crowd: Crowd,
     /// What has to be so when all rounds are over, besides what always has. The text of what is wrong.
     pub finally: fn(&World) -> Result<(), String>,
+    /// What is done instead of all that, where it is something else.
+    pub instead: Option<fn(&Settings) -> Outcome>,
 }
 
 /// What is promised, and what is not.

@@ -4,13 +4,14 @@ use crate::check::{Conn, Server as ServerNumber, Us, What};
 use crate::record::{Clock, Event, LockId, Of};
 use crate::route::Route;
 use crate::topology::Topology;
-use lock_test_support::{show, Client, Server};
+use lock_test_support::{show, Client, Proxy, Server};
 use redis::{ConnectionLike, Value};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU8, Ordering::SeqCst};
 use std::sync::mpsc::{channel, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tempfile::TempDir;
 
 /// A server that can be killed and started again.
 pub struct Node {
@@ -36,6 +37,10 @@ pub struct World {
     /// How they stand to one another.
     pub topology: Topology,
     pub clock: Clock,
+    /// What stands between some clients and the servers.
+    pub proxies: Vec<Proxy>,
+    /// Where the servers read by how much their clocks are wrong, if they do: `offset` in this folder.
+    pub clocks: Option<TempDir>,
     /// What the names of locks begin with, in turn: hash tags in a cluster.
     prefixes: Vec<String>,
     round: AtomicU32,
@@ -69,6 +74,8 @@ impl World {
             route,
             topology: Topology::Apart,
             clock: Clock::start(),
+            proxies: Vec::new(),
+            clocks: None,
             prefixes: vec![String::new()],
             round: AtomicU32::new(0),
             owners: AtomicU32::new(0),
@@ -80,6 +87,8 @@ impl World {
     }
 
     /// Has the names of locks begin with these, in turn.
+    // What is not a cluster needs none.
+    #[allow(dead_code)]
     pub fn with_prefixes(mut self, prefixes: &[&str]) -> World {
         self.prefixes = prefixes.iter().map(|&prefix| prefix.to_owned()).collect();
         self

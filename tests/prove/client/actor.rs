@@ -1,7 +1,7 @@
 //! One owner with one lock: what it does next, and what it knows of its hold.
 
 use crate::check::{Conn, Op, Owner, Reply, Us};
-use crate::line::Heard;
+use crate::line::{Heard, Line};
 use crate::record::LockId;
 use crate::scenario::Crowd;
 use crate::world::World;
@@ -128,15 +128,8 @@ impl Actor {
         }
     }
 
-    /// It is answered: to this call, sent then.
-    pub fn heard(
-        &mut self,
-        world: &World,
-        style: &Style,
-        op: &Op,
-        (at, conn): (Us, Conn),
-        heard: &Heard,
-    ) {
+    /// It is answered: to this call, sent then on this line.
+    pub fn heard(&mut self, world: &World, op: &Op, (at, line): (Us, &Line), heard: &Heard) {
         match heard {
             Heard::Reply(Reply::Grant { holds: 0, .. }) => {
                 // Who has a hold is not told that the lock is busy.
@@ -150,13 +143,13 @@ impl Actor {
                     _ => None,
                 };
                 let until = match bound {
-                    Some(_) if style.while_open => Us::MAX / 4,
+                    Some(_) if line.while_open => Us::MAX / 4,
                     _ => at + ttl * MS,
                 };
                 let before = self.hold.filter(|hold| hold.token == *token);
                 let conn = match (op, before) {
                     (Op::Renew { .. }, Some(before)) => before.conn,
-                    _ => conn,
+                    _ => line.conn,
                 };
                 let longer = matches!(op, Op::Acquire { .. });
                 let known = before.filter(|_| longer).map_or(until, |hold| hold.until);

@@ -132,11 +132,11 @@ impl Pipeline<'_> {
     fn hear(&mut self, at: usize) {
         while let Some((n, op)) = self.lanes[at].under_way.front().copied() {
             let lane = &mut self.lanes[at];
-            let (conn, target) = (lane.line.conn, lane.line.target.clone());
+            let target = lane.line.target.clone();
             match lane.line.hear(self.world, self.journal, Duration::ZERO) {
                 Ok((_, sent, heard)) => {
                     lane.under_way.pop_front();
-                    self.actors[n].heard(self.world, &self.style, &op, (sent, conn), &heard);
+                    self.actors[n].heard(self.world, &op, (sent, &lane.line), &heard);
                     self.redirect(n, op, &target, &heard);
                 }
                 Err(_) => return self.lost(at),

@@ -121,11 +121,9 @@ impl Waiter<'_> {
             Op::Acquire { wait: Some(ms), .. } => Duration::from_millis(ms as u64),
             _ => Duration::ZERO,
         };
-        let conn = line.conn;
         match line.hear(self.world, self.journal, limit) {
             Ok((_, sent, heard)) => {
-                self.actor
-                    .heard(self.world, &self.style, &op, (sent, conn), &heard);
+                self.actor.heard(self.world, &op, (sent, line), &heard);
                 self.redirect(op, &target, &heard);
             }
             Err(_) => {

@@ -57,7 +57,10 @@ impl Fault for Kill {
 }
 
 /// `CLIENT UNBLOCK`, as a timeout and as an error.
-pub struct Unblock;
+pub struct Unblock {
+    /// Whether clients are paused at the same time.
+    pub beside_pauses: bool,
+}
 
 impl Fault for Unblock {
     fn name(&self) -> &'static str {
@@ -65,8 +68,8 @@ impl Fault for Unblock {
     }
 
     fn lacks(&self, _: &World) -> Option<String> {
-        // redis#14164: with a pause going on beside it.
-        (version() < (7, 2))
+        // redis#14164.
+        (self.beside_pauses && version() < (7, 2))
             .then(|| "Redis 7.0 ends where a postponed client is unblocked".to_owned())
     }
 

@@ -3,6 +3,7 @@
 use super::clients::any;
 use crate::check::What;
 use crate::fault::Fault;
+use crate::scenario::BUSY;
 use crate::world::{Control, World};
 use fastrand::Rng;
 use std::time::Duration;
@@ -127,7 +128,7 @@ impl Fault for Others {
         };
         lossy(world, || {
             for _ in 0..rng.usize(1..6) {
-                let name = world.lock_name(rng.u32(..12));
+                let name = world.lock_name(rng.u32(..BUSY.locks));
                 let line = match rng.u8(..8) {
                     0 | 1 => format!("DEL {name}"),
                     2 => format!("UNLINK {name}"),
@@ -142,7 +143,7 @@ impl Fault for Others {
             }
             // What a lease was set to ends it later.
             world.sleep(Duration::from_millis(60));
-            for lock in 0..12 {
+            for lock in 0..BUSY.locks {
                 // Else it is nobody's lock for as long as it likes.
                 control.say(&format!("DEL {}", world.lock_name(lock)));
             }

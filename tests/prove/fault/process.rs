@@ -1,6 +1,5 @@
 //! What happens to the server's process: it stands still, it is killed and started again.
 
-use crate::check::What;
 use crate::fault::Fault;
 use crate::world::World;
 use fastrand::Rng;
@@ -36,8 +35,9 @@ pub enum Stored {
     /// What it may happen to have written: the append-only file is cut short at a random place of its last part, as by
     /// the loss of the host. (`kill -9` alone loses nothing that was written to the file.)
     CutFile,
-    /// The last snapshot, or nothing.
+    /// The last snapshot.
     Snapshot,
+    Nothing,
 }
 
 /// `kill -9`, and a restart.
@@ -51,17 +51,17 @@ impl Fault for Crash {
             Stored::All => "kill-9",
             Stored::CutFile => "kill-9 and a file cut short",
             Stored::Snapshot => "kill-9 and an old snapshot",
+            Stored::Nothing => "kill-9 and nothing stored",
         }
     }
 
     fn inject(&mut self, world: &World, rng: &mut Rng) -> bool {
         let node = &world.nodes[rng.usize(..world.nodes.len())];
-        if self.stored == Stored::Snapshot && rng.u8(..3) > 0 {
+        if self.stored == Stored::Snapshot {
             node.say("BGSAVE");
             world.sleep(Duration::from_millis(rng.u64(..300)));
         }
         let (stored, mut rng) = (self.stored, rng.fork());
-        world.note(What::Fault("kill -9".to_owned()));
         node.kill_and_restart(world, move |server| {
             if stored == Stored::CutFile {
                 cut(server.dir(), &mut rng);

@@ -142,6 +142,12 @@ impl Cluster {
         }
     }
 
+    /// Closes the link that one node has made to another. It makes a new one.
+    pub fn close_link(&self, one: usize, other: usize) {
+        self.buses[other].cut_off(&self.ids[one], Cut::Closed);
+        self.buses[other].heal();
+    }
+
     /// Makes the bus whole.
     pub fn heal(&self) {
         for bus in &self.buses {

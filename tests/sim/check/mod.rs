@@ -1,5 +1,17 @@
 //! Judges a history: what clients believed, in which order they were served, what they were answered.
 //!
+//! It judges the histories of the simulator, and those of real servers (`tests/prove`).
+//!
+//! Jepsen's test of Hazelcast has four models of a lock, against which it searches for an order of the calls. Here each
+//! is a check that goes through the history once, by what each client may believe at each time:
+//!
+//! - the owner-aware mutex (nobody else takes or frees it): `owners`;
+//! - the reentrant mutex (each hold is counted, and needs a release): `counts`;
+//! - the fenced mutex (each new hold has a larger token): `tokens`;
+//! - the reentrant fenced mutex (a reentry keeps the token, and no other hold has it): `counts` and `tokens` together.
+//!
+//! Beyond these, an owner may lose its lock by time, so a belief has an end; and waits have an order (`queues`).
+//!
 //! It knows nothing of how the history came about. What clients sent and heard is enough for the first checks; the
 //! others need what is known of the servers beside, and find nothing where that is missing.
 

@@ -59,6 +59,7 @@ pub fn all() -> Vec<Scenario> {
         promises,
         crowd: CROWD,
         finally: |_| Ok(()),
+        instead: None,
     };
     vec![
         Scenario {

@@ -16,7 +16,7 @@ INSTA_UPDATE = no
 export CARGO INSTA_UPDATE MODULE PORT SERVER TARGET
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-servers test-clients simulate fuzz soak storm storm-asan test-asan bench bench-smoke install build lint clean
+.PHONY: help run test test-servers test-clients simulate prove fuzz soak storm storm-asan test-asan bench bench-smoke install build lint clean
 
 help: ## List these targets
 	@echo 'make TARGET, where TARGET is one of:'
@@ -43,6 +43,17 @@ simulate: ## Let the engine run through simulated failovers (SECONDS=60, SEED=, 
 	@scripts/setup.sh build
 	@$(CARGO) test --profile simulate --test simulate -- --seconds '$(or $(SECONDS),60)' \
 		$(if $(SEED),--seed '$(SEED)') $(if $(PLANS),--plans '$(PLANS)') $(if $(ONCE),--once)
+
+prove: ## Let everything go wrong on real servers, and check what clients believe (SECONDS=1200, SEED=, FAULTS=A,B, SCENARIOS=A,B, OPERATIONS=, SERVERS='A B')
+	@SERVER=redis-server scripts/setup.sh build server wheels
+	@$(CARGO) build --release
+	@$(CARGO) build --profile simulate --example one_scope
+	@program=$$($(CARGO) test --no-run --profile simulate --test prove --message-format=json \
+		| sed -nE 's/.*"executable":"([^"]*\/prove-[^"]*)".*/\1/p') && \
+		LOCK_TEST_MODULE="$$(realpath '$(MODULE)')" SECONDS='$(or $(SECONDS),1200)' \
+		SERVERS='$(or $(SERVERS),redis-7.0 redis-8.2 valkey-9.1)' python3 scripts/prove.py "$$program" \
+		$(if $(SEED),--seed '$(SEED)') $(if $(FAULTS),--faults '$(FAULTS)') \
+		$(if $(SCENARIOS),--scenarios '$(SCENARIOS)') $(if $(OPERATIONS),--operations '$(OPERATIONS)')
 
 fuzz: ## Give the engine any words, data and events (SECONDS=60, BOLERO_RANDOM_SEED=: one run again)
 	@scripts/setup.sh build

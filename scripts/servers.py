@@ -177,7 +177,7 @@ def run(name, version, binary, refused):
     """Runs the suite: the line that says how it went, and how many tests passed and failed."""
     command = [str(ROOT / "scripts" / "test.sh"), "--test", "suite"]
     # The other tests start no server.
-    command += ["a_server_older_than_7_0"] if refused else ["--test", "conformance"]
+    command += ["a_server_older_than_7_0"] if refused else ["--test", "conformance", "--test", "prove"]
     variable = "LOCK_TEST_OLD_SERVER" if refused else "LOCK_TEST_SERVER"
     log = SERVERS / f"{name}.log"
     print(f"testing {name} ({version}), full output in {log}", flush=True)

@@ -38,7 +38,7 @@ fn sent(call: Call, owner: Owner, op: Op) -> What {
     What::Sent {
         call,
         owner,
-        conn: Conn::from(owner),
+        conn: owner,
         server: 0,
         lock: 0,
         op,
@@ -152,6 +152,45 @@ fn tokens_that_fall_or_come_twice() {
     assert_eq!(second(6), [Kind::TokenOrder]);
     assert_eq!(second(7), [Kind::TokenReused]);
     assert_eq!(second(8), []);
+}
+
+#[test]
+fn a_token_that_falls_though_the_larger_one_was_known() {
+    let second = |sent_at: usize, token| {
+        let mut calls = vec![
+            sent(0, 0, acquire(1)),
+            heard(0, grant(1, 7, 1)),
+            heard(1, grant(1, token, 1)),
+        ];
+        calls.insert(sent_at, sent(1, 1, acquire(1)));
+        kinds(calls)
+    };
+    assert_eq!(second(2, 6), [Kind::TokenOrder]);
+    assert_eq!(second(2, 7), [Kind::TokenReused]);
+    assert_eq!(second(2, 8), []);
+    // The server may have granted it before.
+    assert_eq!(second(1, 6), []);
+}
+
+#[test]
+fn a_second_owner_after_what_may_lose_locks_breaks_no_promise() {
+    let calls = |lost: bool| {
+        let mut whats = vec![
+            sent(0, 0, acquire(60_000)),
+            heard(0, grant(1, 7, 60_000)),
+            sent(1, 1, acquire(60_000)),
+            heard(1, grant(1, 8, 60_000)),
+            sent(2, 2, acquire(60_000)),
+            heard(2, grant(1, 9, 60_000)),
+        ];
+        if lost {
+            whats.splice(2..2, [What::MayLose, What::Keeps]);
+        }
+        kinds(whats)
+    };
+    assert_eq!(calls(false), [Kind::TwoOwners, Kind::TwoOwners]);
+    // What is granted afterwards is believed again.
+    assert_eq!(calls(true), [Kind::TwoOwners]);
 }
 
 #[test]

@@ -93,7 +93,7 @@ struct Replay {
 }
 
 impl Replay {
-    fn line(&self, lock: u8, owner: u8, op: Op) -> String {
+    fn line(&self, lock: u8, owner: u32, op: Op) -> String {
         let option = |word: &str, value: Option<i64>| {
             value.map_or(String::new(), |value| format!(" {word} {value}"))
         };

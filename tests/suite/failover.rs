@@ -8,14 +8,12 @@ mod crowd;
 mod line;
 mod pair;
 mod pause;
-mod proxy;
 mod restart;
 mod trial;
 mod worker;
 
-use crate::support::eventually;
+use crate::support::{eventually, Cut};
 use pair::{Pair, Times};
-use proxy::Cut;
 use std::thread::spawn;
 use trial::{Outcome, Plan};
 
@@ -33,12 +31,12 @@ fn granted_after_the_cut(times: Times, cut: Cut) -> [[i64; 4]; 2] {
     let (mut old, mut new) = (pair.master.client(), pair.replica.client());
     let mut first = String::new();
     eventually("a lock is granted after a cut", || {
-        pair.proxy.cut(cut);
+        pair.network.cut(cut);
         first = old.run("LOCK.ACQUIRE orders first");
         // It may have noticed on a busy machine, which is slow to do the one after the other.
         let noticed = first.starts_with("NOREPLICAS ");
         if noticed {
-            pair.proxy.heal();
+            pair.network.heal();
         }
         !noticed
     });

@@ -4,7 +4,7 @@
 pub type Us = i64;
 
 /// A client process that holds locks under one owner's name.
-pub type Owner = u8;
+pub type Owner = u32;
 /// A lock.
 pub type Lock = u8;
 /// A server.
@@ -64,6 +64,8 @@ pub struct Entry {
 /// What happened. The first group is what clients know; the rest is known in a simulation, and may be missing
 /// elsewhere: then what depends on it is not checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
+// No history has all of these: what takes locks away in a simulation is known exactly.
+#[allow(dead_code)]
 pub enum What {
     /// A client sent a call.
     Sent {
@@ -105,6 +107,11 @@ pub enum What {
     Started { server: Server },
     /// The server's role changed.
     Role { server: Server, master: bool },
+    /// What may lose locks begins: a flush, an eviction, a step of a clock. What was believed of them, and what was
+    /// asked for before the end of it, is not promised.
+    MayLose,
+    /// It is over.
+    Keeps,
     /// The event loop of a server stands still from now until then.
     StoodStill { server: Server, until: Us },
     /// A fault, in words, for those who read a history.

@@ -55,6 +55,8 @@ pub struct Owners {
     /// Renewals that were not heard of, the token that they name, and the end of the lease that they set at the least: they
     /// may shorten a lease late.
     renewals: Vec<(Lock, Owner, Option<i64>, Us)>,
+    /// Since when locks are kept. What was asked for before is not believed; none: they may be lost just now.
+    keeps: Option<Us>,
 }
 
 impl Owners {
@@ -71,6 +73,7 @@ impl Owners {
             open: Vec::new(),
             loose: Vec::new(),
             renewals: Vec::new(),
+            keeps: Some(Us::MIN),
         }
     }
 
@@ -217,6 +220,11 @@ impl Check for Owners {
                 server,
                 master: true,
             } => self.promoted.push((*server, at)),
+            What::MayLose => {
+                self.keeps = None;
+                self.beliefs.clear();
+            }
+            What::Keeps => self.keeps = Some(at),
             What::Dropped { conn } => self.closed(at, *conn, false, sent),
             What::Closed { conn, by_client } => self.closed(at, *conn, *by_client, sent),
             What::Died { owner } => {

@@ -1,6 +1,14 @@
 //! Tokens grow in the order of the holds, and no two holds have the same.
+//!
+//! Where it is known when the server decided, that is the order. Else a hold comes after another if it was asked for
+//! after the other had been heard of.
 
-use super::{call_of, Check, Entry, Kind, Lock, Owner, Reply, Sent, Server, Us, Violation, What};
+mod heard;
+
+use super::{
+    call_of, Check, Entry, Kind, Lock, Op, Owner, Reply, Sent, Server, Us, Violation, What,
+};
+use heard::InOrder;
 
 #[derive(Debug, Clone, Copy)]
 struct Last {
@@ -17,6 +25,7 @@ pub struct Tokens {
     deleted: Vec<(Lock, Server, i64)>,
     /// Every hold: its lock, the server as above, its token, and its owner.
     holds: Vec<(Lock, Option<Server>, i64, Owner)>,
+    in_order: InOrder,
 }
 
 impl Tokens {
@@ -26,6 +35,7 @@ impl Tokens {
             last: Vec::new(),
             deleted: Vec::new(),
             holds: Vec::with_capacity(16),
+            in_order: InOrder::default(),
         }
     }
 
@@ -83,6 +93,17 @@ impl Tokens {
 impl Check for Tokens {
     fn see(&mut self, entry: &Entry, sent: &[Option<Sent>], found: &mut Vec<Violation>) {
         match entry.what {
+            What::Sent { call, .. } => {
+                if let Some(call) = call_of(sent, call) {
+                    self.in_order.sent(&call);
+                }
+            }
+            What::Heard { call, ref reply } => {
+                if let Some(call) = call_of(sent, call) {
+                    let server = (!self.across_servers).then_some(call.server);
+                    self.in_order.heard(entry.at, &call, server, reply, found);
+                }
+            }
             What::Answered {
                 call,
                 reply: Reply::Grant { holds, token, .. },
@@ -97,6 +118,7 @@ impl Check for Tokens {
                 token,
             } => self.deleted.push((lock, server, token)),
             What::Started { server } | What::Role { server, .. } => {
+                self.in_order.changed(entry.at, server);
                 self.last.retain(|last| last.server != Some(server));
                 self.deleted.retain(|deleted| deleted.1 != server);
                 self.holds.retain(|hold| hold.1 != Some(server));

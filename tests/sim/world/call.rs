@@ -152,7 +152,7 @@ impl World<'_> {
             reply: None,
         });
         let connection = self.conns[conn as usize];
-        let (owner, server) = (connection.client, connection.server);
+        let (owner, server) = (connection.client.into(), connection.server);
         self.note(What::Sent {
             call,
             owner,

@@ -255,7 +255,9 @@ impl<'a> World<'a> {
         it.jobs.clear();
         it.known = Default::default();
         let conn = it.conn.take();
-        self.note(What::Died { owner: client });
+        self.note(What::Died {
+            owner: client.into(),
+        });
         if let Some(conn) = conn {
             self.client_closes(conn, silently);
         }

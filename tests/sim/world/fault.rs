@@ -86,7 +86,10 @@ impl World<'_> {
 
     pub(super) fn set_rights(&mut self, owner: u8, may: bool) {
         self.shared.allowed[usize::from(owner)] = may;
-        self.note(What::Rights { owner, may });
+        self.note(What::Rights {
+            owner: owner.into(),
+            may,
+        });
     }
 
     fn heal(&mut self, from: u8, to: u8) {

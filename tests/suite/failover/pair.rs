@@ -1,7 +1,6 @@
 //! A master and its replica, with a network between them that can be cut.
 
-use super::proxy::Proxy;
-use crate::support::{eventually, Server, Setup};
+use crate::support::{eventually, Network, Server, Setup};
 
 /// The settings that the promise rests on, in ms.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +65,7 @@ pub struct Pair {
     /// Its replica, which is promoted.
     pub replica: Server,
     /// What the replica reaches its master through.
-    pub proxy: Proxy,
+    pub network: Network,
 }
 
 impl Pair {
@@ -85,8 +84,8 @@ impl Pair {
 
     fn of(master: Setup, times: Times) -> Pair {
         let master = master.start();
-        let proxy = Proxy::to(master.port());
-        let link = format!("replicaof 127.0.0.1 {}", proxy.port());
+        let network = Network::to(master.port());
+        let link = format!("replicaof 127.0.0.1 {}", network.port());
         let replica = times.setup().config(&link).start();
         master.wait_for_replica(&replica);
         let mut client = master.client();
@@ -96,7 +95,7 @@ impl Pair {
         Pair {
             master,
             replica,
-            proxy,
+            network,
         }
     }
 

@@ -1,8 +1,7 @@
 //! A master that stood still while its replica was promoted, and does not know of it when it goes on.
 
 use super::pair::{Pair, Times, CUT_OFF};
-use super::proxy::Cut;
-use crate::support::{eventually, show, Waiter};
+use crate::support::{eventually, show, Cut, Waiter};
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
@@ -28,7 +27,7 @@ fn asked_meanwhile(cut: Option<Cut>) -> [String; 3] {
         waiter.send(line);
     }
     if let Some(cut) = cut {
-        pair.proxy.cut(cut);
+        pair.network.cut(cut);
     }
     pair.promote();
     pair.take_writes();

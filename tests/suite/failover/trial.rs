@@ -3,9 +3,8 @@
 use super::beliefs::{contradictions, Belief, Life};
 use super::crowd::Task;
 use super::pair::{Pair, Times};
-use super::proxy::Cut;
 use super::worker::run;
-use crate::support::{eventually, skip, Clocks, Server, Setup};
+use crate::support::{eventually, skip, Clocks, Cut, Server, Setup};
 use fastrand::Rng;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -140,11 +139,11 @@ impl Plan {
     fn act(&self, pair: &Pair, start: Instant) {
         type Act = fn(&Pair, &Plan);
         let acts: [(Option<usize>, Act); 5] = [
-            (Some(self.cut), |pair, plan| pair.proxy.cut(plan.how)),
+            (Some(self.cut), |pair, plan| pair.network.cut(plan.how)),
             (Some(self.promote), |pair, _| pair.promote()),
             (self.alone, |pair, _| pair.take_writes()),
             (self.demote, |pair, _| pair.demote()),
-            (self.heal, |pair, _| pair.proxy.heal()),
+            (self.heal, |pair, _| pair.network.heal()),
         ];
         let mut acts: Vec<_> = acts
             .into_iter()

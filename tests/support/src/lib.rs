@@ -8,6 +8,7 @@ mod cluster;
 mod journal;
 mod latency;
 mod listener;
+mod network;
 mod proxy;
 mod sentinel;
 mod setup;
@@ -25,6 +26,7 @@ pub use cluster::{
 pub use journal::Journal;
 pub use latency::{mostly_within, Clocks};
 pub use listener::Listener;
+pub use network::{Cut, Network};
 pub use proxy::{HeldBack, Proxy};
 pub use sentinel::Sentinels;
 pub use setup::Setup;

@@ -6,6 +6,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::{channel, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// A proxy before a server, on a port of its own. It ends with the test.
 pub struct Proxy {
@@ -21,15 +22,24 @@ struct State {
     delay: Option<(String, Sender<()>, Receiver<()>)>,
     /// Nothing is forwarded.
     silent: bool,
+    /// What ends at one side does not end at the other.
+    half_open: bool,
+    /// How long everything takes on its way.
+    delay: Duration,
     connections: Vec<[TcpStream; 2]>,
 }
 
 impl Proxy {
     /// Starts it.
     pub fn start(server: &Server) -> Proxy {
+        Proxy::to(server.port())
+    }
+
+    /// Starts it before a port of the loopback interface.
+    pub fn to(to: u16) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (state, to) = (Arc::<Mutex<State>>::default(), server.port());
+        let state = Arc::<Mutex<State>>::default();
         let shared = state.clone();
         thread::spawn(move || {
             for client in listener.incoming() {
@@ -42,9 +52,10 @@ impl Proxy {
                 let lost = Arc::new(Mutex::new(false));
                 let ends = [client.try_clone().unwrap(), server.try_clone().unwrap()];
                 let (state, is_lost) = (shared.clone(), lost.clone());
-                thread::spawn(move || forward(ends, |data| ask(&state, &is_lost, data)));
+                thread::spawn(move || forward(&state, ends, |data| ask(&state, &is_lost, data)));
                 let state = shared.clone();
-                thread::spawn(move || forward([server, client], |_| answer(&state, &lost)));
+                let ends = [server, client];
+                thread::spawn(move || forward(&state, ends, |_| answer(&state, &lost)));
             }
         });
         Proxy { port, state }
@@ -53,6 +64,11 @@ impl Proxy {
     /// The address, as client libraries take it.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Has the next call of this command arrive, and its reply lost together with the connection.
@@ -84,6 +100,34 @@ impl Proxy {
     /// Forwards nothing more, and closes nothing: what a dead host looks like.
     pub fn fall_silent(&self) {
         self.state.lock().unwrap().silent = true;
+    }
+
+    /// Closes every connection at the server's side, and has its client wait: what a client sees whose packets are
+    /// dropped by something that has forgotten it.
+    pub fn half_open(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.half_open = true;
+        state.silent = true;
+        for [_, server] in &state.connections {
+            let _ = server.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Has everything take so long on its way.
+    pub fn slow_down(&self, delay: Duration) {
+        self.state.lock().unwrap().delay = delay;
+    }
+
+    /// Works again, for new connections. Those that have lost something end.
+    pub fn recover(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.delay = Duration::ZERO;
+        state.lose = None;
+        if state.silent {
+            (state.silent, state.half_open) = (false, false);
+            drop(state);
+            self.cut();
+        }
     }
 }
 
@@ -147,14 +191,25 @@ fn answer(state: &Mutex<State>, is_lost: &Mutex<bool>) -> Fate {
     }
 }
 
-fn forward([mut from, mut to]: [TcpStream; 2], mut fate: impl FnMut(&[u8]) -> Fate) {
+fn forward(
+    state: &Mutex<State>,
+    [mut from, mut to]: [TcpStream; 2],
+    mut fate: impl FnMut(&[u8]) -> Fate,
+) {
     let mut buffer = [0; 16384];
     while let Ok(len @ 1..) = from.read(&mut buffer) {
+        let delay = state.lock().unwrap().delay;
+        if !delay.is_zero() {
+            thread::sleep(delay);
+        }
         match fate(&buffer[..len]) {
             Fate::Dropped => (),
             Fate::Forwarded if to.write_all(&buffer[..len]).is_ok() => (),
             Fate::Forwarded | Fate::Cut => break,
         }
+    }
+    if state.lock().unwrap().half_open {
+        return;
     }
     let _ = from.shutdown(Shutdown::Both);
     let _ = to.shutdown(Shutdown::Both);

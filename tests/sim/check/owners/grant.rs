@@ -103,6 +103,9 @@ impl Owners {
             belief.until = belief.until.min(ended.3);
         }
         self.forget(lock, owner);
+        if self.keeps.is_none_or(|since| call.at <= since) {
+            return;
+        }
         self.beliefs.push(belief);
         self.check_others(at, &belief, found);
     }

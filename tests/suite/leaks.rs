@@ -65,7 +65,7 @@ fn runs(log: &str, callback: &str) -> u64 {
     let end = format!(" runs of {callback}");
     let counts = log.lines().filter_map(|line| line.strip_suffix(&end));
     let counts = counts.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap());
-    counts.last().unwrap_or(0)
+    counts.next_back().unwrap_or(0)
 }
 
 #[test]

@@ -19,7 +19,7 @@ struct State {
     /// The command whose next reply is lost, with its connection.
     lose: Option<String>,
     /// The command whose next call is held back, what to tell when it is here, and what to wait for then.
-    delay: Option<(String, Sender<()>, Receiver<()>)>,
+    hold_back: Option<(String, Sender<()>, Receiver<()>)>,
     /// Nothing is forwarded.
     silent: bool,
     /// What ends at one side does not end at the other.
@@ -86,7 +86,7 @@ impl Proxy {
     /// Holds the next call of this command back, and all that follows it on its connection.
     pub fn hold_back(&self, command: &str) -> HeldBack {
         let ((here, is_here), (go, goes)) = (channel(), channel());
-        self.state.lock().unwrap().delay = Some((command.to_owned(), here, goes));
+        self.state.lock().unwrap().hold_back = Some((command.to_owned(), here, goes));
         HeldBack { is_here, go }
     }
 
@@ -172,11 +172,11 @@ fn ask(state: &Mutex<State>, is_lost: &Mutex<bool>, data: &[u8]) -> Fate {
     {
         *is_lost.lock().unwrap() = true;
     }
-    let delay = state
-        .delay
+    let held_back = state
+        .hold_back
         .take_if(|(command, ..)| text.contains(command.as_str()));
     drop(state);
-    if let Some((_, here, goes)) = delay {
+    if let Some((_, here, goes)) = held_back {
         let _ = here.send(());
         let _ = goes.recv();
     }

@@ -64,7 +64,7 @@ fn growth(server: &Server, runs: u64) -> i64 {
 fn runs(log: &str, callback: &str) -> u64 {
     let end = format!(" runs of {callback}");
     let counts = log.lines().filter_map(|line| line.strip_suffix(&end));
-    let counts = counts.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap());
+    let mut counts = counts.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap());
     counts.next_back().unwrap_or(0)
 }
 

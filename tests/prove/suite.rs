@@ -16,6 +16,7 @@ mod resp;
 mod route;
 mod run;
 mod scenario;
+mod topology;
 mod world;
 
 use check::{Kind, Reply, What};

@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 /// So many processes.
 const WRITERS: usize = 4;
 
+/// So many stops at least, however little time there is.
+const STOPS: u64 = 10;
+
 /// The lease of a writer.
 const LEASE: Duration = Duration::from_millis(60);
 
@@ -75,7 +78,10 @@ fn run(settings: &Settings) -> Outcome {
     let mut outcome = Outcome::default();
     let mut client = store.client();
     let mut stops = 0;
-    while begun.elapsed() < settings.time {
+    let mut has_written = false;
+    while begun.elapsed() < settings.time
+        || (stops < STOPS || !has_written) && begun.elapsed() < lock_test_support::PATIENCE
+    {
         std::thread::sleep(Duration::from_millis(60).mul_f64(rng.f64()));
         let writer = &mut writers.0[rng.usize(..WRITERS)];
         if !matches!(writer.try_wait(), Ok(None)) {
@@ -86,6 +92,7 @@ fn run(settings: &Settings) -> Outcome {
         std::thread::sleep(LEASE.mul_f64(3.0 * rng.f64()));
         send_signal(writer.id(), libc::SIGCONT);
         stops += 1;
+        has_written = has_written || client.int("LLEN checked") > 0;
     }
     drop(writers);
     outcome.rounds = 1;
@@ -118,7 +125,8 @@ fn run(settings: &Settings) -> Outcome {
     };
     outcome.faults.insert("client-stop", injected);
     if checked.is_empty() {
-        outcome.failure = Some("nobody has written".to_owned());
+        let failure = "nobody has written".to_owned();
+        outcome.failure.get_or_insert(failure);
     }
     outcome
 }

@@ -120,7 +120,8 @@ fn a_reply_that_never_came_is_found() {
         // Its connection stays open.
         events.retain(|event| !matches!(event.what, What::Closed { .. } | What::Dropped { .. }));
     });
-    assert_eq!(found(&outcome, &[Kind::NotAnswered]), 1);
+    // And those of clients that went away with a call under way.
+    assert!(found(&outcome, &[Kind::NotAnswered]) > 0);
 }
 
 #[test]

@@ -97,6 +97,7 @@ fn without_its_master(world: &World, cluster: &Cluster, rng: &mut Rng, how: &str
     }
     nap(world, rng, 500);
     let done = take_the_place(cluster, replica, how);
+    cluster.tell(replica);
     nap(world, rng, 4000);
     done
 }
@@ -116,7 +117,9 @@ fn until_replaced(world: &World, cluster: &Cluster, replica: usize, rng: &mut Rn
         nap(world, rng, 4000);
         return true;
     }
-    within(PATIENCE, || is_master(cluster.port(replica)))
+    let replaced = within(PATIENCE, || is_master(cluster.port(replica)));
+    cluster.tell(replica);
+    replaced
 }
 
 fn killed(world: &World, cluster: &Cluster, rng: &mut Rng) -> bool {
@@ -179,7 +182,7 @@ fn links_killed(world: &World, cluster: &Cluster, rng: &mut Rng) -> bool {
     true
 }
 
-/// A node forgets a replica of another shard, and meets it again.
+/// A node forgets a replica of another shard. Newer servers tell the others to forget it too. All meet it again.
 fn forgotten(world: &World, cluster: &Cluster, rng: &mut Rng) -> bool {
     let shard = rng.usize(..SHARDS);
     let [_, replica] = cluster.shard(shard);
@@ -188,13 +191,21 @@ fn forgotten(world: &World, cluster: &Cluster, rng: &mut Rng) -> bool {
     nap(world, rng, 2000);
     let (port, bus) = (cluster.port(replica), cluster.bus_port(replica));
     let meet = format!("CLUSTER MEET 127.0.0.1 {port} {bus}");
-    let met = within(PATIENCE, || {
-        cluster.ask(other, &meet);
-        let known = || {
-            let shown = cluster.ask(other, "CLUSTER NODES");
-            shown.contains(cluster.id(replica))
-        };
-        within(Duration::from_secs(3), known)
+    let knows_it = |node: usize| {
+        let shown = cluster.ask(node, "CLUSTER NODES");
+        shown.contains(cluster.id(replica))
+    };
+    let met = within(4 * PATIENCE, || {
+        let strangers: Vec<usize> = (0..cluster.size())
+            .filter(|node| !knows_it(*node))
+            .collect();
+        for node in &strangers {
+            cluster.ask(*node, &meet);
+        }
+        // A handshake takes a while.
+        within(Duration::from_secs(3), || {
+            strangers.iter().all(|it| knows_it(*it))
+        })
     });
     met && forgot == "OK"
 }

@@ -47,7 +47,7 @@ impl Cluster {
         let slots = TAGS.map(|tag| first.int(&format!("CLUSTER KEYSLOT {tag}")));
         let map = Arc::new(Map {
             ports: nodes.iter().map(Server::port).collect(),
-            nodes: TAGS.map(|_| AtomicUsize::new(0)),
+            known: [0, 1].map(|_| TAGS.map(|_| AtomicUsize::new(0))),
         });
         let cluster = Cluster {
             ids: nodes.iter().map(id).collect(),
@@ -118,6 +118,12 @@ impl Cluster {
         within(PATIENCE, || {
             info(self.port(node), "lock", "lock_grace_ms_left").as_deref() == Some("0")
         })
+    }
+
+    /// Tells half of the clients that a replica has taken its master's place.
+    pub fn tell(&self, replica: usize) {
+        let master = (replica + SHARDS) % self.size();
+        self.map.replace(self.map.known[0].iter(), master, replica);
     }
 
     /// Parts some nodes from the others.
@@ -208,10 +214,11 @@ impl Cluster {
     }
 }
 
-/// What clients know of the cluster: which node has the slot of each tag.
+/// What clients know of the cluster: which node has the slot of each tag. Half of them are told when a replica takes over;
+/// the others stay with its master for as long as that takes their calls.
 struct Map {
     ports: Vec<u16>,
-    nodes: [AtomicUsize; TAGS.len()],
+    known: [[AtomicUsize; TAGS.len()]; 2],
 }
 
 impl Map {
@@ -223,14 +230,18 @@ impl Map {
         }
     }
 
-    fn of(&self, lock: LockId) -> &AtomicUsize {
-        &self.nodes[lock as usize % TAGS.len()]
+    /// Whoever asks one node for these tags asks the other one from now on.
+    fn replace<'a>(&self, tags: impl Iterator<Item = &'a AtomicUsize>, from: usize, to: usize) {
+        for tag in tags {
+            let _ = tag.compare_exchange(from, to, SeqCst, SeqCst);
+        }
     }
 }
 
 impl Route for Arc<Map> {
-    fn target(&self, _: usize, lock: LockId) -> Option<Target> {
-        Some(self.target_at(self.of(lock).load(SeqCst)))
+    fn target(&self, client: usize, lock: LockId) -> Option<Target> {
+        let tag = &self.known[client % 2][lock as usize % TAGS.len()];
+        Some(self.target_at(tag.load(SeqCst)))
     }
 
     fn refused(&self, lock: LockId, from: &Target, error: &str) -> Next {
@@ -240,7 +251,11 @@ impl Route for Arc<Map> {
         };
         match (error.split(' ').next().unwrap_or_default(), named()) {
             ("MOVED", Some(node)) => {
-                self.of(lock).store(node, SeqCst);
+                let tags = self
+                    .known
+                    .iter()
+                    .map(|tags| &tags[lock as usize % TAGS.len()]);
+                self.replace(tags, from.node, node);
                 Next::Elsewhere
             }
             ("ASK", Some(node)) => Next::Ask(self.target_at(node)),
@@ -256,8 +271,6 @@ impl Route for Arc<Map> {
     fn lost(&self, to: &Target) {
         // Any other node knows where its slots are by now.
         let other = (to.node + SHARDS) % self.ports.len();
-        for node in &self.nodes {
-            let _ = node.compare_exchange(to.node, other, SeqCst, SeqCst);
-        }
+        self.replace(self.known.iter().flatten(), to.node, other);
     }
 }

@@ -46,7 +46,9 @@ extern "C" fn call(
     let hand_on = unsafe { raw::RedisModule_ReplyWithCallReply };
     // SAFETY: as above.
     let text = unsafe { raw::RedisModule_StringPtrLen };
-    let (Some(call), Some(hand_on), Some(text)) = (call, hand_on, text) else {
+    // SAFETY: as above.
+    let free = unsafe { raw::RedisModule_FreeCallReply };
+    let (Some(call), Some(hand_on), Some(text), Some(free)) = (call, hand_on, text, free) else {
         return ERR;
     };
     if argc < 3 {
@@ -63,8 +65,11 @@ extern "C" fn call(
     if reply.is_null() {
         return ERR;
     }
-    // SAFETY: the reply is what the call gave. It is freed with the context.
-    unsafe { hand_on(ctx, reply) }
+    // SAFETY: the reply is what the call gave.
+    let handed_on = unsafe { hand_on(ctx, reply) };
+    // SAFETY: as above, and it is not used any more. The server has copied it.
+    unsafe { free(reply) };
+    handed_on
 }
 
 /// `BARE.BLOCK …`: takes any arguments, and never replies.

@@ -7,7 +7,7 @@ mod work;
 
 use crate::memory::{self, Memory};
 use crate::panics::{has_planted_faults, is_called, load, CALLBACKS};
-use crate::support::{eventually, Server, Setup};
+use crate::support::{eventually, is_sanitized, skip, Server, Setup};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 use work::Crew;
 
@@ -142,6 +142,9 @@ fn contended(setup: Setup) -> Memory {
 
 #[test]
 fn the_servers_memory_stays_flat_while_many_contend_leave_and_are_killed() {
+    if is_sanitized() {
+        return skip("AddressSanitizer keeps what is freed");
+    }
     let memory = contended(quiet());
     assert!(memory.is_flat(), "{memory}");
 }

@@ -3,7 +3,7 @@
 
 mod at_once;
 mod roles;
-use crate::support::{eventually, Client, Server, Setup, Waiter};
+use crate::support::{eventually, is_sanitized, skip, Client, Server, Setup, Waiter};
 use std::time::{Duration, Instant};
 
 /// A server on which `me` holds the lock `orders`, and the connection that took it.
@@ -64,6 +64,9 @@ fn a_wait_ends_at_its_timeout_and_tells_the_time_left() {
 
 #[test]
 fn the_reply_comes_within_5_ms_of_the_timeout_on_an_idle_server() {
+    if is_sanitized() {
+        return skip("AddressSanitizer makes the server slow");
+    }
     let server = Setup::new().config("hz 1").start();
     server.client().grant("LOCK.ACQUIRE orders me 600000");
     let mut waiter = Waiter::start(&server, "PING");

@@ -1,7 +1,7 @@
 //! A lease that ends while others wait for the lock.
 
 use super::{each_serves, line, line_on, Line};
-use crate::support::{eventually, Server, Setup, Waiter};
+use crate::support::{eventually, is_sanitized, skip, Server, Setup, Waiter};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -123,6 +123,9 @@ fn many_leases_that_end_at_once_serve_all_their_lines() {
 
 #[test]
 fn an_expiry_is_acted_on_within_2_ms_on_an_idle_server() {
+    if is_sanitized() {
+        return skip("AddressSanitizer makes the server slow");
+    }
     const ROUNDS: usize = 40;
     let server = Setup::new().config("hz 1").start();
     let mut waiter = Waiter::start(&server, "PING");

@@ -89,15 +89,15 @@ impl<'a> Crew<'a> {
         for (waiter, owner) in self.pair.iter_mut().zip(["me", "you"]) {
             waiter.send(&wait.replace("me", owner));
         }
-        let owners = [("me", 0), ("you", 1)];
-        for (owner, at) in owners.into_iter().cycle().take(runs as usize) {
-            let waiter = &mut self.pair[at];
-            assert_eq!(waiter.grant()[..2], [1, 1]);
-            waiter.send(&free.replace("me", owner));
-            waiter.reply();
-            waiter.send(&wait.replace("me", owner));
+        for _ in 0..runs.div_ceil(2) {
+            for (waiter, owner) in self.pair.iter_mut().zip(["me", "you"]) {
+                assert_eq!(waiter.grant()[..2], [1, 1]);
+                waiter.send(&free.replace("me", owner));
+                waiter.reply();
+                waiter.send(&wait.replace("me", owner));
+            }
         }
-        // One holds it and the other waits.
+        // The first holds it, and the other waits.
         for waiter in &mut self.pair {
             waiter.grant();
             self.admin.run("LOCK.FORCERELEASE k");

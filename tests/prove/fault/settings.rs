@@ -4,7 +4,7 @@ use super::clients::any;
 use crate::fault::Fault;
 use crate::world::World;
 use fastrand::Rng;
-use lock_test_support::module;
+use lock_test_support::{module, version};
 
 /// `CONFIG SET` and more, of what changes no promise.
 pub struct Settings;
@@ -72,6 +72,14 @@ pub struct Unload;
 impl Fault for Unload {
     fn name(&self) -> &'static str {
         "module-unload"
+    }
+
+    fn lacks(&self, _: &World) -> Option<String> {
+        // docs/guarantees.md, Unloading. There is no Valkey of that number.
+        let crashes = version() == (8, 2);
+        crashes.then(|| {
+            "Redis 8.2 crashes where a connection repeats a command that is gone".to_owned()
+        })
     }
 
     fn inject(&mut self, world: &World, rng: &mut Rng) -> bool {

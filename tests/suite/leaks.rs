@@ -63,9 +63,8 @@ fn growth(server: &Server, runs: u64) -> i64 {
 /// How often a callback has run since the last time that the module was unloaded.
 fn runs(log: &str, callback: &str) -> u64 {
     let end = format!(" runs of {callback}");
-    let counts = log.lines().filter_map(|line| line.strip_suffix(&end));
-    let mut counts = counts.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap());
-    counts.next_back().unwrap_or(0)
+    let line = log.lines().rev().find_map(|line| line.strip_suffix(&end));
+    line.map_or(0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
 }
 
 #[test]

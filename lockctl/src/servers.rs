@@ -21,7 +21,7 @@ pub type Each<T> = Vec<(String, Result<T, Failure>)>;
 
 /// Where the locks are.
 pub enum Target {
-    One(ConnectionInfo),
+    One(Box<ConnectionInfo>),
     Sentinel(Box<Sentinel>),
     /// Some of the nodes.
     Cluster(Vec<ConnectionInfo>),
@@ -46,7 +46,7 @@ impl Target {
     /// A server.
     pub fn one(urls: &[String]) -> Result<Target, Failure> {
         match urls {
-            [url] => Ok(Target::One(parse(url)?)),
+            [url] => Ok(Target::One(Box::new(parse(url)?))),
             _ => Err(Failure::new(
                 "several --url need --cluster or --sentinel NAME: say which of them they are for",
             )),
@@ -94,7 +94,7 @@ impl Target {
     /// The client that takes locks there.
     pub fn locks(&self) -> Result<LockClient, Failure> {
         Ok(match self {
-            Target::One(info) => LockClient::open(info.clone())?,
+            Target::One(info) => LockClient::open((**info).clone())?,
             Target::Sentinel(sentinel) => LockClient::with_sentinel(sentinel.client()?),
             Target::Cluster(nodes) => LockClient::with_cluster(nodes.clone())?,
         })

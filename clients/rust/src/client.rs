@@ -39,7 +39,7 @@ impl LockClient {
     /// # Errors
     /// [`Error::Redis`] if the address is not valid. No connection is opened yet.
     pub fn open(address: impl IntoConnectionInfo) -> Result<LockClient, Error> {
-        Ok(LockClient::on(Layout::One(info(address)?)))
+        Ok(LockClient::on(Layout::One(Box::new(info(address)?))))
     }
 
     /// Locks on the master that Sentinel names. It is asked for each time a connection is opened.

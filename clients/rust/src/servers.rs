@@ -17,7 +17,7 @@ const REDIRECTIONS: u32 = 3;
 /// Where the locks are.
 pub(crate) enum Layout {
     /// On one server.
-    One(ConnectionInfo),
+    One(Box<ConnectionInfo>),
     /// On the master that Sentinel names.
     Sentinel(Box<tokio::sync::Mutex<SentinelClient>>),
     /// In a cluster, of which these nodes are known.
@@ -182,7 +182,7 @@ impl Servers {
 
     async fn locate(&self, name: &[u8], patience: Duration) -> RedisResult<ConnectionInfo> {
         match &self.layout {
-            Layout::One(info) => Ok(info.clone()),
+            Layout::One(info) => Ok((**info).clone()),
             Layout::Sentinel(client) => {
                 let mut client = client.lock().await;
                 let found = tokio::time::timeout(patience, client.async_get_client());

@@ -194,6 +194,34 @@ fn a_second_owner_after_what_may_lose_locks_breaks_no_promise() {
 }
 
 #[test]
+fn a_hold_that_comes_back_with_what_was_swapped_away_has_its_count_again() {
+    let last = |holds, token, back: bool| {
+        let mut whats = vec![
+            sent(0, 0, acquire(60_000)),
+            heard(0, grant(1, 7, 60_000)),
+            What::MayLose,
+            sent(1, 0, acquire(60_000)),
+            heard(1, grant(1, 8, 60_000)),
+            sent(2, 0, acquire(60_000)),
+            heard(2, grant(2, 7, 60_000)),
+            What::Keeps,
+            sent(3, 0, acquire(60_000)),
+            heard(3, grant(3, 7, 60_000)),
+            sent(4, 0, acquire(60_000)),
+            heard(4, grant(holds, token, 60_000)),
+        ];
+        if !back {
+            whats.retain(|what| !matches!(what, What::MayLose | What::Keeps));
+        }
+        kinds(whats)
+    };
+    assert_eq!(last(4, 7, true), []);
+    assert!(last(4, 7, false).contains(&Kind::HoldCount));
+    // What is told after that counts again.
+    assert_eq!(last(5, 7, true), [Kind::HoldCount]);
+}
+
+#[test]
 fn a_hold_that_was_deleted_and_is_told_of_again() {
     let found = kinds(vec![
         sent(0, 0, acquire(60_000)),

@@ -1,7 +1,7 @@
 //! Hold counts are what an owner's calls make of them.
 
 use super::{
-    call_of, Call, Check, Entry, Kind, Lock, Op, Owner, Reply, Sent, Server, Violation, What,
+    call_of, Call, Check, Entry, Kind, Lock, Op, Owner, Reply, Sent, Server, Us, Violation, What,
 };
 
 /// What an owner knows of its count.
@@ -23,6 +23,8 @@ pub struct Counts {
     /// How often the process or role of each server has changed.
     changes: Vec<(Server, u32)>,
     counts: Vec<Count>,
+    /// Since when locks are kept, if they are: what comes back after a `SWAPDB` has the count that it had.
+    keeps: Option<Us>,
 }
 
 impl Counts {
@@ -31,6 +33,7 @@ impl Counts {
             promised,
             changes: Vec::new(),
             counts: Vec::new(),
+            keeps: Some(Us::MIN),
         }
     }
 
@@ -57,7 +60,7 @@ impl Counts {
             .iter()
             .find(|(server, _)| *server == call.server);
         let told_by = (call.server, changes.map_or(0, |(_, changes)| *changes));
-        let promised = self.promised;
+        let promised = self.promised && self.keeps.is_some_and(|since| call.at > since);
         let count = self.of(call.lock, call.owner);
         count.open = None;
         let before = (count.token, count.told_by == told_by);
@@ -113,6 +116,14 @@ impl Check for Counts {
             What::Heard { call, reply } => {
                 if let Some(call) = call_of(sent, *call) {
                     self.heard(entry, &call, reply, found);
+                }
+            }
+            What::MayLose => self.keeps = None,
+            What::Keeps => {
+                self.keeps = Some(entry.at);
+                // The next reply tells each owner what it has now.
+                for count in &mut self.counts {
+                    count.told_by.1 = u32::MAX;
                 }
             }
             What::Started { server } | What::Role { server, .. } => {

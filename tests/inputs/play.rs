@@ -54,7 +54,7 @@ pub enum Form {
 /// What a key holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shot {
-    dump: Value,
+    held: Value,
     ends: i64,
 }
 
@@ -156,16 +156,23 @@ impl<'a> Play<'a> {
     pub fn shot(&mut self, db: usize, key: &[u8]) -> Shot {
         self.admin.select(db);
         // In this order: what lapses in between has an end that has passed.
-        let asks = ["PEXPIRETIME", "DUMP"].map(|it| pack(&[it.as_bytes().to_vec(), key.to_vec()]));
+        let asks = ["PEXPIRETIME", "HGETALL", "SMEMBERS", "DUMP"];
+        let asks = asks.map(|it| pack(&[it.as_bytes().to_vec(), key.to_vec()]));
         self.admin.send(&asks.concat());
-        let [ends, dump] = [(); 2].map(|()| {
+        let [ends, fields, members, dump] = [(); 4].map(|()| {
             let reply = self.admin.reply(&mut |_| ());
             self.expect(reply)
         });
-        match ends {
-            Value::Int(ends) => Shot { dump, ends },
-            other => self.fail(&format!("PEXPIRETIME replied {other:?}")),
-        }
+        let Value::Int(ends) = ends else {
+            self.fail(&format!("PEXPIRETIME replied {ends:?}"))
+        };
+        // A server dumps fields and members in any order: it may move them while it looks at them.
+        let held = match (fields, members) {
+            (Value::Array(fields), _) if !fields.is_empty() => sorted(fields.chunks(2)),
+            (_, Value::Array(members)) if !members.is_empty() => sorted(members.chunks(1)),
+            _ => dump,
+        };
+        Shot { held, ends }
     }
 
     /// Fails where a key has changed which nothing may have changed.
@@ -176,8 +183,8 @@ impl<'a> Play<'a> {
             return;
         }
         // What had lapsed goes to who waits, or is written again where it is bound to a connection, which also renews it.
-        let was_free = before.dump == Value::Nil;
-        let is_renewed = was_free || after.dump == before.dump;
+        let was_free = before.held == Value::Nil;
+        let is_renewed = was_free || after.held == before.held;
         let is_excused = was_free && self.someone_waits || is_renewed && self.is_bound(key);
         if !is_excused {
             let key = key.escape_ascii();
@@ -281,6 +288,13 @@ impl<'a> Play<'a> {
     pub fn settle(&mut self) {
         (0..3).for_each(|_| drop(self.admin.ask("PING")));
     }
+}
+
+/// Entries of a reply, in an order of their own.
+fn sorted<'v>(entries: impl Iterator<Item = &'v [Value]>) -> Value {
+    let mut entries: Vec<&[Value]> = entries.collect();
+    entries.sort_by_cached_key(|entry| format!("{entry:?}"));
+    Value::Array(entries.concat())
 }
 
 fn unblock(dice: &mut Rng, admin: &mut Client, id: i64) {

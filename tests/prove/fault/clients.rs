@@ -68,9 +68,9 @@ impl Fault for Unblock {
     }
 
     fn lacks(&self, _: &World) -> Option<String> {
-        // redis#14164.
-        (self.beside_pauses && version() < (7, 2))
-            .then(|| "Redis 7.0 ends where a postponed client is unblocked".to_owned())
+        // redis#14164, which came with 8.2; Valkey's 8.1 has valkey#2117.
+        (self.beside_pauses && version() < (8, 1))
+            .then(|| "Redis ends where a postponed client is unblocked".to_owned())
     }
 
     fn inject(&mut self, world: &World, rng: &mut Rng) -> bool {

@@ -75,9 +75,10 @@ fn an_example_says_for_how_long_a_lock_is_busy_when_its_wait_is_over() {
 #[test]
 fn an_example_keeps_the_lock_for_longer_than_its_lease() {
     with_each_program(|program| {
-        let server = Setup::new().module_args("default-ttl 2000").start();
+        // A program that stands still for two thirds of it has lost the lock, and says so.
+        let server = Setup::new().module_args("default-ttl 4000").start();
         let mut client = server.client();
-        let running = program.start(&server, "0", "4500");
+        let running = program.start(&server, "0", "8500");
         running.token();
         let mut other = Waiter::start(&server, "LOCK.ACQUIRE lock:orders another WAIT 60000");
         assert_eq!(running.line(), "released");

@@ -171,8 +171,9 @@ impl Fault for MassExpiry {
             return false;
         };
         let deadline = seconds * 1000 + micros / 1000 + rng.u64(20..150);
+        // A lease that is soon over also where the connection is lost before the next line.
         for n in 0..rng.usize(50..300) {
-            control.say(&format!("LOCK.ACQUIRE mass{n} mass 60000"));
+            control.say(&format!("LOCK.ACQUIRE mass{n} mass 1000"));
             control.say(&format!("PEXPIREAT mass{n} {deadline}"));
         }
         true

@@ -1,4 +1,5 @@
-//! Panics and leaks that tests plant in callbacks, and counts of their runs. Only the feature `planted-faults` has them, which only tests enable.
+//! Panics and leaks that tests plant in callbacks, and counts of their runs. Only the feature `planted-faults` has them,
+//! which only tests enable.
 
 #[cfg(feature = "planted-faults")]
 pub use enabled::{begin, panic_at};
@@ -37,10 +38,10 @@ mod enabled {
     /// The callback which loses a block of 16 bytes each time that it runs.
     const LEAK: &str = "LOCK_PLANTED_LEAK";
 
-    static PLANTED: OnceLock<Option<(String, Place)>> = OnceLock::new();
     /// If it is set, runs are counted.
     const COUNT: &str = "LOCK_COUNT_RUNS";
 
+    static PLANTED: OnceLock<Option<(String, Place)>> = OnceLock::new();
     static COUNTING: OnceLock<bool> = OnceLock::new();
     static RUNS: Mutex<BTreeMap<&str, u64>> = Mutex::new(BTreeMap::new());
     static LEAKING: OnceLock<Option<String>> = OnceLock::new();

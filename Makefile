@@ -41,7 +41,7 @@ test-clients: ## Run the tests of all clients against Redis 7.0, 8.2 and Valkey 
 
 simulate: ## Let the engine run through simulated failovers (SECONDS=60, SEED=, PLANS=NAME,NAME, ONCE=1: that seed only)
 	@scripts/setup.sh build
-	@$(CARGO) test --profile simulate --test simulate -- --seconds '$(or $(SECONDS),60)' \
+	@$(CARGO) test --profile simulate --package lock-simulator --test simulate -- --seconds '$(or $(SECONDS),60)' \
 		$(if $(SEED),--seed '$(SEED)') $(if $(PLANS),--plans '$(PLANS)') $(if $(ONCE),--once)
 
 prove: ## Let everything go wrong on real servers, and check what clients believe (SECONDS=1200, SEED=, FAULTS=A,B, SCENARIOS=A,B, OPERATIONS=, SERVERS='A B')
@@ -57,7 +57,7 @@ prove: ## Let everything go wrong on real servers, and check what clients believ
 
 fuzz: ## Give the engine any words, data and events (SECONDS=60, BOLERO_RANDOM_SEED=: one run again)
 	@scripts/setup.sh build
-	@BOLERO_RANDOM_TEST_TIME_MS=$$(( $(or $(SECONDS),60) * 1000 )) $(CARGO) test --profile simulate --test fuzz -- --nocapture
+	@BOLERO_RANDOM_TEST_TIME_MS=$$(( $(or $(SECONDS),60) * 1000 )) $(CARGO) test --profile simulate --package lock-simulator --test fuzz -- --nocapture
 
 soak: ## Let 500 clients contend for some minutes, and much go wrong (LOCK_TEST_SOAK_SECONDS=180)
 	@SERVER="$${LOCK_TEST_SERVER:-redis-server}" scripts/setup.sh build server

@@ -1,6 +1,6 @@
 //! The systems that are compared. One more is one more entry here, and its client in a worker.
 
-use crate::service::Kind;
+use crate::service::{Kind, Loads};
 
 /// Which worker plays a system's clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,8 +48,9 @@ pub struct System {
 /// That to which the others are compared.
 pub const BASE: &str = "lock";
 
-const PLAIN: Kind = Kind::Redis { module: false };
-const MODULE: Kind = Kind::Redis { module: true };
+const PLAIN: Kind = Kind::Redis(Loads::Nothing);
+const MODULE: Kind = Kind::Redis(Loads::Locks);
+const BARE: Kind = Kind::Redis(Loads::Bare);
 
 const fn ours(name: &'static str, title: &'static str, language: Language) -> System {
     System {
@@ -77,11 +78,12 @@ const fn other(
 }
 
 /// All of them, in the order of the tables.
-pub const SYSTEMS: [System; 29] = {
+pub const SYSTEMS: [System; 30] = {
     use Language::{Go, Java, Node, Python, Rust};
     [
         other("ping", "two PINGs (no lock)", Rust, PLAIN),
         other("blpop", "BLPOP token (no owner, no lease)", Rust, PLAIN),
+        other("bare", "token of a bare module (no lock)", Rust, BARE),
         ours("lock", "LOCK.ACQUIRE", Rust),
         ours("lock-wait", "LOCK.ACQUIRE WAIT", Rust),
         ours("lock-session", "LOCK.ACQUIRE WAIT SESSION", Rust),
@@ -177,7 +179,9 @@ mod tests {
     #[test]
     fn a_wrong_name_is_answered_with_those_that_there_are() {
         let error = choose(&["lock", "redison"]).unwrap_err();
-        assert!(error.starts_with("there is no system redison: there are ping, blpop, lock,"));
+        assert!(
+            error.starts_with("there is no system redison: there are ping, blpop, bare, lock,")
+        );
         assert!(!error.contains('\n'));
     }
 

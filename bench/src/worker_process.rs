@@ -1,6 +1,7 @@
 //! A worker from the harness' side: a process, its job, its rounds.
 
 use crate::protocol::{Answer, Go, Job, Outcome};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -112,6 +113,17 @@ impl WorkerProcess {
         self.child.id()
     }
 
+    /// Has it stand still (SIGSTOP), or go on (SIGCONT): those who wait are not to poll while others are measured.
+    pub fn set_still(&self, still: bool) {
+        let signal = match still {
+            true => Signal::STOP,
+            false => Signal::CONT,
+        };
+        let process = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
+        // It fails if the process is gone, which its next answer tells.
+        let _ = process.map(|process| kill_process(process, signal));
+    }
+
     /// Ends it at once, by SIGKILL.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
@@ -168,6 +180,7 @@ impl Drop for WorkerProcess {
     fn drop(&mut self) {
         // The end of its input ends it.
         self.input = None;
+        self.set_still(false);
         let end = Instant::now() + END;
         while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(2));

@@ -49,3 +49,41 @@ pub enum PlantedFault {
     /// Waits whose timeout has passed are left in their queues.
     LeavesDue,
 }
+
+#[cfg(feature = "planted-faults")]
+impl PlantedFault {
+    /// Every fault.
+    pub const ALL: [PlantedFault; 22] = [
+        PlantedFault::NoGrace,
+        PlantedFault::NoCutOff,
+        PlantedFault::NoUndo,
+        PlantedFault::LastFirst,
+        PlantedFault::RenewsUnasked,
+        PlantedFault::TokenTwice,
+        PlantedFault::AnswersTwice,
+        PlantedFault::NeverServes,
+        PlantedFault::CountsRepeats,
+        PlantedFault::ForgetsTimeouts,
+        PlantedFault::ShortLease,
+        PlantedFault::OutlivesConnection,
+        PlantedFault::LeavesCycles,
+        PlantedFault::IgnoresRights,
+        PlantedFault::GoesOnAfterLoss,
+        PlantedFault::Overtakes,
+        PlantedFault::WritesOnReplica,
+        PlantedFault::KeepsCancelled,
+        PlantedFault::TokenBelow,
+        PlantedFault::LateTimeouts,
+        PlantedFault::ShortRenewal,
+        PlantedFault::LeavesDue,
+    ];
+
+    /// The fault of this name, if there is one.
+    pub fn by_name(name: &str) -> Option<PlantedFault> {
+        let mut all = PlantedFault::ALL.into_iter();
+        all.find(|fault| format!("{fault:?}") == name)
+    }
+}
+
+#[cfg(feature = "planted-faults")]
+const _: () = assert!(PlantedFault::ALL.len() == PlantedFault::LeavesDue as usize + 1);

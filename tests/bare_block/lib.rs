@@ -1,10 +1,13 @@
-//! Another module. It does nothing but block a client: what the server takes for that is no cost of
-//! waiting in line. And it calls commands as modules do, who cannot be made to wait. Built by the
-//! benchmark `hand-off`, and by cargo for the tests.
+//! Another module. It does nothing but block clients, and pass a token from one to the next: what the server takes for
+//! that is no cost of locks. And it calls commands as modules do, who cannot be made to wait. Built by the benchmarks, and
+//! by cargo for the tests.
 #![allow(unsafe_code, clippy::missing_safety_doc)]
 
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
+use std::collections::VecDeque;
 use std::ffi::c_int;
+use std::ptr::null_mut;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const OK: c_int = raw::REDISMODULE_OK as c_int;
 const ERR: c_int = raw::REDISMODULE_ERR as c_int;
@@ -31,7 +34,80 @@ pub unsafe extern "C" fn RedisModule_OnLoad(
     let status = unsafe { create(ctx, name, Some(block), flags, 0, 0, 0) };
     let name = c"bare.call".as_ptr();
     // SAFETY: as above.
-    status | unsafe { create(ctx, name, Some(call), flags, 0, 0, 0) }
+    let status = status | unsafe { create(ctx, name, Some(call), flags, 0, 0, 0) };
+    let name = c"bare.take".as_ptr();
+    // SAFETY: as above.
+    let status = status | unsafe { create(ctx, name, Some(take), flags, 0, 0, 0) };
+    let name = c"bare.give".as_ptr();
+    // SAFETY: as above.
+    status | unsafe { create(ctx, name, Some(give), flags, 0, 0, 0) }
+}
+
+/// The one token, and the addresses of the blocked clients that want it.
+static TOKEN: Mutex<Token> = Mutex::new(Token {
+    is_taken: false,
+    waiting: VecDeque::new(),
+});
+
+struct Token {
+    is_taken: bool,
+    waiting: VecDeque<usize>,
+}
+
+fn token() -> MutexGuard<'static, Token> {
+    TOKEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// `BARE.TAKE …`: takes the token, or waits for it.
+extern "C" fn take(
+    ctx: *mut RedisModuleCtx,
+    argv: *mut *mut RedisModuleString,
+    argc: c_int,
+) -> c_int {
+    let mut token = token();
+    if !std::mem::replace(&mut token.is_taken, true) {
+        return reply(ctx, argv, argc);
+    }
+    // SAFETY: written once, while the module loads.
+    let Some(block) = (unsafe { raw::RedisModule_BlockClient }) else {
+        return ERR;
+    };
+    // SAFETY: the context is this call's.
+    let client = unsafe { block(ctx, Some(reply), None, None, 0) };
+    token.waiting.push_back(client as usize);
+    OK
+}
+
+/// `BARE.GIVE …`: gives the token to whoever has waited longest.
+extern "C" fn give(
+    ctx: *mut RedisModuleCtx,
+    argv: *mut *mut RedisModuleString,
+    argc: c_int,
+) -> c_int {
+    let mut token = token();
+    let next = token.waiting.pop_front();
+    token.is_taken = next.is_some();
+    // SAFETY: written once, while the module loads.
+    let unblock = unsafe { raw::RedisModule_UnblockClient };
+    if let (Some(client), Some(unblock)) = (next, unblock) {
+        // SAFETY: a client that was blocked, and is unblocked once.
+        unsafe { unblock(client as *mut _, null_mut()) };
+    }
+    reply(ctx, argv, argc)
+}
+
+/// One.
+extern "C" fn reply(
+    ctx: *mut RedisModuleCtx,
+    _argv: *mut *mut RedisModuleString,
+    _argc: c_int,
+) -> c_int {
+    // SAFETY: written once, while the module loads.
+    match unsafe { raw::RedisModule_ReplyWithLongLong } {
+        // SAFETY: the context is this call's.
+        Some(reply) => unsafe { reply(ctx, 1) },
+        None => ERR,
+    }
 }
 
 /// `BARE.CALL command key …`: calls a command, and hands its reply on.

@@ -3,7 +3,7 @@
 mod contender;
 
 use contender::Contender;
-use lock_test_support::{eventually, Server};
+use lock_test_support::{eventually, Server, Setup};
 use std::fmt::{self, Display, Formatter};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -44,6 +44,13 @@ pub struct Memory {
 
 /// So many rounds warm it up.
 const WARM_UP: usize = 2;
+
+/// A server whose memory nothing but its data and its clients moves.
+pub fn quiet() -> Setup {
+    Setup::new()
+        .config("slowlog-log-slower-than -1")
+        .config("latency-tracking no")
+}
 
 /// Lets clients contend on a server that nobody else uses: some rounds to warm up, and then others, each of so many
 /// operations. An operation is a call of a command.

@@ -78,9 +78,11 @@ fn run(settings: &Settings) -> Outcome {
     let mut outcome = Outcome::default();
     let mut client = store.client();
     let mut stops = 0;
-    let mut has_written = false;
+    // Unchecked, and checked.
+    let mut written = [0, 0];
     while begun.elapsed() < settings.time
-        || (stops < STOPS || !has_written) && begun.elapsed() < lock_test_support::PATIENCE
+        || written.iter().sum::<u64>() < settings.operations
+        || (stops < STOPS || written[1] == 0) && begun.elapsed() < lock_test_support::PATIENCE
     {
         std::thread::sleep(Duration::from_millis(60).mul_f64(rng.f64()));
         let writer = &mut writers.0[rng.usize(..WRITERS)];
@@ -92,7 +94,7 @@ fn run(settings: &Settings) -> Outcome {
         std::thread::sleep(LEASE.mul_f64(3.0 * rng.f64()));
         send_signal(writer.id(), libc::SIGCONT);
         stops += 1;
-        has_written = has_written || client.int("LLEN checked") > 0;
+        written = ["LLEN unchecked", "LLEN checked"].map(|ask| client.int(ask) as u64);
     }
     drop(writers);
     outcome.rounds = 1;
@@ -155,7 +157,7 @@ pub fn write(ports: &[u16], seed: u64) {
         }
         // It looks at its clock, and works for a moment for each write.
         while asked.elapsed() < LEASE.mul_f64(0.7) {
-            std::thread::sleep(Duration::from_micros(rng.u64(..3000)));
+            std::thread::sleep(Duration::from_micros(rng.u64(..300)));
             let unchecked = redis::cmd("RPUSH")
                 .arg("unchecked")
                 .arg(token)

@@ -3,7 +3,7 @@
 //! Locks do not know of each other, but for the order of tokens, which is over all locks of a server. So each lock has
 //! a history of its own, which stays short however many operations a round has.
 
-use crate::check::{self, Call, Conn, Entry, Kind, Op, Reply, Us, Violation, What};
+use crate::check::{self, Call, Conn, Entry, Kind, Op, Reply, Server, Us, Violation, What};
 use crate::record::{Event, LockId, Of};
 use crate::scenario::Promises;
 use rustc_hash::FxHashMap;
@@ -63,6 +63,7 @@ const STORY: usize = 60;
 pub fn judge(mut events: Vec<Event>, promises: &Promises) -> Verdict {
     events.sort_by_key(|event| (event.at, rank(&event.what)));
     let mut verdict = count(&events);
+    let events = with_waits(events);
     let loses = events.iter().any(|event| event.what == What::MayLose);
     for (lock, history) in &by_lock(&events) {
         let found = check::check(history, &promises.check);
@@ -117,6 +118,42 @@ fn rank(what: &What) -> u8 {
     }
 }
 
+/// Replaces what was written by what certainly waits: a server reads what has reached its sockets before what reaches
+/// them later, and replies when it has run all that it read. Only calls that may write count as later ones: the others
+/// are answered while those are paused.
+fn with_waits(events: Vec<Event>) -> Vec<Event> {
+    let mut sent: FxHashMap<Call, (Us, Server)> = FxHashMap::default();
+    let mut written: Vec<(Us, Server, Event)> = Vec::new();
+    let mut all = Vec::with_capacity(events.len());
+    for event in events {
+        match event.what {
+            What::Sent {
+                op: Op::Assert { .. },
+                ..
+            } => (),
+            What::Sent { call, server, .. } => drop(sent.insert(call, (event.at, server))),
+            What::Written { call } => {
+                if let Some((_, server)) = sent.get(&call) {
+                    written.push((event.at, *server, event));
+                }
+                continue;
+            }
+            What::Heard { call, .. } => {
+                written.retain(|(_, _, wait)| wait.what != What::Written { call });
+                if let Some((since, on)) = sent.remove(&call) {
+                    let is_certain =
+                        |(at, server, _): &mut (Us, Server, Event)| *at < since && *server == on;
+                    let certain = written.extract_if(.., is_certain);
+                    all.extend(certain.map(|(_, _, wait)| wait.now_waits(event.at)));
+                }
+            }
+            _ => (),
+        }
+        all.push(event);
+    }
+    all
+}
+
 fn count(events: &[Event]) -> Verdict {
     let mut verdict = Verdict::default();
     for event in events {
@@ -166,7 +203,7 @@ fn by_lock(events: &[Event]) -> FxHashMap<LockId, Vec<Entry>> {
                         *call = *number;
                         *number += 1;
                     }
-                    What::Heard { call, .. } => *call = numbers[call],
+                    What::Heard { call, .. } | What::IsWaiting { call } => *call = numbers[call],
                     _ => (),
                 }
                 histories.entry(*lock).or_default().push(entry);

@@ -66,6 +66,8 @@ pub struct Line {
     open_at: Us,
     /// Sessions are relied on as long as it is open.
     pub while_open: bool,
+    /// The server has accepted it: it has answered on it.
+    is_accepted: bool,
     ended: bool,
 }
 
@@ -105,6 +107,7 @@ impl Line {
             parsed: 0,
             open: VecDeque::new(),
             open_at: world.clock.now(),
+            is_accepted: false,
             ended: false,
         })
     }
@@ -129,6 +132,7 @@ impl Line {
     /// Sends in one go what was added.
     pub fn flush(&mut self, journal: &mut Journal) -> Result<(), Closed> {
         let at = journal.before();
+        let first = self.open.len();
         for unsent in self.unsent.drain(..) {
             let Some((call, request)) = unsent else {
                 self.open.push_back(None);
@@ -150,7 +154,25 @@ impl Line {
             Stream::Unix(stream) => stream.write_all(&self.out),
         };
         self.out.clear();
-        sent.map_err(|_| self.end(journal, false))
+        if sent.is_err() {
+            return Err(self.end(journal, false));
+        }
+        // What is written to a Unix socket is at its other end, where the server looks if it has accepted it.
+        if matches!(self.stream, Stream::Unix(_)) && self.is_accepted {
+            self.note_waits(journal, first);
+        }
+        Ok(())
+    }
+
+    /// Records that the waits among the calls from this one on have been written.
+    fn note_waits(&self, journal: &mut Journal, first: usize) {
+        let at = journal.now();
+        for (call, request, _) in self.open.range(first..).flatten() {
+            if matches!(request.op, Op::Acquire { wait: Some(_), .. }) {
+                let call = *call;
+                journal.note(at, Of::Lock(request.lock), What::Written { call });
+            }
+        }
     }
 
     /// Reads the reply to the first call that is not answered. `limit` is how long this call may rightly take: a wait
@@ -178,6 +200,7 @@ impl Line {
                     }
                 };
                 self.open_at = self.open_at.max(at);
+                self.is_accepted = true;
                 let heard = understand(&said, &request.op);
                 self.learn(journal, call, &request, &heard);
                 return Ok((request, at, heard));

@@ -13,8 +13,13 @@ mod check;
 mod client;
 mod fault;
 mod fencing;
+#[path = "../inputs/mod.rs"]
+mod inputs;
 mod judge;
 mod line;
+#[path = "../memory/mod.rs"]
+mod memory;
+mod others;
 mod record;
 mod report;
 mod resp;
@@ -98,8 +103,7 @@ fn main() -> ExitCode {
         tamper: |_| (),
     };
     println!("Seed {}", settings.seed);
-    let mut text = report::heading(&server(), &settings);
-    let mut good = true;
+    let (mut sections, mut outcomes) = (String::new(), Vec::new());
     for (number, scenario) in scenarios.iter().enumerate() {
         let left = (scenarios.len() - number) as u32;
         let settings = Settings {
@@ -108,7 +112,6 @@ fn main() -> ExitCode {
             ..settings.clone()
         };
         let outcome: Outcome = run::run(scenario, &settings);
-        good &= outcome.is_good();
         if let Some(story) = &outcome.verdict.story {
             save(
                 scenario,
@@ -119,11 +122,14 @@ fn main() -> ExitCode {
         }
         let section = report::section(scenario, &outcome);
         print!("{section}");
-        text.push_str(&section);
+        sections.push_str(&section);
+        outcomes.push(outcome);
     }
+    let mut good = outcomes.iter().all(Outcome::is_good);
+    let total = report::total(&outcomes);
     let again = report::again(&settings);
-    print!("{again}");
-    text.push_str(&again);
+    print!("{total}{again}");
+    let text = report::heading(&server(), &settings) + &total + &sections + &again;
     if let Some(path) = &arguments.report {
         if let Err(error) = std::fs::write(path, &text) {
             eprintln!("The summary could not be written: {error}");

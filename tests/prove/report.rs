@@ -10,6 +10,18 @@ pub fn heading(server: &str, settings: &Settings) -> String {
     format!("## {server}\n\nSeed {seed}.\n")
 }
 
+/// What there is to say of all of them together.
+pub fn total(outcomes: &[Outcome]) -> String {
+    let sum = |of: fn(&Outcome) -> u64| outcomes.iter().map(of).sum::<u64>();
+    let faults = sum(|outcome| outcome.faults.values().map(|fault| fault.times).sum());
+    let operations = sum(|outcome| outcome.verdict.operations);
+    let inputs = sum(|outcome| outcome.inputs);
+    let violations = sum(|outcome| outcome.verdict.violations());
+    format!(
+        "\nIn all: {faults} faults injected, {operations} operations checked, {inputs} inputs tried, {violations} violations.\n"
+    )
+}
+
 /// What there is to say of a scenario.
 pub fn section(scenario: &Scenario, outcome: &Outcome) -> String {
     let mut text = format!(
@@ -32,13 +44,14 @@ pub fn section(scenario: &Scenario, outcome: &Outcome) -> String {
         verdict.grants,
         verdict.unknown,
     );
-    text.push_str("\n| fault | times | operations in its rounds |\n| --- | ---: | ---: |\n");
-    for (name, injected) in &outcome.faults {
-        let (times, operations) = (injected.times, injected.operations);
-        let _ = writeln!(text, "| {name} | {times} | {operations} |");
+    if outcome.inputs > 0 {
+        let _ = writeln!(text, "\n{} inputs tried.", outcome.inputs);
     }
-    for (name, why) in &outcome.lacking {
-        let _ = writeln!(text, "| {name} | does not apply: {why} | |");
+    if let Some(said) = &outcome.said {
+        let _ = writeln!(text, "\n{said}");
+    }
+    if !outcome.faults.is_empty() || !outcome.lacking.is_empty() {
+        text.push_str(&faults(outcome));
     }
     text.push('\n');
     let mut not_promised: Vec<_> = verdict.not_promised.iter().collect();
@@ -57,6 +70,20 @@ pub fn section(scenario: &Scenario, outcome: &Outcome) -> String {
     }
     if let Some(story) = &verdict.story {
         let _ = writeln!(text, "\n```text\n{}\n{}```", story.what, story.before);
+    }
+    text
+}
+
+/// What was done, how often, and how much went on meanwhile.
+fn faults(outcome: &Outcome) -> String {
+    let mut text =
+        "\n| fault | times | operations in its rounds |\n| --- | ---: | ---: |\n".to_owned();
+    for (name, injected) in &outcome.faults {
+        let (times, operations) = (injected.times, injected.operations);
+        let _ = writeln!(text, "| {name} | {times} | {operations} |");
+    }
+    for (name, why) in &outcome.lacking {
+        let _ = writeln!(text, "| {name} | does not apply: {why} | |");
     }
     text
 }

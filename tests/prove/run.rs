@@ -50,6 +50,10 @@ pub struct Outcome {
     pub lacking: BTreeMap<&'static str, String>,
     /// Why the scenario does not apply.
     pub skipped: Option<String>,
+    /// How many inputs a random client has tried.
+    pub inputs: u64,
+    /// What else there is to say.
+    pub said: Option<String>,
     /// What is wrong besides what the checker finds.
     pub failure: Option<String>,
 }

@@ -5,6 +5,7 @@ pub mod single;
 
 use crate::check::{self, Kind};
 use crate::fault::Fault;
+use crate::others;
 use crate::run::{Outcome, Settings};
 use crate::world::World;
 use std::time::Duration;
@@ -104,5 +105,6 @@ pub const BUSY: Crowd = Crowd {
 
 /// All scenarios.
 pub fn all() -> Vec<Scenario> {
-    single::all().into_iter().chain(several::all()).collect()
+    let histories = single::all().into_iter().chain(several::all());
+    histories.chain(others::all()).collect()
 }

@@ -9,8 +9,14 @@ mod check;
 mod client;
 mod fault;
 mod fencing;
+#[path = "../inputs/mod.rs"]
+mod inputs;
 mod judge;
 mod line;
+#[path = "../memory/mod.rs"]
+mod memory;
+mod others;
+mod planted;
 mod record;
 mod resp;
 mod route;

@@ -270,6 +270,38 @@ fn counts_that_are_not_what_the_calls_make_of_them() {
 }
 
 #[test]
+fn waits_out_of_order_as_far_as_clients_can_tell() {
+    let waiting = What::IsWaiting { call: 1 };
+    let [older, newer] = [6, 7];
+    // Owner 1 waits, owner 2 asks, and each is granted the lock with a token.
+    let served = |first: Vec<What>, tokens: [i64; 2]| {
+        let mut whats = first;
+        whats.extend([
+            sent(3, 2, acquire(1)),
+            heard(3, grant(1, tokens[1], 1)),
+            heard(1, grant(1, tokens[0], 1)),
+            What::Quiet,
+        ]);
+        let mut found = kinds(whats);
+        found.retain(|kind| *kind == Kind::Overtaken);
+        found
+    };
+    let before = || vec![sent(1, 1, acquire(1)), waiting.clone()];
+    assert_eq!(served(before(), [newer, older]), [Kind::Overtaken]);
+    assert_eq!(served(before(), [older, newer]), []);
+    // It is not certain that it waited.
+    let unsure = vec![sent(1, 1, acquire(1))];
+    assert_eq!(served(unsure, [newer, older]), []);
+    // The token is one that owner 2 may have had before: an earlier call of its was not answered.
+    let lost = vec![
+        sent(0, 2, acquire(1)),
+        sent(1, 1, acquire(1)),
+        waiting.clone(),
+    ];
+    assert_eq!(served(lost, [newer, older]), []);
+}
+
+#[test]
 fn waits_out_of_order_and_waits_that_end_late() {
     let wait = |call, until| What::Waits { call, until };
     let first_served = |first| {

@@ -6,8 +6,8 @@
 mod work;
 
 use crate::memory::{self, Memory};
-use crate::panics::{has_planted_faults, is_called, load, CALLBACKS};
-use crate::support::{eventually, is_sanitized, skip, Server, Setup};
+use crate::panics::{is_called, load, CALLBACKS};
+use crate::support::{eventually, has_planted_faults, is_sanitized, skip, Server, Setup};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 use work::Crew;
 
@@ -17,11 +17,9 @@ const RUNS: u64 = 1000;
 /// How much more may be allocated after that, in bytes. With a block of 16 bytes a run it would be eight times as much.
 const NOISE: i64 = 2 * RUNS as i64;
 
-/// A server whose memory nothing but locks moves.
+/// A server whose memory nothing but locks moves, and which counts the runs of the callbacks.
 fn quiet() -> Setup {
-    Setup::new()
-        .config("slowlog-log-slower-than -1")
-        .config("latency-tracking no")
+    memory::quiet()
         .config("enable-module-command yes")
         .config("hz 500")
         .env("LOCK_COUNT_RUNS", "1")

@@ -3,7 +3,7 @@
 //! The panics are planted (`src/module/ffi/planted.rs`), which only a build for tests can have: with the module of a
 //! release these tests do not apply.
 
-use crate::support::{eventually, skip, version, Client, Server, Setup, Waiter};
+use crate::support::{eventually, has_planted_faults, version, Client, Server, Setup, Waiter};
 use std::path::Path;
 
 /// Every callback that a server with clients calls, by the names that the log has.
@@ -48,17 +48,6 @@ fn plant(setup: Setup, place: &str, callback: &str) -> Server {
     let setup = setup.env("LOCK_PLANTED_PANIC", &planted);
     let setup = setup.config("enable-module-command yes");
     setup.may_crash().start()
-}
-
-/// A release has none, nor has what a plain `cargo build` leaves.
-pub fn has_planted_faults() -> bool {
-    let module = std::fs::read(crate::support::module()).unwrap();
-    let variable = b"LOCK_PLANTED_PANIC";
-    let has = module.windows(variable.len()).any(|it| it == variable);
-    if !has {
-        skip("no panic can be planted in this module: it was not built for tests");
-    }
-    has
 }
 
 /// Newer servers do not sleep beyond a timer, so the end of their iterations is not reported.

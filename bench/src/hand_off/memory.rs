@@ -3,10 +3,9 @@
 use super::Options;
 use super::crowd::Crowd;
 use crate::common::support::{self, Setup};
-use crate::repository::root;
+use crate::service::bare;
 use indicatif::ProgressBar;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// The server makes the buffers of clients smaller that have been idle for so long, at the latest.
@@ -21,7 +20,7 @@ pub fn measure(options: &Options) {
     let bar = ProgressBar::new_spinner();
     bar.enable_steady_tick(Duration::from_millis(100));
     bar.set_message("building the module that only blocks");
-    let bare = build_bare();
+    let bare = bare::build().expect("the bare module is built");
     let setup = |module: &Path| {
         let module = format!("loadmodule {}", module.display());
         Setup::without_module().config(&module)
@@ -69,24 +68,4 @@ fn settled(crowds: &mut [Crowd; 3]) -> [u64; 3] {
         }
     }
     least
-}
-
-/// Builds the module that only blocks, beside what this program was built to.
-fn build_bare() -> PathBuf {
-    // target/release/lock-bench
-    let this = std::env::current_exe().unwrap();
-    let target = this.ancestors().nth(2).unwrap();
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo)
-        .args(["build", "--quiet", "--release", "--example", "bare_block"])
-        .arg("--manifest-path")
-        .arg(root().join("Cargo.toml"))
-        .arg("--target-dir")
-        .arg(target.join("bare"))
-        .status();
-    assert!(
-        built.is_ok_and(|status| status.success()),
-        "it is not built"
-    );
-    target.join("bare/release/examples/libbare_block.so")
 }

@@ -152,6 +152,8 @@ impl Side {
             Some(job) => {
                 let (worker, client) = start_worker(bench, system, urls, job)?;
                 row.client = client;
+                // Some poll, or renew, from the beginning.
+                worker.set_still(true);
                 Some(worker)
             }
         };
@@ -165,7 +167,16 @@ impl Side {
         })
     }
 
+    /// The others stand still meanwhile.
     fn turn(&mut self, seconds: f64, alone: Option<&Round>) -> Result<Round, Problem> {
+        let set_still = |side: &Side, still| side.worker.iter().for_each(|it| it.set_still(still));
+        set_still(self, false);
+        let round = self.measure(seconds, alone);
+        set_still(self, true);
+        round
+    }
+
+    fn measure(&mut self, seconds: f64, alone: Option<&Round>) -> Result<Round, Problem> {
         let start = self.servers.meter.start();
         // Those who do not move need no go.
         let mut works = self.worker.as_mut().filter(|_| !self.still);

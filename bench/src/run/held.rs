@@ -10,7 +10,7 @@ use crate::meter::Meter;
 use crate::plan::job;
 use crate::protocol::{Job, Work};
 use crate::service::redis::{Redis, setup};
-use crate::service::{Kind, Missing, Service, Setting};
+use crate::service::{Kind, Loads, Missing, Service, Setting};
 use crate::wire::{Reply, Wire};
 use lock_test_support::Server;
 use std::time::{Duration, Instant};
@@ -56,11 +56,11 @@ fn holds(system: &str, lock: &str, push: &mut dyn FnMut(&[&[u8]])) -> bool {
 }
 
 fn row(bench: &mut Bench, system: &System, size: usize) -> Result<Row, Problem> {
-    let Kind::Redis { module } = system.service else {
+    let Kind::Redis(loads) = system.service else {
         return Err(Problem::lacks("it is no Redis server"));
     };
     let missing = |Missing(reason)| Problem::lacks(reason);
-    let mut redis = Redis::start(&bench.core, module, Setting::Alone).map_err(missing)?;
+    let mut redis = Redis::start(&bench.core, loads, Setting::Alone).map_err(missing)?;
     let mut meter = Meter::new(&redis);
     let empty = meter.memory();
     fill(&redis.urls()[0], system.name, size).map_err(Problem::failed)?;
@@ -80,7 +80,7 @@ fn row(bench: &mut Bench, system: &System, size: usize) -> Result<Row, Problem> 
     drop(meter);
     let load = load(redis.server())?;
     bench.core.give(redis.server().pid());
-    let (sync, promote) = fail_over(redis.server(), module, system.name, size)?;
+    let (sync, promote) = fail_over(redis.server(), loads, system.name, size)?;
     for round in &mut row.rounds {
         round.insert("load_ms".to_owned(), load);
         round.insert("sync_ms".to_owned(), sync);
@@ -150,11 +150,11 @@ fn load(server: &mut Server) -> Result<f64, Problem> {
 /// How long a new replica takes to be up to date; and, when the master is killed, to be promoted and grant a free lock.
 fn fail_over(
     server: &mut Server,
-    module: bool,
+    loads: Loads,
     system: &str,
     size: usize,
 ) -> Result<(f64, f64), Problem> {
-    let setup = setup(module).map_err(|Missing(reason)| Problem::lacks(reason))?;
+    let setup = setup(loads).map_err(|Missing(reason)| Problem::lacks(reason))?;
     let start = Instant::now();
     let replica = server.replica(setup);
     let sync = start.elapsed();

@@ -6,7 +6,7 @@ use crate::catalogue::System;
 use crate::figures::{Round, Row, Table};
 use crate::meter::Meter;
 use crate::service::redis::Redis;
-use crate::service::{Kind, Missing, Service, Setting};
+use crate::service::{Kind, Loads, Missing, Service, Setting};
 use crate::wire::{Reply, Wire};
 use std::thread::sleep;
 use std::time::Duration;
@@ -69,13 +69,13 @@ fn way(system: &str) -> Option<Way> {
 }
 
 fn row(bench: &mut Bench, system: &System, size: usize) -> Result<Row, Problem> {
-    let (Kind::Redis { module }, Some(way)) = (system.service, way(system.name)) else {
+    let (Kind::Redis(loads), Some(way)) = (system.service, way(system.name)) else {
         return Err(Problem::lacks("nobody waits at its server"));
     };
     let missing = |Missing(reason)| Problem::lacks(reason);
-    let redis = Redis::start(&bench.core, module, Setting::Alone).map_err(missing)?;
+    let redis = Redis::start(&bench.core, loads, Setting::Alone).map_err(missing)?;
     let mut meter = Meter::new(&redis);
-    if module {
+    if loads == Loads::Locks {
         let hold: [&[u8]; 4] = [b"LOCK.ACQUIRE", b"lock", b"holder", b"3600000"];
         let mut holder = Wire::connect(&redis.urls()[0]).map_err(Problem::failed)?;
         holder.ask(&hold).map_err(Problem::failed)?;

@@ -1,5 +1,6 @@
 //! The servers that are compared. The harness starts them, and they end with it.
 
+pub mod bare;
 mod etcd;
 mod mariadb;
 mod postgres;
@@ -8,7 +9,7 @@ pub mod redis;
 mod zookeeper;
 
 use crate::core::Core;
-pub use redis::{Redis, Setting};
+pub use redis::{Loads, Redis, Setting};
 
 /// A server, or several, that a system needs. It ends when this is dropped.
 pub trait Service {
@@ -30,10 +31,7 @@ pub struct Missing(pub String);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A Redis or Valkey server.
-    Redis {
-        /// Whether it loads the module.
-        module: bool,
-    },
+    Redis(Loads),
     /// Five masters that know nothing of each other, for Redlock.
     RedisFive,
     /// MariaDB.
@@ -49,7 +47,7 @@ pub enum Kind {
 impl Kind {
     /// Whether it is a single Redis or Valkey server, which can have a replica, an append-only file, and other traffic.
     pub fn is_redis(self) -> bool {
-        matches!(self, Kind::Redis { .. })
+        matches!(self, Kind::Redis(_))
     }
 
     /// Starts it.
@@ -58,7 +56,7 @@ impl Kind {
     /// Why it cannot be had.
     pub fn start(self, core: &Core, setting: Setting) -> Result<Box<dyn Service>, Missing> {
         match self {
-            Kind::Redis { module } => Ok(Box::new(Redis::start(core, module, setting)?)),
+            Kind::Redis(loads) => Ok(Box::new(Redis::start(core, loads, setting)?)),
             _ if setting != Setting::Alone => Err(Missing("it is no Redis server".to_owned())),
             Kind::RedisFive => Ok(Box::new(redis::start_five(core)?)),
             Kind::MariaDb => mariadb::start(core),

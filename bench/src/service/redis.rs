@@ -1,9 +1,20 @@
 //! Redis or Valkey: the `redis-server` on the PATH, or what `LOCK_TEST_SERVER` names.
 
-use super::{Missing, Service};
+use super::{Missing, Service, bare};
 use crate::core::Core;
 use lock_test_support::{Client, Server, Setup, binary};
 use std::process::Command;
+
+/// Which module a server loads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loads {
+    /// None.
+    Nothing,
+    /// This project's.
+    Locks,
+    /// One that only blocks clients and unblocks them: what the module API takes by itself.
+    Bare,
+}
 
 /// What the server does besides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +39,8 @@ impl Redis {
     ///
     /// # Errors
     /// Why it cannot be had.
-    pub fn start(core: &Core, module: bool, setting: Setting) -> Result<Redis, Missing> {
-        let mut setup = setup(module)?;
+    pub fn start(core: &Core, loads: Loads, setting: Setting) -> Result<Redis, Missing> {
+        let mut setup = setup(loads)?;
         if setting == Setting::Aof {
             // A rewrite would fork the server in the middle of a round.
             setup = setup
@@ -61,7 +72,7 @@ impl Redis {
 pub fn start_five(core: &Core) -> Result<Redis, Missing> {
     let mut servers = Vec::new();
     for _ in 0..5 {
-        let server = start(setup(false)?)?;
+        let server = start(setup(Loads::Nothing)?)?;
         core.give(server.pid());
         servers.push(server);
     }
@@ -88,11 +99,14 @@ impl Service for Redis {
 }
 
 /// How every server of a benchmark is set up.
-pub fn setup(module: bool) -> Result<Setup, Missing> {
-    let setup = if module {
-        Setup::new().module_args("max-waiters 100000")
-    } else {
-        Setup::without_module()
+pub fn setup(loads: Loads) -> Result<Setup, Missing> {
+    let setup = match loads {
+        Loads::Nothing => Setup::without_module(),
+        Loads::Locks => Setup::new().module_args("max-waiters 100000"),
+        Loads::Bare => {
+            let module = bare::build().map_err(Missing)?;
+            Setup::without_module().config(&format!("loadmodule {}", module.display()))
+        }
     };
     let found = Command::new(binary()).arg("--version").output();
     found.map_err(|error| Missing(format!("{} cannot be run: {error}", binary().display())))?;

@@ -34,7 +34,16 @@ pub fn restart(settings: Settings, cluster: bool, master: bool) {
     CORE.with(|core| {
         core.effects.clear();
         core.engine.restart(settings, cluster, master);
+        #[cfg(feature = "planted-faults")]
+        plant(&mut core.engine);
     });
+}
+
+/// The fault that a test plants in the engine.
+#[cfg(feature = "planted-faults")]
+fn plant(engine: &mut Engine) {
+    let name = std::env::var("LOCK_PLANTED_FAULT").ok();
+    engine.planted = name.and_then(|name| crate::engine::PlantedFault::by_name(&name));
 }
 
 /// Gives back all memory, when the module is unloaded.

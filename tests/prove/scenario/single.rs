@@ -36,7 +36,7 @@ pub fn all() -> Vec<Scenario> {
 }
 
 /// A server that is as quick as it can be.
-fn setup() -> Setup {
+pub fn setup() -> Setup {
     let lines = [
         "unixsocket s",
         "enable-module-command yes",
@@ -48,7 +48,7 @@ fn setup() -> Setup {
 }
 
 /// Starts one server, and sends all clients there.
-fn one(setup: Setup) -> Result<World, String> {
+pub fn one(setup: Setup) -> Result<World, String> {
     let server = setup.start();
     let route = OneServer {
         port: server.port(),

@@ -76,6 +76,8 @@ pub enum What {
         lock: Lock,
         op: Op,
     },
+    /// What it sent has reached the server's socket.
+    Written { call: Call },
     /// It was answered, and knows.
     Heard { call: Call, reply: Reply },
     /// A client knows that its connection is closed: by itself, or by the server.
@@ -85,6 +87,8 @@ pub enum What {
 
     /// The server began to let a call wait, at most until then.
     Waits { call: Call, until: Option<Us> },
+    /// By now the server certainly lets a call wait, or has answered it.
+    IsWaiting { call: Call },
     /// The server decided the reply to a call.
     Answered { call: Call, reply: Reply },
     /// The server closes a connection; its client learns of it a little later.

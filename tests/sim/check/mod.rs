@@ -10,7 +10,7 @@
 //! - the fenced mutex (each new hold has a larger token): `tokens`;
 //! - the reentrant fenced mutex (a reentry keeps the token, and no other hold has it): `counts` and `tokens` together.
 //!
-//! Beyond these, an owner may lose its lock by time, so a belief has an end; and waits have an order (`queues`).
+//! Beyond these, an owner may lose its lock by time, so a belief has an end; and waits have an order (`queues`, `order`).
 //!
 //! It knows nothing of how the history came about. What clients sent and heard is enough for the first checks; the
 //! others need what is known of the servers beside, and find nothing where that is missing.
@@ -18,6 +18,7 @@
 mod calls;
 mod counts;
 mod history;
+mod order;
 mod owners;
 mod queues;
 mod tokens;
@@ -103,6 +104,7 @@ pub fn check(history: &[Entry], promises: &Promises) -> Vec<Violation> {
             &mut tokens::Tokens::new(promises.tokens_across_servers),
             &mut counts::Counts::new(promises.counts),
             &mut queues::Queues::new(promises.served_within),
+            &mut order::Order::default(),
             &mut calls::Calls::default(),
         ],
     )

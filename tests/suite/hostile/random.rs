@@ -1,7 +1,8 @@
 //! A random client that sends anything in any way: see `tests/inputs`.
 
 use crate::inputs;
-use crate::support::Setup;
+use crate::support::{has_planted_faults, Setup};
+use std::panic::catch_unwind;
 use std::time::{Duration, UNIX_EPOCH};
 
 #[test]
@@ -15,4 +16,26 @@ fn every_call_gets_one_reply_and_what_is_refused_changes_nothing_whatever_a_clie
     let tried = inputs::run(&server, Duration::from_secs(seconds), seed);
     println!("{tried}");
     tried.check();
+}
+
+/// A client that finds nothing wrong with these would prove nothing.
+#[test]
+fn the_random_client_finds_what_is_broken_on_purpose() {
+    if !has_planted_faults() {
+        return;
+    }
+    let planted = [
+        ("LOCK_PLANTED_PANIC", "begin lock.renew"),
+        ("LOCK_PLANTED_PANIC", "begin a reply"),
+        ("LOCK_PLANTED_FAULT", "ForgetsTimeouts"),
+        ("LOCK_PLANTED_FAULT", "KeepsCancelled"),
+        ("LOCK_PLANTED_FAULT", "LeavesCycles"),
+        ("LOCK_PLANTED_FAULT", "NeverServes"),
+        ("LOCK_PLANTED_FAULT", "OutlivesConnection"),
+    ];
+    for (variable, what) in planted {
+        let server = Setup::new().env(variable, what).may_crash().start();
+        let tried = catch_unwind(|| inputs::run(&server, Duration::from_secs(2), 1));
+        assert!(tried.is_err(), "{what} is not found");
+    }
 }

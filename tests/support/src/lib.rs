@@ -327,6 +327,18 @@ pub fn module() -> PathBuf {
     })
 }
 
+/// Whether tests can plant faults in the module. In a release none can be planted, nor in what a plain `cargo build`
+/// leaves: then this says that the test does not apply.
+pub fn has_planted_faults() -> bool {
+    let module = std::fs::read(module()).unwrap();
+    let variable = b"LOCK_PLANTED_FAULT";
+    let has = module.windows(variable.len()).any(|it| it == variable);
+    if !has {
+        skip("no fault can be planted in this module: it was not built for tests");
+    }
+    has
+}
+
 /// Waits until something is so, and fails where it does not become so.
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();

@@ -1,5 +1,6 @@
 //! The systems that are a few commands of the raw protocol.
 
+mod bare;
 mod blpop;
 mod lock;
 mod ping;
@@ -17,6 +18,7 @@ use crate::wire::{Reply, Wire};
 pub fn system(name: &str) -> Option<System> {
     let (connect, lacks): (Connect, fn(&Job) -> Option<String>) = match name {
         "ping" => (ping::connect, ping::lacks),
+        "bare" => (bare::connect, bare::lacks),
         "blpop" => (blpop::connect, blpop::lacks),
         "lock" | "lock-wait" | "lock-session" => (lock::connect, |_| None),
         "set-del" | "set-compare" => (set::connect, |_| None),

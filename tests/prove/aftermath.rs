@@ -2,7 +2,9 @@
 
 use crate::scenario::Scenario;
 use crate::world::{client, Node, World};
-use lock_test_support::{eventually, Client};
+use lock_test_support::{eventually, Client, PATIENCE};
+use std::fmt::Write;
+use std::time::{Duration, Instant};
 
 /// Waits until no server knows of a waiter, a wait queue or a session.
 pub fn nobody_is_left(world: &World) {
@@ -24,13 +26,31 @@ pub fn nobody_is_left(world: &World) {
 pub fn nothing_is_stored(world: &World, scenario: &Scenario) {
     for node in &world.nodes {
         let mut client = client(node);
-        let name = scenario.name;
-        eventually(&format!("no lock is left on a server of {name}"), || {
-            // The server looks for what has expired by itself; to ask for all keys is to look at each.
-            client.run("KEYS *") == "[]"
-        });
+        let end = Instant::now() + PATIENCE;
+        // The server looks for what has expired by itself; to ask for all keys is to look at each.
+        while client.run("KEYS *") != "[]" {
+            assert!(
+                Instant::now() < end,
+                "there is a lock left on a server of {}: {}",
+                scenario.name,
+                what_is_stored(&mut client)
+            );
+            std::thread::sleep(Duration::from_millis(1));
+        }
         node.server().assert_sound();
     }
+}
+
+/// Each key, how long its lease is, and what it holds.
+fn what_is_stored(client: &mut Client) -> String {
+    let names: Vec<String> = redis::from_redis_value(client.ask("KEYS *")).unwrap_or_default();
+    let mut text = String::new();
+    for name in names {
+        let ttl = client.int(&format!("PTTL {name}"));
+        let stored = client.stored(&name);
+        let _ = write!(text, "{name} for {ttl} ms: {stored:?}; ");
+    }
+    text
 }
 
 fn is_master(client: &mut Client) -> bool {

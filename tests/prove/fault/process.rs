@@ -3,6 +3,7 @@
 use crate::fault::Fault;
 use crate::world::World;
 use fastrand::Rng;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// `SIGSTOP`, and `SIGCONT` after a while.
@@ -71,14 +72,18 @@ impl Fault for Crash {
 }
 
 /// Cuts the last append-only file short, by up to half of it.
-fn cut(dir: &std::path::Path, rng: &mut Rng) {
+fn cut(dir: &Path, rng: &mut Rng) {
     let Ok(files) = std::fs::read_dir(dir.join("appendonlydir")) else {
         return;
     };
+    // While it is rewritten there are two; the others must be whole.
+    let number = |path: &PathBuf| -> Option<u64> {
+        let name = path.file_name()?.to_str()?.strip_suffix(".incr.aof")?;
+        name.rsplit('.').next()?.parse().ok()
+    };
     let paths = files.filter_map(|file| Some(file.ok()?.path()));
-    let last = paths
-        .filter(|path| path.to_string_lossy().ends_with(".incr.aof"))
-        .max_by_key(|path| path.metadata().and_then(|data| data.modified()).ok());
+    let numbered = paths.filter_map(|path| Some((number(&path)?, path)));
+    let last = numbered.max().map(|(_, path)| path);
     let file = last.and_then(|path| std::fs::File::options().write(true).open(path).ok());
     if let Some(file) = file {
         let length = file.metadata().map_or(0, |data| data.len());

@@ -122,6 +122,7 @@ fn run(settings: &Settings) -> Outcome {
     let harm = falls(&unchecked);
     outcome.verdict.not_promised.insert(Kind::TokenOrder, harm);
     let injected = Injected {
+        tried: stops,
         times: stops,
         operations: outcome.verdict.operations,
     };

@@ -63,7 +63,7 @@ const STORY: usize = 60;
 pub fn judge(mut events: Vec<Event>, promises: &Promises) -> Verdict {
     events.sort_by_key(|event| (event.at, rank(&event.what)));
     let mut verdict = count(&events);
-    let events = with_waits(events);
+    let events = with_servers(events);
     let loses = events.iter().any(|event| event.what == What::MayLose);
     for (lock, history) in &by_lock(&events) {
         let found = check::check(history, &promises.check);
@@ -118,10 +118,11 @@ fn rank(what: &What) -> u8 {
     }
 }
 
-/// Replaces what was written by what certainly waits: a server reads what has reached its sockets before what reaches
+/// Adds what the servers certainly know: that a client has closed its connection; and, instead of what was written, what
+/// waits. A server reads what has reached its sockets before what reaches
 /// them later, and replies when it has run all that it read. Only calls that may write count as later ones: the others
 /// are answered while those are paused.
-fn with_waits(events: Vec<Event>) -> Vec<Event> {
+fn with_servers(events: Vec<Event>) -> Vec<Event> {
     let mut sent: FxHashMap<Call, (Us, Server)> = FxHashMap::default();
     let mut written: Vec<(Us, Server, Event)> = Vec::new();
     let mut all = Vec::with_capacity(events.len());
@@ -146,6 +147,14 @@ fn with_waits(events: Vec<Event>) -> Vec<Event> {
                     let certain = written.extract_if(.., is_certain);
                     all.extend(certain.map(|(_, _, wait)| wait.now_waits(event.at)));
                 }
+            }
+            What::Closed {
+                conn,
+                by_client: true,
+            } => {
+                let what = What::Gone { conn };
+                all.extend([event.clone(), Event { what, ..event }]);
+                continue;
             }
             _ => (),
         }

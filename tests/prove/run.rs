@@ -33,7 +33,8 @@ pub struct Settings {
 /// What there is to say of a fault.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Injected {
-    /// How often it happened.
+    /// How often it was tried, and how often it happened.
+    pub tried: u64,
     pub times: u64,
     /// The operations of the rounds in which it did.
     pub operations: u64,
@@ -108,8 +109,12 @@ fn text_of(panic: &(dyn Any + Send)) -> String {
 /// What was recorded in a round, and which faults there were.
 struct Round {
     events: Vec<Event>,
-    faults: BTreeMap<&'static str, u64>,
+    /// How often each was tried, and how often it happened.
+    faults: BTreeMap<&'static str, [u64; 2]>,
 }
+
+/// A fault that was tried so often, and did not happen, never will.
+const IN_VAIN: u64 = 30;
 
 fn rounds(
     scenario: &Scenario,
@@ -131,10 +136,18 @@ fn rounds(
                 let verdict = judge(round.events, &scenario.promises);
                 let mut outcome = lock(outcome);
                 outcome.rounds += 1;
-                for (name, times) in round.faults {
+                for (name, [tried, times]) in round.faults {
                     let fault = outcome.faults.entry(name).or_default();
+                    fault.tried += tried;
                     fault.times += times;
-                    fault.operations += verdict.operations;
+                    if times > 0 {
+                        fault.operations += verdict.operations;
+                    }
+                    if fault.times == 0 && fault.tried >= IN_VAIN {
+                        let failure =
+                            format!("{name} never happened, and was tried {IN_VAIN} times");
+                        outcome.failure.get_or_insert(failure);
+                    }
                 }
                 outcome.verdict.add(verdict);
             }
@@ -229,7 +242,7 @@ fn trouble(
     settings: &Settings,
     world: &World,
     seed: u64,
-    injected: &Mutex<BTreeMap<&'static str, u64>>,
+    injected: &Mutex<BTreeMap<&'static str, [u64; 2]>>,
 ) {
     let mut faults = wanted(scenario, settings, world);
     for step in plan(seed, faults.len(), scenario.pause) {
@@ -239,9 +252,11 @@ fn trouble(
         }
         let fault = &mut faults[step.fault];
         world.note(What::Fault(fault.name().to_owned()));
-        if fault.inject(world, &mut Rng::with_seed(step.seed)) {
-            *lock(injected).entry(fault.name()).or_default() += 1;
-        }
+        let happened = fault.inject(world, &mut Rng::with_seed(step.seed));
+        let mut injected = lock(injected);
+        let [tried, times] = injected.entry(fault.name()).or_default();
+        *tried += 1;
+        *times += u64::from(happened);
     }
     for fault in &mut faults {
         fault.calm(world);

@@ -270,6 +270,34 @@ fn counts_that_are_not_what_the_calls_make_of_them() {
 }
 
 #[test]
+fn a_lease_that_was_over_when_the_server_learned_that_its_connection_is_closed_does_not_linger() {
+    let session = |ttl| Op::Acquire {
+        ttl,
+        wait: None,
+        session: Some(9000),
+        holds: None,
+        token: None,
+    };
+    let next_one = |ttl| {
+        kinds(vec![
+            sent(0, 0, session(ttl)),
+            heard(0, grant(1, 7, ttl)),
+            What::Closed {
+                conn: 0,
+                by_client: true,
+            },
+            What::Gone { conn: 0 },
+            sent(1, 1, acquire(60_000)),
+            heard(1, grant(1, 8, 60_000)),
+        ])
+    };
+    assert_eq!(next_one(1500), []);
+    // It was not over when the client closed it, but when the server learned of that.
+    assert_eq!(next_one(2500), []);
+    assert_eq!(next_one(3500), [Kind::TwoOwners]);
+}
+
+#[test]
 fn waits_out_of_order_as_far_as_clients_can_tell() {
     let waiting = What::IsWaiting { call: 1 };
     let [older, newer] = [6, 7];

@@ -215,7 +215,7 @@ fn calls_typed_without_the_protocol_are_understood() {
 
 #[test]
 fn no_call_loses_memory() {
-    let server = Server::start();
+    let server = crate::memory::quiet().start();
     let mut client = server.client();
     let mut rounds = |count: usize| {
         for round in 0..count {

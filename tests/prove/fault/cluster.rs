@@ -5,7 +5,7 @@ use super::Fault;
 use crate::check::What;
 use crate::topology::cluster::{Cluster, SHARDS};
 use crate::topology::{is_master, nap, note_roles, signal, while_dead, within, Topology};
-use crate::world::World;
+use crate::world::{self, World};
 use fastrand::Rng;
 use lock_test_support::Cut;
 use std::time::Duration;
@@ -17,29 +17,32 @@ pub type Act = fn(&World, &Cluster, &mut Rng) -> bool;
 struct OnCluster {
     name: &'static str,
     act: Act,
+    /// The command that not every server has.
+    needs: Option<&'static str>,
 }
 
 /// Those by which a replica may take its master's place. But for the first, it may not know the last writes.
 pub fn faults() -> Vec<Box<dyn Fault>> {
     boxed(&[
-        ("cluster-failover", agreed),
-        ("cluster-failover-force", forced),
-        ("cluster-failover-takeover", taken_over),
-        ("cluster-kill", killed),
-        ("cluster-stop", stopped),
-        ("bus-parted", parted),
-        ("bus-one-way", muted),
-        ("bus-links-killed", links_killed),
-        ("cluster-forget", forgotten),
+        ("cluster-failover", agreed, None),
+        ("cluster-failover-force", forced, None),
+        ("cluster-failover-takeover", taken_over, None),
+        ("cluster-kill", killed, None),
+        ("cluster-stop", stopped, None),
+        ("bus-parted", parted, None),
+        ("bus-one-way", muted, None),
+        ("bus-links-killed", links_killed, None),
+        ("cluster-forget", forgotten, None),
     ])
 }
 
+/// A name, what is done, and the command that not every server has for it.
+pub type Named = (&'static str, Act, Option<&'static str>);
+
 /// These, each for itself.
-pub fn boxed(acts: &[(&'static str, Act)]) -> Vec<Box<dyn Fault>> {
-    let boxed = |(name, act): &(&'static str, Act)| {
-        let (name, act) = (*name, *act);
-        Box::new(OnCluster { name, act }) as Box<dyn Fault>
-    };
+pub fn boxed(acts: &[Named]) -> Vec<Box<dyn Fault>> {
+    let boxed =
+        |&(name, act, needs): &Named| Box::new(OnCluster { name, act, needs }) as Box<dyn Fault>;
     acts.iter().map(boxed).collect()
 }
 
@@ -49,6 +52,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 impl Fault for OnCluster {
     fn name(&self) -> &'static str {
         self.name
+    }
+
+    fn lacks(&self, world: &World) -> Option<String> {
+        let needs = self.needs?;
+        let has = world::client(&world.nodes[0]).has(needs);
+        (!has).then(|| format!("the server has no {needs}"))
     }
 
     fn inject(&mut self, world: &World, rng: &mut Rng) -> bool {

@@ -13,19 +13,18 @@ use std::time::Duration;
 
 /// All of them. No write is lost.
 pub fn faults() -> Vec<Box<dyn Fault>> {
-    let all: [(&str, Act); 3] = [
-        ("slot-moved", |world, cluster, rng| {
-            inject(world, cluster, rng, moved_by_hand)
-        }),
-        ("slot-moved-at-once", |world, cluster, rng| {
-            inject(world, cluster, rng, moved_at_once)
-        }),
-        ("slot-move-cancelled", |world, cluster, rng| {
-            inject(world, cluster, rng, cancelled)
-        }),
-    ];
-    boxed(&all)
+    let by_hand: Act = |world, cluster, rng| inject(world, cluster, rng, moved_by_hand);
+    let at_once: Act = |world, cluster, rng| inject(world, cluster, rng, moved_at_once);
+    let cancelled: Act = |world, cluster, rng| inject(world, cluster, rng, cancelled);
+    boxed(&[
+        ("slot-moved", by_hand, None),
+        ("slot-moved-at-once", at_once, AT_ONCE),
+        ("slot-move-cancelled", cancelled, AT_ONCE),
+    ])
 }
+
+/// Valkey 9 moves a slot by itself.
+const AT_ONCE: Option<&str> = Some("CLUSTER|MIGRATESLOTS");
 
 /// So long a move may take.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -29,6 +29,9 @@ struct Belief {
     server: Server,
     /// It ends with its linger, as far as is known. Any later reply knows better.
     lingers: bool,
+    /// The connection that it was bound to, and when its linger is over: it is kept until then if the server learns of the
+    /// close before the lease is over.
+    closed: Option<(Conn, Us)>,
 }
 
 pub struct Owners {
@@ -176,12 +179,27 @@ impl Owners {
                 belief.session = None;
                 let lingers = by_client && linger > 0 && linger >= kept;
                 belief.lingers = true;
-                belief.until = if lingers { at + linger * MS } else { at };
-                ended.push((belief.lock, belief.owner, belief.token, belief.until));
+                let end = if lingers { at + linger * MS } else { at };
+                belief.closed = lingers.then_some((conn, end));
+                belief.until = belief.until.min(end);
+                ended.push((belief.lock, belief.owner, belief.token, end));
                 lingers
             }
             _ => true,
         });
+    }
+}
+
+impl Owners {
+    /// The server has learned that a connection is closed. A lease that was over by then, since it stood still, is not begun
+    /// again.
+    fn gone(&mut self, at: Us, conn: Conn) {
+        for belief in &mut self.beliefs {
+            match belief.closed {
+                Some((closed, end)) if closed == conn && belief.until > at => belief.until = end,
+                _ => (),
+            }
+        }
     }
 }
 
@@ -227,6 +245,7 @@ impl Check for Owners {
             What::Keeps => self.keeps = Some(at),
             What::Dropped { conn } => self.closed(at, *conn, false, sent),
             What::Closed { conn, by_client } => self.closed(at, *conn, *by_client, sent),
+            What::Gone { conn } => self.gone(at, *conn),
             What::Died { owner } => {
                 let ended = &mut self.ended;
                 self.beliefs.retain(|belief| {

@@ -56,6 +56,7 @@ impl Owners {
                     false => call.server,
                 },
                 lingers: false,
+                closed: None,
                 ..before
             },
             _ => {
@@ -75,6 +76,7 @@ impl Owners {
                     session,
                     server: call.server,
                     lingers: false,
+                    closed: None,
                 }
             }
         };

@@ -165,6 +165,21 @@ impl Trouble<'_> {
         if line != "DEBUG LOADAOF" || has_whole_aof(&self.control.say("INFO persistence")) {
             self.control.say(line);
         }
+        if line == "DEBUG RELOAD" {
+            self.begin_anew();
+        }
+    }
+
+    /// Gives the replica and the append-only file everything anew. What has expired is not loaded, and Redis tells nobody: a
+    /// replica keeps the old fields of a hash, and adds those of the next one.
+    fn begin_anew(&mut self) {
+        for line in [
+            "DEBUG CHANGE-REPL-ID",
+            "CLIENT KILL TYPE replica",
+            "BGREWRITEAOF",
+        ] {
+            self.control.say(line);
+        }
     }
 
     fn rights(&mut self) {

@@ -118,42 +118,56 @@ fn rank(what: &What) -> u8 {
     }
 }
 
+/// A call with `WAIT` that has reached its server's socket.
+struct Written {
+    at: Us,
+    server: Server,
+    of: Of,
+    call: Call,
+}
+
 /// Adds what the servers certainly know: that a client has closed its connection; and, instead of what was written, what
-/// waits. A server reads what has reached its sockets before what reaches
-/// them later, and replies when it has run all that it read. Only calls that may write count as later ones: the others
-/// are answered while those are paused.
+/// waits. A server reads what has reached its sockets before what reaches them later, and replies when it has run all that
+/// it read. Only calls that may write count as later ones: the others are answered while those are paused.
 fn with_servers(events: Vec<Event>) -> Vec<Event> {
     let mut sent: FxHashMap<Call, (Us, Server)> = FxHashMap::default();
-    let mut written: Vec<(Us, Server, Event)> = Vec::new();
+    let mut written: Vec<Written> = Vec::new();
     let mut all = Vec::with_capacity(events.len());
     for event in events {
+        let Event { at, of, .. } = event;
         match event.what {
             What::Sent {
                 op: Op::Assert { .. },
                 ..
             } => (),
-            What::Sent { call, server, .. } => drop(sent.insert(call, (event.at, server))),
+            What::Sent { call, server, .. } => drop(sent.insert(call, (at, server))),
             What::Written { call } => {
-                if let Some((_, server)) = sent.get(&call) {
-                    written.push((event.at, *server, event));
-                }
+                let server = sent.get(&call).map(|(_, server)| *server);
+                written.extend(server.map(|server| Written {
+                    at,
+                    server,
+                    of,
+                    call,
+                }));
                 continue;
             }
             What::Heard { call, .. } => {
-                written.retain(|(_, _, wait)| wait.what != What::Written { call });
+                written.retain(|wait| wait.call != call);
                 if let Some((since, on)) = sent.remove(&call) {
-                    let is_certain =
-                        |(at, server, _): &mut (Us, Server, Event)| *at < since && *server == on;
-                    let certain = written.extract_if(.., is_certain);
-                    all.extend(certain.map(|(_, _, wait)| wait.now_waits(event.at)));
+                    let certain = written.extract_if(.., |it| it.at < since && it.server == on);
+                    all.extend(certain.map(|Written { of, call, .. }| {
+                        let what = What::IsWaiting { call };
+                        Event { at, of, what }
+                    }));
                 }
             }
             What::Closed {
                 conn,
                 by_client: true,
             } => {
+                all.push(event);
                 let what = What::Gone { conn };
-                all.extend([event.clone(), Event { what, ..event }]);
+                all.push(Event { at, of, what });
                 continue;
             }
             _ => (),

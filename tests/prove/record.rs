@@ -33,17 +33,6 @@ pub struct Event {
     pub what: What,
 }
 
-impl Event {
-    /// Of a call that was written: that it certainly waits from this time on.
-    pub fn now_waits(self, at: Us) -> Event {
-        let what = match self.what {
-            What::Written { call } => What::IsWaiting { call },
-            other => other,
-        };
-        Event { at, what, ..self }
-    }
-}
-
 /// What an event is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Of {

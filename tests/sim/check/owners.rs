@@ -188,9 +188,7 @@ impl Owners {
             _ => true,
         });
     }
-}
 
-impl Owners {
     /// The server has learned that a connection is closed. A lease that was over by then, since it stood still, is not begun
     /// again.
     fn gone(&mut self, at: Us, conn: Conn) {

@@ -3,7 +3,7 @@
 mod contender;
 
 use contender::Contender;
-use lock_test_support::{eventually, Server, Setup};
+use lock_test_support::{eventually, Server, Setup, PATIENCE};
 use std::fmt::{self, Display, Formatter};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -83,10 +83,15 @@ fn contend(server: &Server, operations: u64, seed: u64) {
 
 fn sample(server: &Server, operations: u64) -> Sample {
     let mut client = server.client();
-    eventually("nobody else is connected, and nothing is left", || {
+    let start = Instant::now();
+    while client.info("clients", "connected_clients").as_deref() != Some("1") {
+        let is_late = start.elapsed() > PATIENCE;
+        assert!(!is_late, "still connected: {}", client.run("CLIENT LIST"));
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    eventually("nothing is left", || {
         let counters = ["waiters", "lines", "sessions"];
-        client.info("clients", "connected_clients").as_deref() == Some("1")
-            && counters.iter().all(|name| client.counter(name) == 0)
+        counters.iter().all(|name| client.counter(name) == 0)
     });
     // Where the allocator is jemalloc.
     client.run("MEMORY PURGE");

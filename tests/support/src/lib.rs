@@ -9,6 +9,7 @@ mod journal;
 mod latency;
 mod listener;
 mod network;
+mod port;
 mod proxy;
 mod sentinel;
 mod setup;

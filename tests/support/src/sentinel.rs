@@ -1,8 +1,8 @@
 //! Three sentinels that watch a master and promote its replica when it is gone.
 
+use crate::port::free_port;
 use crate::{binary, eventually, Client, Server, PATIENCE};
 use std::fmt::Write;
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
@@ -23,9 +23,7 @@ impl Sentinels {
     /// Starts them, and waits until they know one another and the replicas. They take a master for
     /// gone that was silent for `silent` ms.
     pub fn start(master: &Server, replicas: usize, silent: u32) -> Sentinels {
-        let free = || TcpListener::bind("127.0.0.1:0").unwrap();
-        let found = [free(), free(), free()];
-        let ports = found.map(|listener| listener.local_addr().unwrap().port());
+        let ports = [free_port(), free_port(), free_port()];
         let nodes = ports.iter().map(|port| {
             let config = config(*port, &ports, master.port(), silent);
             Node::start(*port, &config)

@@ -1,8 +1,8 @@
 //! How servers are started.
 
+use crate::port::free_port;
 use crate::{binary, module, Server, PATIENCE};
 use std::io::Write;
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -99,12 +99,7 @@ impl Setup {
             .unwrap_or_else(|| Arc::new(TempDir::new().unwrap()));
         for _ in 0..20 {
             // Someone else may take the port before the server does: then with another one.
-            let port = TcpListener::bind("127.0.0.1:0")
-                .unwrap()
-                .local_addr()
-                .unwrap()
-                .port();
-            match self.start_on(port, &dir) {
+            match self.start_on(free_port(), &dir) {
                 Err(log) if log.contains("Address already in use") => continue,
                 outcome => return outcome,
             }

@@ -2,11 +2,10 @@
 
 use super::Missing;
 use crate::core::Core;
-use lock_test_support::toolchain::end_with_test;
+use lock_test_support::{free_port, toolchain::end_with_test};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::io::Error;
-use std::net::TcpListener;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -232,25 +231,16 @@ pub fn on_free_ports<const N: usize, T>(
     start: impl Fn([u16; N]) -> Result<T, Missing>,
 ) -> Result<T, Missing> {
     for _ in 0..4 {
-        match start(free_ports()?) {
+        match start(free_ports()) {
             Err(Missing(why)) if why.to_lowercase().contains("address already in use") => (),
             outcome => return outcome,
         }
     }
-    start(free_ports()?)
+    start(free_ports())
 }
 
-fn free_ports<const N: usize>() -> Result<[u16; N], Missing> {
-    let no_port = |error: Error| Missing(format!("there is no free port: {error}"));
-    // Held together, so that they differ.
-    let mut ports = [0; N];
-    let mut listeners = Vec::with_capacity(N);
-    for port in &mut ports {
-        let listener = TcpListener::bind("127.0.0.1:0").map_err(no_port)?;
-        *port = listener.local_addr().map_err(no_port)?.port();
-        listeners.push(listener);
-    }
-    Ok(ports)
+fn free_ports<const N: usize>() -> [u16; N] {
+    std::array::from_fn(|_| free_port())
 }
 
 /// The first of these programs that is there; Debian keeps some out of the PATH.

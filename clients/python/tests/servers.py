@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import os
 import shutil
 import signal
@@ -23,6 +24,9 @@ T = TypeVar("T")
 MODULE = os.environ.get("LOCK_TEST_MODULE", "")
 BINARY = os.environ.get("LOCK_TEST_SERVER", "redis-server")
 
+# Processes that run at the same time begin at different ones.
+_ports = itertools.count(os.getpid() * 613)
+
 
 def eventually(what: Callable[[], T], within: float = 10.0) -> T:
     """What `what` returns as soon as that is true; it may raise before."""
@@ -41,11 +45,12 @@ def eventually(what: Callable[[], T], within: float = 10.0) -> T:
 
 
 def free_port() -> int:
+    """A port that no server of these tests had before, for what called that one goes on to call it. It is below those of
+    outgoing connections, and the port of its cluster bus, 10,000 above, exists."""
     while True:
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            port = int(sock.getsockname()[1])
-        if port < 50000:  # a cluster's bus is at port + 10000
+        port = 10240 + next(_ports) % 10000
+        with contextlib.suppress(OSError), socket.socket() as sock:
+            sock.bind(("127.0.0.1", port))
             return port
 
 

@@ -67,7 +67,11 @@ impl Fault for OnCluster {
         note_roles(world);
         let done = (self.act)(world, cluster, rng);
         if !cluster.mend(world) {
-            world.fail(format!("after {} the cluster does not agree", self.name));
+            let views = cluster.shown();
+            world.fail(format!(
+                "after {} the cluster does not agree:\n{views}",
+                self.name
+            ));
         }
         note_roles(world);
         done

@@ -188,6 +188,13 @@ impl Cluster {
         })
     }
 
+    /// What each node says of all.
+    pub fn shown(&self) -> String {
+        let shown = |node| format!("{}:\n{}", self.port(node), self.ask(node, "CLUSTER NODES"));
+        let shown: Vec<String> = (0..self.size()).map(shown).collect();
+        shown.join("\n")
+    }
+
     /// The masters and their slots, as a node believes them to be. None while it is down, or knows of a failure.
     fn view(&self, node: usize) -> Option<BTreeMap<String, String>> {
         let up = self.ask(node, "CLUSTER INFO").contains("cluster_state:ok");

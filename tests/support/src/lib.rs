@@ -28,6 +28,7 @@ pub use journal::Journal;
 pub use latency::{mostly_within, Clocks};
 pub use listener::Listener;
 pub use network::{Cut, Network};
+pub use port::free_port;
 pub use proxy::{HeldBack, Proxy};
 pub use sentinel::Sentinels;
 pub use setup::Setup;

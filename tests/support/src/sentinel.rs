@@ -1,7 +1,6 @@
 //! Three sentinels that watch a master and promote its replica when it is gone.
 
-use crate::port::free_port;
-use crate::{binary, eventually, Client, Server, PATIENCE};
+use crate::{binary, eventually, free_port, Client, Server, PATIENCE};
 use std::fmt::Write;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};

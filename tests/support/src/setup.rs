@@ -1,7 +1,6 @@
 //! How servers are started.
 
-use crate::port::free_port;
-use crate::{binary, module, Server, PATIENCE};
+use crate::{binary, free_port, module, Server, PATIENCE};
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};

@@ -4,6 +4,7 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.io.UncheckedIOException;
+import java.net.BindException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.file.Files;
@@ -13,6 +14,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 import redis.clients.jedis.HostAndPort;
 import redis.clients.jedis.Jedis;
@@ -23,6 +25,9 @@ import redis.clients.jedis.util.SafeEncoder;
 final class TestServer implements AutoCloseable {
     /** Ends the server when its input does: the test process has closed it, or has died. */
     private static final String WRAPPER = "\"$@\" </dev/null >log 2>&1 & echo $!; cat >/dev/null; kill -9 $!; wait";
+
+    /** Processes that run at the same time begin at different ones. */
+    private static final AtomicInteger PORTS = new AtomicInteger((int) (613 * ProcessHandle.current().pid()));
 
     private final Path directory;
     private final int port;
@@ -84,14 +89,17 @@ final class TestServer implements AutoCloseable {
         return path;
     }
 
+    /**
+     * A port that no server of these tests had before, for what called that one goes on to call it. It is below those of
+     * outgoing connections, and the port of its cluster bus, 10,000 above, exists.
+     */
     static int freePort() {
-        // A cluster's bus uses the port plus 10000.
         while (true) {
-            try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-                int port = socket.getLocalPort();
-                if (port < 55000) {
-                    return port;
-                }
+            int port = 10_240 + Math.floorMod(PORTS.getAndIncrement(), 10_000);
+            try (ServerSocket socket = new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
+                return socket.getLocalPort();
+            } catch (BindException taken) {
+                // The next one.
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
             }

@@ -179,3 +179,40 @@ fn a_reply_is_read_when_it_is_whole() {
     assert_eq!(next(), Said::Text("OK".to_owned()));
     assert_eq!(at, bytes.len());
 }
+
+fn written(of: &[(i64, &str)]) -> Vec<fencing::Written> {
+    let written = |&(token, owner): &(i64, &str)| fencing::Written {
+        token,
+        owner: owner.to_owned(),
+    };
+    of.iter().map(written).collect()
+}
+
+#[test]
+fn a_stopped_writer_that_overwrites_a_later_one_does_harm_that_is_counted_and_breaks_no_promise() {
+    let unchecked = written(&[(1, "a"), (2, "b"), (1, "a"), (3, "a")]);
+    let checked = written(&[(1, "a"), (2, "b"), (3, "a")]);
+    let verdict = fencing::judge(&[unchecked, checked, Vec::new()]);
+    assert!(verdict.broken.is_empty(), "{:?}", verdict.story);
+    assert_eq!(verdict.not_promised[&Kind::TokenOrder], 1);
+}
+
+#[test]
+fn a_token_that_two_writers_had_is_found() {
+    let unchecked = written(&[(1, "a"), (2, "b"), (2, "c"), (2, "b")]);
+    let verdict = fencing::judge(&[unchecked, Vec::new(), Vec::new()]);
+    assert_eq!(verdict.broken[&Kind::TokenReused], 1);
+}
+
+#[test]
+fn a_holder_that_the_store_refuses_within_its_lease_is_found() {
+    let refused = written(&[(1, "a")]);
+    let verdict = fencing::judge(&[Vec::new(), written(&[(2, "b")]), refused]);
+    assert_eq!(verdict.broken[&Kind::TokenOrder], 1);
+}
+
+#[test]
+fn a_token_below_the_last_that_the_store_has_taken_is_found() {
+    let verdict = fencing::judge(&[Vec::new(), written(&[(2, "b"), (1, "a")]), Vec::new()]);
+    assert_eq!(verdict.broken[&Kind::TokenOrder], 1);
+}

@@ -122,14 +122,16 @@ pub enum Upset {
         /// Grants do not reach their clients.
         no_delivery: u8,
     },
-    /// The settings of times, in ms.
-    Times {
+    /// Settings: times in ms, and how many may wait.
+    Set {
         /// `lock.max-ttl`.
         max_ttl: u16,
         /// `lock.grace-period`.
         grace: u16,
         /// `lock.max-hold`.
         max_hold: u16,
+        /// `lock.max-waiters`.
+        max_waiters: u8,
     },
 }
 

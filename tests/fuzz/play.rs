@@ -128,15 +128,17 @@ impl Play {
                 self.world.blocks = *no_block > 63;
                 self.delivers = *no_delivery > 63;
             }
-            Upset::Times {
+            Upset::Set {
                 max_ttl,
                 grace,
                 max_hold,
+                max_waiters,
             } => {
                 let mut settings = self.engine.settings().clone();
                 settings.max_ttl = Millis(i64::from(*max_ttl));
                 settings.grace_period = Millis(i64::from(*grace));
                 settings.max_hold = Millis(i64::from(*max_hold));
+                settings.max_waiters = i64::from(*max_waiters % 8);
                 self.note(Event::SettingsChanged(Box::new(settings)));
             }
         }

@@ -68,6 +68,7 @@ impl Reached {
             "WRONGTYPE",
             "READONLY",
             "DEADLOCK",
+            "TOOMANYWAITERS",
         ] {
             assert!(self.codes.contains(code), "no input was answered by {code}");
         }

@@ -105,10 +105,14 @@ fn main() -> ExitCode {
     println!("Seed {}", settings.seed);
     let (mut sections, mut outcomes) = (String::new(), Vec::new());
     for (number, scenario) in scenarios.iter().enumerate() {
-        let left = (scenarios.len() - number) as u32;
+        // Each fault is to have its turn.
+        let share =
+            weight(scenario) as f64 / scenarios[number..].iter().map(weight).sum::<usize>() as f64;
         let settings = Settings {
             seed: settings.seed.wrapping_add(number as u64),
-            time: until.saturating_duration_since(Instant::now()) / left,
+            time: until
+                .saturating_duration_since(Instant::now())
+                .mul_f64(share),
             ..settings.clone()
         };
         let outcome: Outcome = run::run(scenario, &settings);
@@ -146,6 +150,11 @@ fn main() -> ExitCode {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }
+}
+
+/// How much of the time a scenario has, compared with the others.
+fn weight(scenario: &Scenario) -> usize {
+    (scenario.faults)().len().max(1)
 }
 
 /// The scenarios that the arguments choose: without any the short form's, or all.

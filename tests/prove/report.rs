@@ -17,8 +17,11 @@ pub fn total(outcomes: &[Outcome]) -> String {
     let operations = sum(|outcome| outcome.verdict.operations);
     let inputs = sum(|outcome| outcome.inputs);
     let violations = sum(|outcome| outcome.verdict.violations());
+    let of = |outcome: &Outcome| outcome.faults.values().filter(|it| it.times == 0).count();
+    let not_reached: usize = outcomes.iter().map(of).sum();
     format!(
-        "\nIn all: {faults} faults injected, {operations} operations checked, {inputs} inputs tried, {violations} violations.\n"
+        "\nIn all: {faults} faults injected, {operations} operations checked, {inputs} inputs tried, {violations} violations. \
+         {not_reached} kinds of faults were not reached: more time reaches them.\n"
     )
 }
 
@@ -80,7 +83,10 @@ fn faults(outcome: &Outcome) -> String {
         "\n| fault | times | operations in its rounds |\n| --- | ---: | ---: |\n".to_owned();
     for (name, injected) in &outcome.faults {
         let (times, operations) = (injected.times, injected.operations);
-        let _ = writeln!(text, "| {name} | {times} | {operations} |");
+        let _ = match times {
+            0 => writeln!(text, "| {name} | not reached | |"),
+            _ => writeln!(text, "| {name} | {times} | {operations} |"),
+        };
     }
     for (name, why) in &outcome.lacking {
         let _ = writeln!(text, "| {name} | does not apply: {why} | |");

@@ -153,10 +153,14 @@ fn rounds(
             }
         });
         let mut rng = Rng::with_seed(settings.seed);
-        let wanted: Vec<&str> = wanted(scenario, settings, world)
+        let wanted: Vec<&'static str> = wanted(scenario, settings, world)
             .iter()
             .map(|fault| fault.name())
             .collect();
+        // Those that are never drawn are told of, too.
+        for name in &wanted {
+            lock(outcome).faults.entry(name).or_default();
+        }
         loop {
             round(scenario, settings, world, &mut rng, &done);
             let outcome = lock(outcome);

@@ -12,12 +12,9 @@ use redis::ConnectionLike;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-/// For how long a master that is cut off from its replicas may go on granting, in ms: `min-replicas-max-lag 1` and two
-/// seconds (`F` of docs/guarantees.md).
-pub const CUT_OFF: u64 = 3000;
-
-/// What a standstill that nobody notices may add to it.
-const STANDSTILL: u64 = 2000;
+/// For how long a master that is cut off from its replicas may go on granting, in ms: `F` of docs/guarantees.md, with
+/// `min-replicas-max-lag 1`.
+pub const CUT_OFF: u64 = 1000 + 3500;
 
 /// The settings that the promise of one owner rests on, in ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +32,7 @@ impl Times {
     pub const fn safe(max_ttl: u64, cut_off: u64, min_replicas: u32) -> Times {
         Times {
             max_ttl,
-            grace: max_ttl + cut_off + STANDSTILL,
+            grace: max_ttl + cut_off,
             min_replicas,
         }
     }

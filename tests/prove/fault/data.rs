@@ -180,20 +180,28 @@ impl Fault for MassExpiry {
     }
 }
 
-/// `DEBUG RELOAD`, `BGSAVE`, `BGREWRITEAOF`.
-pub struct Save;
+/// The server writes all of its data, in the background.
+pub enum Save {
+    /// `BGSAVE`.
+    Snapshot,
+    /// `BGREWRITEAOF`.
+    File,
+}
 
 impl Fault for Save {
     fn name(&self) -> &'static str {
-        "save"
+        match self {
+            Save::Snapshot => "bgsave",
+            Save::File => "bgrewriteaof",
+        }
     }
 
     fn inject(&mut self, world: &World, rng: &mut Rng) -> bool {
-        let Some(mut control) = any(world, rng) else {
-            return false;
-        };
-        let line = if rng.bool() { "BGSAVE" } else { "BGREWRITEAOF" };
-        control.say(line).contains("started") || control.say("PING") == "PONG"
+        let line = self.name().to_uppercase();
+        any(world, rng).is_some_and(|mut control| {
+            let reply = control.say(&line);
+            reply.contains("started") || reply.contains("scheduled")
+        })
     }
 }
 

@@ -21,8 +21,12 @@ const NODE_TIMEOUT: u64 = 2000;
 /// Of a master and its replica, all of which may be promoted.
 const PAIR: Times = Times::safe(MAX_TTL, CUT_OFF, 1);
 
-/// Of a cluster. A replica that takes over by force does so before its master can notice: the half more is for that.
-const SHARD: Times = Times::safe(MAX_TTL, NODE_TIMEOUT * 3 / 2, 0);
+/// Of a cluster, by its own `F`. Here replicas take over by force whenever they like: what docs/guarantees.md asks to wait
+/// before that is part of the grace period.
+const SHARD: Times = Times::safe(MAX_TTL, NODE_TIMEOUT + 1500 + BEFORE_FORCE, 0);
+
+/// Half of the time after which a node counts as failed, and 0.1 s.
+const BEFORE_FORCE: u64 = NODE_TIMEOUT / 2 + 100;
 
 /// Another server may take over from the one that renews a session, and clients ask it by their tokens.
 const PROMISED: Promises = Promises {

@@ -79,7 +79,8 @@ fn clients() -> Scenario {
                 Box::new(Settings),
                 Box::new(Stop { most: 1500 }),
                 Box::new(MassExpiry),
-                Box::new(Save),
+                Box::new(Save::Snapshot),
+                Box::new(Save::File),
                 Box::new(Reload),
             ]
         },
@@ -107,7 +108,8 @@ fn crash() -> Scenario {
                 Box::new(Crash {
                     stored: Stored::All,
                 }) as Box<dyn Fault>,
-                Box::new(Save),
+                Box::new(Save::Snapshot),
+                Box::new(Save::File),
                 Box::new(Kill),
                 Box::new(Stop { most: 300 }),
             ]
@@ -166,7 +168,8 @@ fn forgets_everysec() -> Scenario {
     let start = || one(with_grace().config("appendonly yes"));
     forgets("crash, AOF everysec", start, || {
         let mut faults = crash_of(Stored::CutFile);
-        faults.push(Box::new(Save));
+        faults.push(Box::new(Save::Snapshot));
+        faults.push(Box::new(Save::File));
         faults
     })
 }
@@ -253,7 +256,13 @@ fn unloads() -> Scenario {
         about: "the module is unloaded and loaded again: the locks stay",
         short: false,
         start: || one(setup()),
-        faults: || vec![Box::new(Unload), Box::new(Save)],
+        faults: || {
+            vec![
+                Box::new(Unload),
+                Box::new(Save::Snapshot),
+                Box::new(Save::File),
+            ]
+        },
         troublemakers: 1,
         pause: Duration::from_millis(100),
         promises: Promises {

@@ -8,6 +8,7 @@ use lock_test_support::{shard_replica, three_masters, Cut, Network, Server};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How many masters there are. The replica of number n is number n + `SHARDS`, unless they have changed places.
 pub const SHARDS: usize = 3;
@@ -167,25 +168,45 @@ impl Cluster {
         for node in 0..self.size() {
             signal(world, node, libc::SIGCONT);
         }
-        self.until_agreed()
+        // Newer servers tell one another for a minute whom to forget: who was met again may be forgotten again.
+        within(2 * PATIENCE, || {
+            self.meet_again();
+            // A handshake takes a while, and so does a failover.
+            within(Duration::from_secs(3), || self.is_agreed())
+        })
     }
 
-    /// Waits until all nodes are up, each shard has a replica that follows, and all agree on who has which slots. A
-    /// master that learns in a pause that it has lost a slot deletes its keys, and some servers end themselves for that.
+    /// Nodes that do not know another one, since they were told to forget it, meet it.
+    fn meet_again(&self) {
+        for node in 0..self.size() {
+            let shown = self.ask(node, "CLUSTER NODES");
+            let is_stranger = |other: &usize| !shown.contains(self.id(*other));
+            for other in (0..self.size()).filter(is_stranger) {
+                let (port, bus) = (self.port(other), self.bus_port(other));
+                self.ask(node, &format!("CLUSTER MEET 127.0.0.1 {port} {bus}"));
+            }
+        }
+    }
+
+    /// Waits until the nodes agree.
     fn until_agreed(&self) -> bool {
-        within(PATIENCE, || {
-            let mut views = (0..self.size()).map(|node| self.view(node));
-            let Some(Some(first)) = views.next() else {
-                return false;
-            };
-            let follows = |port: &u16| match is_master(*port) {
-                true => info(*port, "replication", "connected_slaves").as_deref() == Some("1"),
-                false => info(*port, "replication", "master_link_status").as_deref() == Some("up"),
-            };
-            first.len() == SHARDS
-                && views.all(|view| view.as_ref() == Some(&first))
-                && self.map.ports.iter().all(follows)
-        })
+        within(PATIENCE, || self.is_agreed())
+    }
+
+    /// Whether all nodes are up, each shard has a replica that follows, and all agree on who has which slots. A master
+    /// that learns in a pause that it has lost a slot deletes its keys, and some servers end themselves for that.
+    fn is_agreed(&self) -> bool {
+        let mut views = (0..self.size()).map(|node| self.view(node));
+        let Some(Some(first)) = views.next() else {
+            return false;
+        };
+        let follows = |port: &u16| match is_master(*port) {
+            true => info(*port, "replication", "connected_slaves").as_deref() == Some("1"),
+            false => info(*port, "replication", "master_link_status").as_deref() == Some("up"),
+        };
+        first.len() == SHARDS
+            && views.all(|view| view.as_ref() == Some(&first))
+            && self.map.ports.iter().all(follows)
     }
 
     /// What each node says of all.

@@ -96,9 +96,10 @@ impl Row {
 }
 
 impl Table {
-    /// Computes the medians and the ratios to the base's row, where it has one.
+    /// Computes the medians; and the ratios to the base's row, where it has one and the systems took turns.
     pub fn summarize(&mut self, base: &str) {
         let base = self.rows.iter().find(|row| row.system == base).cloned();
+        let base = base.filter(|_| self.topic.takes_turns());
         for row in &mut self.rows {
             let names = row.rounds.first().cloned().unwrap_or_default();
             for metric in names.into_keys() {

@@ -35,6 +35,15 @@ impl Topic {
             Topic::Beside => "The server's other traffic",
         }
     }
+
+    /// Whether the systems take turns, round by round. Else each is measured to its end, so that figures of two systems
+    /// are not of the same time.
+    pub fn takes_turns(self) -> bool {
+        match self {
+            Topic::Pair | Topic::Reentry | Topic::Contention => true,
+            Topic::Memory | Topic::Crash | Topic::Beside => false,
+        }
+    }
 }
 
 /// A server that does something besides, and a job for the workers.

@@ -19,6 +19,9 @@ struct Beside {
     job: Option<Job>,
 }
 
+/// Which of them is the traffic alone.
+const ALONE: usize = 0;
+
 fn all() -> [Beside; 4] {
     let beside = |id, title, job| Beside { id, title, job };
     let with = |work, clients| job_of(work, clients);
@@ -83,6 +86,10 @@ pub fn measure(bench: &mut Bench, systems: &[System]) -> Vec<Table> {
                 Err(problem) => bench.gap(system, kind.title, problem),
             }
         }
+        // Where nothing of a system runs beside it, the traffic alone says nothing of that system.
+        if sides.iter().all(|(at, _)| *at == ALONE) {
+            continue;
+        }
         for (at, row) in turns(bench, system, sides, &kinds) {
             tables[at].rows.push(row);
         }
@@ -108,7 +115,7 @@ fn turns(
             let start = Instant::now();
             match side.turn(seconds, alone.as_ref()) {
                 Ok(figures) => {
-                    if at == 0 {
+                    if at == ALONE {
                         alone = Some(figures.clone());
                     }
                     if round > 0 {

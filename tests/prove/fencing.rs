@@ -45,6 +45,7 @@ pub fn scenario() -> Scenario {
         start: || Err("it has servers of its own".to_owned()),
         faults: Vec::new,
         troublemakers: 0,
+        beside: Vec::new,
         pause: Duration::from_millis(60),
         promises: ALL,
         crowd: BUSY,

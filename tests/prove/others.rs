@@ -36,6 +36,7 @@ fn scenario(
         start: || Err("it has servers of its own".to_owned()),
         faults: Vec::new,
         troublemakers: 0,
+        beside: Vec::new,
         pause: Duration::ZERO,
         promises: ALL,
         crowd: BUSY,

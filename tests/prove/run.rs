@@ -123,7 +123,7 @@ fn rounds(
     outcome: &Mutex<Outcome>,
     begun: Instant,
 ) {
-    let lacking = (scenario.faults)();
+    let lacking = scenario.all_faults();
     let lacking = lacking
         .iter()
         .filter_map(|fault| Some((fault.name(), fault.lacks(world)?)));
@@ -153,7 +153,7 @@ fn rounds(
             }
         });
         let mut rng = Rng::with_seed(settings.seed);
-        let wanted: Vec<&'static str> = wanted(scenario, settings, world)
+        let wanted: Vec<&'static str> = wanted(scenario.all_faults(), settings, world)
             .iter()
             .map(|fault| fault.name())
             .collect();
@@ -178,8 +178,11 @@ fn rounds(
 }
 
 /// The faults that these servers can have, and that are asked for.
-fn wanted(scenario: &Scenario, settings: &Settings, world: &World) -> Vec<Box<dyn Fault>> {
-    let mut faults = (scenario.faults)();
+fn wanted(
+    mut faults: Vec<Box<dyn Fault>>,
+    settings: &Settings,
+    world: &World,
+) -> Vec<Box<dyn Fault>> {
     faults.retain(|fault| {
         let named = settings.faults.iter().any(|name| name == fault.name());
         (named || settings.faults.is_empty()) && fault.lacks(world).is_none()
@@ -216,9 +219,12 @@ fn round(
                 false => pipeline::run(world, number, style, journal, rng),
             }));
         }
-        for _ in 0..scenario.troublemakers {
+        let makers = std::iter::repeat_n(scenario.faults, scenario.troublemakers);
+        for faults in makers.chain([scenario.beside]) {
             let (seed, injected) = (rng.u64(..), &injected);
-            at_work.push(scope.spawn(move || trouble(scenario, settings, world, seed, injected)));
+            let faults = wanted(faults(), settings, world);
+            let pause = scenario.pause;
+            at_work.push(scope.spawn(move || trouble(faults, pause, world, seed, injected)));
         }
         world.sleep(crowd.round);
         world.end();
@@ -242,14 +248,13 @@ fn round(
 
 /// Makes one fault after the other, and undoes what is left of them in the end.
 fn trouble(
-    scenario: &Scenario,
-    settings: &Settings,
+    mut faults: Vec<Box<dyn Fault>>,
+    longest_pause: Duration,
     world: &World,
     seed: u64,
     injected: &Mutex<BTreeMap<&'static str, [u64; 2]>>,
 ) {
-    let mut faults = wanted(scenario, settings, world);
-    for step in plan(seed, faults.len(), scenario.pause) {
+    for step in plan(seed, faults.len(), longest_pause) {
         world.sleep(step.pause);
         if world.is_over() {
             break;

@@ -19,9 +19,11 @@ pub struct Scenario {
     /// Starts the servers. An error says why it does not apply to this kind of server.
     pub start: fn() -> Result<World, String>,
     /// What goes wrong: each troublemaker gets its own.
-    pub faults: fn() -> Vec<Box<dyn Fault>>,
+    pub faults: Faults,
     /// So many of them go on at the same time.
     pub troublemakers: usize,
+    /// What one more makes at the same time.
+    pub beside: Faults,
     /// The longest pause between two faults of one troublemaker.
     pub pause: Duration,
     pub promises: Promises,
@@ -31,6 +33,18 @@ pub struct Scenario {
     /// What is done instead of all that, where it is something else.
     pub instead: Option<fn(&Settings) -> Outcome>,
 }
+
+impl Scenario {
+    /// Everything that goes wrong.
+    pub fn all_faults(&self) -> Vec<Box<dyn Fault>> {
+        let mut faults = (self.faults)();
+        faults.extend((self.beside)());
+        faults
+    }
+}
+
+/// Makes each kind of fault once.
+pub type Faults = fn() -> Vec<Box<dyn Fault>>;
 
 /// What is promised, and what is not.
 #[derive(Debug, Clone, Copy)]

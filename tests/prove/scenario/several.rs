@@ -3,6 +3,7 @@
 
 use super::{Crowd, Promises, Scenario, Sessions, ALL, BUSY};
 use crate::check::Kind;
+use crate::fault::clients::{Kill, Rights, Unblock};
 use crate::fault::{cluster, migration, replication, Fault};
 use crate::fault::{replication::WITHOUT_LOSS, replication::WITH_LOSS, sentinel};
 use crate::topology::cluster::Cluster;
@@ -59,6 +60,7 @@ pub fn all() -> Vec<Scenario> {
         start,
         faults,
         troublemakers: 1,
+        beside: clients,
         pause: Duration::from_millis(500),
         promises,
         crowd: CROWD,
@@ -126,6 +128,18 @@ pub fn all() -> Vec<Scenario> {
             migration::faults,
             PROMISED,
         ),
+    ]
+}
+
+/// What befalls clients while servers fail. They are not paused: a master that learns in a pause that it has lost a slot
+/// deletes its keys, and some servers end themselves for that.
+fn clients() -> Vec<Box<dyn Fault>> {
+    vec![
+        Box::new(Kill),
+        Box::new(Unblock {
+            beside_pauses: true,
+        }),
+        Box::new(Rights),
     ]
 }
 

@@ -85,6 +85,7 @@ fn clients() -> Scenario {
             ]
         },
         troublemakers: 2,
+        beside: Vec::new,
         pause: Duration::from_millis(150),
         promises: ALL,
         crowd: BUSY,
@@ -115,6 +116,7 @@ fn crash() -> Scenario {
             ]
         },
         troublemakers: 1,
+        beside: Vec::new,
         pause: Duration::from_millis(500),
         promises: Promises {
             check: check::Promises {
@@ -145,6 +147,7 @@ fn forgets(name: &'static str, start: Start, faults: fn() -> Vec<Box<dyn Fault>>
         start,
         faults,
         troublemakers: 1,
+        beside: Vec::new,
         pause: Duration::from_millis(3000),
         promises: LOSSY,
         crowd: Crowd {
@@ -202,6 +205,7 @@ fn crash_without() -> Scenario {
         start: || one(setup()),
         faults: || crash_of(Stored::Snapshot),
         troublemakers: 1,
+        beside: Vec::new,
         pause: Duration::from_millis(700),
         promises: Promises {
             tolerated: &[Kind::TwoOwners, Kind::LeaseCutShort],
@@ -236,6 +240,7 @@ fn losses() -> Scenario {
             ]
         },
         troublemakers: 1,
+        beside: Vec::new,
         pause: Duration::from_millis(200),
         promises: Promises {
             check: check::Promises {
@@ -264,6 +269,7 @@ fn unloads() -> Scenario {
             ]
         },
         troublemakers: 1,
+        beside: Vec::new,
         pause: Duration::from_millis(100),
         promises: Promises {
             sessions: Sessions::WhileAnswered,
@@ -304,6 +310,7 @@ fn network() -> Scenario {
             ways.into_iter().map(network).collect()
         },
         troublemakers: 1,
+        beside: Vec::new,
         pause: Duration::from_millis(200),
         promises: Promises {
             check: check::Promises {
@@ -330,6 +337,7 @@ fn clocks() -> Scenario {
         start: with_a_clock,
         faults: || vec![Box::new(Step), Box::new(Kill)],
         troublemakers: 1,
+        beside: Vec::new,
         pause: Duration::from_millis(400),
         promises: LOSSY,
         crowd: Crowd {

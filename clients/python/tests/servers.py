@@ -45,8 +45,10 @@ def eventually(what: Callable[[], T], within: float = 10.0) -> T:
 
 
 def free_port() -> int:
-    """A port that no server of these tests had before, for what called that one goes on to call it. It is below those of
-    outgoing connections, and the port of its cluster bus, 10,000 above, exists."""
+    """A port that no server of these tests had before, for what called that one goes on to call it.
+
+    It is below those of outgoing connections, and the port of its cluster bus, 10,000 above, exists.
+    """
     while True:
         port = 10240 + next(_ports) % 10000
         with contextlib.suppress(OSError), socket.socket() as sock:

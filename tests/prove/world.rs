@@ -4,14 +4,13 @@ use crate::check::{Conn, Server as ServerNumber, Us, What};
 use crate::record::{Clock, Event, LockId, Of};
 use crate::route::Route;
 use crate::topology::Topology;
-use lock_test_support::{show, Client, Proxy, Server};
+use lock_test_support::{show, Client, FakeClock, Proxy, Server};
 use redis::{ConnectionLike, Value};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU8, Ordering::SeqCst};
 use std::sync::mpsc::{channel, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tempfile::TempDir;
 
 /// A server that can be killed and started again.
 pub struct Node {
@@ -39,8 +38,8 @@ pub struct World {
     pub clock: Clock,
     /// What stands between some clients and the servers.
     pub proxies: Vec<Proxy>,
-    /// Where the servers read by how much their clocks are wrong, if they do: `offset` in this folder.
-    pub clocks: Option<TempDir>,
+    /// The clock that the servers read, if it can be set.
+    pub clock_of_servers: Option<FakeClock>,
     /// What the names of locks begin with, in turn: hash tags in a cluster.
     prefixes: Vec<String>,
     round: AtomicU32,
@@ -75,7 +74,7 @@ impl World {
             topology: Topology::Apart,
             clock: Clock::start(),
             proxies: Vec::new(),
-            clocks: None,
+            clock_of_servers: None,
             prefixes: vec![String::new()],
             round: AtomicU32::new(0),
             owners: AtomicU32::new(0),

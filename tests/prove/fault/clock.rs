@@ -4,46 +4,20 @@ use crate::check::What;
 use crate::fault::Fault;
 use crate::world::World;
 use fastrand::Rng;
-use std::path::Path;
 use std::time::{Duration, Instant};
-
-/// Where Debian's package `libfaketime` has the library that lets a server read a wrong time.
-const LIBRARY: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
-
-/// What a server preloads so that its clock can be set, and that of its modules; or what is missing.
-pub fn libraries() -> Result<String, String> {
-    if !Path::new(LIBRARY).exists() {
-        return Err("libfaketime is missing".to_owned());
-    }
-    let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    // From target/PROFILE/deps/prove-...
-    let profile = program.ancestors().nth(2).unwrap_or(Path::new("."));
-    let scope = profile.join("examples/libone_scope.so");
-    match scope.exists() {
-        true => Ok(format!("{LIBRARY}:{}", scope.display())),
-        false => Err("`cargo build --example one_scope` has not been run".to_owned()),
-    }
-}
 
 /// Steps of the wall clock, by up to some seconds.
 pub struct Step;
 
-/// Has the servers read this as the difference of their clocks, in ms.
-pub fn set(folder: &Path, ms: i64) -> std::io::Result<()> {
-    // A server that reads it meanwhile reads the old or the new one.
-    let new = folder.join("new");
-    std::fs::write(&new, format!("{:+.3}", ms as f64 / 1000.0))?;
-    std::fs::rename(new, folder.join("offset"))
-}
-
 impl Step {
     /// Locks may be lost whenever it is set forward; it is set back before that, or after.
     fn step(world: &World, ms: i64) -> bool {
-        let Some(folder) = &world.clocks else {
+        let Some(clock) = &world.clock_of_servers else {
             return false;
         };
         world.note(What::MayLose);
-        let is_set = set(folder.path(), ms).is_ok() && until_read(world, ms);
+        clock.set(ms);
+        let is_set = until_read(world, ms);
         world.note(What::Keeps);
         is_set
     }
@@ -74,7 +48,7 @@ impl Fault for Step {
     }
 
     fn lacks(&self, world: &World) -> Option<String> {
-        let none = world.clocks.is_none();
+        let none = world.clock_of_servers.is_none();
         none.then(|| "nothing sets the clocks".to_owned())
     }
 

@@ -201,7 +201,7 @@ fn forgotten(world: &World, cluster: &Cluster, rng: &mut Rng) -> bool {
     let shard = rng.usize(..SHARDS);
     let [_, replica] = cluster.shard(shard);
     let [other, _] = cluster.shard((shard + 1) % SHARDS);
-    let forgot = cluster.ask(other, &format!("CLUSTER FORGET {}", cluster.id(replica)));
+    let forgot = cluster.forget(other, replica);
     nap(world, rng, 2000);
-    forgot == "OK"
+    forgot
 }

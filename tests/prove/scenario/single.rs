@@ -4,7 +4,7 @@ use super::{Crowd, Promises, Scenario, Sessions, ALL, BUSY};
 use crate::aftermath;
 use crate::check::{self, Kind};
 use crate::fault::clients::{EvictClients, Kill, Pause, Rights, Unblock};
-use crate::fault::clock::{self, Step};
+use crate::fault::clock::Step;
 use crate::fault::data::{Evict, Flush, MassExpiry, Others, Reload, Save, Swap};
 use crate::fault::network::{How, Network};
 use crate::fault::process::{Crash, Stop, Stored};
@@ -13,7 +13,7 @@ use crate::fault::Fault;
 use crate::fencing;
 use crate::route::{OneServer, Proxied};
 use crate::world::{self, World};
-use lock_test_support::{Proxy, Server, Setup};
+use lock_test_support::{FakeClock, Proxy, Setup};
 use std::time::Duration;
 
 /// How long the longest lease and the grace period of the scenarios are that have one, in ms.
@@ -351,28 +351,17 @@ fn clocks() -> Scenario {
 
 /// A server whose clock can be set.
 fn with_a_clock() -> Result<World, String> {
-    let libraries = clock::libraries()?;
-    let allocator = Server::start().client().info("memory", "mem_allocator");
-    if allocator.as_deref() != Some("libc") {
-        return Err("libfaketime needs a server that uses the libc's malloc".to_owned());
-    }
-    let folder = tempfile::TempDir::new().map_err(|error| error.to_string())?;
-    let offset = folder.path().join("offset").display().to_string();
+    let clock = FakeClock::of_servers_and_modules()?;
     // Far enough for the check below.
-    clock::set(folder.path(), 60_000).map_err(|error| error.to_string())?;
-    let setup = setup()
-        .env("LD_PRELOAD", &libraries)
-        .env("FAKETIME_TIMESTAMP_FILE", &offset)
-        .env("FAKETIME_NO_CACHE", "1")
-        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    let mut world = one(setup)?;
+    clock.set(60_000);
+    let mut world = one(clock.setup(setup()))?;
     let mut client = world::client(&world.nodes[0]);
     let token = client.grant("LOCK.ACQUIRE clock me")[2];
     client.run("LOCK.RELEASE clock me");
     if (token / 1000 - client.clock()).abs() > 30_000 {
         return Err("the module reads another clock than the server".to_owned());
     }
-    clock::set(folder.path(), 0).map_err(|error| error.to_string())?;
-    world.clocks = Some(folder);
+    clock.set(0);
+    world.clock_of_servers = Some(clock);
     Ok(world)
 }

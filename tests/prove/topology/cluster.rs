@@ -3,12 +3,12 @@
 use super::{ask, info, is_master, signal, until_says, within, Times, Topology, PATIENCE};
 use crate::record::LockId;
 use crate::route::{Address, Next, Route, Target};
-use crate::world::World;
-use lock_test_support::{shard_replica, three_masters, Cut, Network, Server};
+use crate::world::{lock, World};
+use lock_test_support::{shard_replica, three_masters, version, Cut, Network, Server};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// How many masters there are. The replica of number n is number n + `SHARDS`, unless they have changed places.
 pub const SHARDS: usize = 3;
@@ -26,7 +26,12 @@ pub struct Cluster {
     map: Arc<Map>,
     /// The slots of [`TAGS`].
     pub slots: Vec<i64>,
+    /// Until when a node may not hear of one that it was told to forget.
+    forgets_until: Mutex<Option<Instant>>,
 }
+
+/// For so long a node does not learn of one that it was told to forget, and a second.
+const FORGETS: Duration = Duration::from_secs(61);
 
 impl Cluster {
     /// Starts it, and waits until it is up. A master that is cut off notices it after `node_timeout` ms.
@@ -55,6 +60,7 @@ impl Cluster {
             buses: nodes.iter().map(bus).collect(),
             map: map.clone(),
             slots: slots.to_vec(),
+            forgets_until: Mutex::default(),
         };
         for node in 0..nodes.len() {
             cluster.announce(node);
@@ -168,12 +174,26 @@ impl Cluster {
         for node in 0..self.size() {
             signal(world, node, libc::SIGCONT);
         }
-        // Newer servers tell one another for a minute whom to forget: who was met again may be forgotten again.
         within(2 * PATIENCE, || {
             self.meet_again();
             // A handshake takes a while, and so does a failover.
-            within(Duration::from_secs(3), || self.is_agreed())
+            within(Duration::from_secs(3), || {
+                !self.may_forget() && self.is_agreed()
+            })
         })
+    }
+
+    /// Has a node forget another one.
+    pub fn forget(&self, node: usize, other: usize) -> bool {
+        *lock(&self.forgets_until) = Some(Instant::now() + FORGETS);
+        self.ask(node, &format!("CLUSTER FORGET {}", self.id(other))) == "OK"
+    }
+
+    /// Whether a node may still be forgotten. Servers since Redis 7.2 tell one another for a minute whom to forget, and who
+    /// was met again may be forgotten again. A master that has forgotten its replica does not hear that it takes over.
+    fn may_forget(&self) -> bool {
+        let until = *lock(&self.forgets_until);
+        version() >= (7, 2) && until.is_some_and(|until| Instant::now() < until)
     }
 
     /// Nodes that do not know another one, since they were told to forget it, meet it.

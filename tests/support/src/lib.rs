@@ -5,6 +5,7 @@
 
 mod client;
 mod cluster;
+mod fake_clock;
 mod journal;
 mod latency;
 mod listener;
@@ -24,6 +25,7 @@ pub use client::{show, Client};
 pub use cluster::{
     cluster, cluster_replica, has_slot, owner_of_slot, shard_replica, three_masters,
 };
+pub use fake_clock::FakeClock;
 pub use journal::Journal;
 pub use latency::{mostly_within, Clocks};
 pub use listener::Listener;

@@ -1,11 +1,9 @@
 //! Redlock over five independent servers.
 
 use crate::{locks, soon};
-use lock_test_support::toolchain::Missing;
-use lock_test_support::{Server, Setup};
+use lock_test_support::{FakeClock, Server, Setup};
 use redis_reentrant_lock_client::redlock::{Redlock, RedlockLock};
 use redis_reentrant_lock_client::{Error, LockClient, Loss};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 const LEASE: Duration = Duration::from_secs(10);
@@ -206,29 +204,17 @@ async fn a_slow_server_costs_its_limit_and_no_more() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clocks_that_are_set_on_two_servers_end_no_lock() {
-    let library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
-    if !Path::new(library).exists() {
-        let missing = Missing("libfaketime is missing".to_owned());
-        return missing.skip("a clock that is set");
-    }
-    let allocator = Server::start().client().info("memory", "mem_allocator");
-    if allocator.as_deref() != Some("libc") {
-        return lock_test_support::skip("libfaketime needs a server that uses the libc's malloc");
-    }
-    let folder = tempfile::TempDir::new().unwrap();
-    let offset = folder.path().join("offset");
-    std::fs::write(&offset, "+0").unwrap();
-    let setup = Setup::new()
-        .env("LD_PRELOAD", library)
-        .env("FAKETIME_TIMESTAMP_FILE", offset.to_str().unwrap())
-        .env("FAKETIME_NO_CACHE", "1")
-        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    let clock = match FakeClock::of_servers() {
+        Ok(clock) => clock,
+        Err(why) => return lock_test_support::skip(&why),
+    };
+    let setup = clock.setup(Setup::new());
     let mut servers: Vec<Server> = (0..2).map(|_| setup.clone().start()).collect();
     servers.extend((0..3).map(|_| Server::start()));
     let mut guard = lock(&servers).acquire().await.unwrap();
     assert_eq!(holders(&servers), 5);
     let before = servers[0].client().clock();
-    std::fs::write(&offset, "+1h").unwrap();
+    clock.set(3_600_000);
     lock_test_support::eventually("the clock is set", || {
         servers[0].client().clock() > before + 3_000_000
     });

@@ -13,6 +13,10 @@ const PROMISES: Promises = Promises {
 
 /// A history whose entries are a second apart.
 fn kinds(whats: Vec<What>) -> Vec<Kind> {
+    kinds_by(whats, &PROMISES)
+}
+
+fn kinds_by(whats: Vec<What>, promises: &Promises) -> Vec<Kind> {
     let entries = whats.into_iter().enumerate();
     let history: Vec<Entry> = entries
         .map(|(number, what)| Entry {
@@ -20,7 +24,7 @@ fn kinds(whats: Vec<What>) -> Vec<Kind> {
             what,
         })
         .collect();
-    let found = check(&history, &PROMISES);
+    let found = check(&history, promises);
     found.into_iter().map(|violation| violation.kind).collect()
 }
 
@@ -295,6 +299,43 @@ fn a_lease_that_was_over_when_the_server_learned_that_its_connection_is_closed_d
     // It was not over when the client closed it, but when the server learned of that.
     assert_eq!(next_one(2500), []);
     assert_eq!(next_one(3500), [Kind::TwoOwners]);
+}
+
+#[test]
+fn a_master_that_is_cut_off_keeps_a_lock_for_a_linger_only_where_it_has_written_that() {
+    let cut_off = Promises {
+        kept_linger: 2500,
+        ..PROMISES
+    };
+    let session = Op::Acquire {
+        ttl: 3500,
+        wait: None,
+        session: Some(9000),
+        holds: None,
+        token: None,
+    };
+    let next_one = |written: Option<What>| {
+        let mut whats = vec![
+            sent(0, 0, session),
+            heard(0, grant(1, 7, 3500)),
+            What::Closed {
+                conn: 0,
+                by_client: true,
+            },
+            What::Gone { conn: 0 },
+        ];
+        whats.extend(written);
+        whats.push(sent(1, 1, acquire(60_000)));
+        whats.push(heard(1, grant(1, 8, 60_000)));
+        kinds_by(whats, &cut_off)
+    };
+    let linger = What::Lease {
+        lock: 0,
+        token: 7,
+        until: 12_000_000,
+    };
+    assert_eq!(next_one(None), []);
+    assert_eq!(next_one(Some(linger)), [Kind::TwoOwners]);
 }
 
 #[test]

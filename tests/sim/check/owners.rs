@@ -138,6 +138,15 @@ impl Owners {
         self.leases
             .retain(|lease| (lease.0, lease.1) != (lock, token));
         self.leases.push((lock, token, until));
+        for belief in &mut self.beliefs {
+            match belief.closed {
+                // The server has kept it for its linger.
+                Some((_, end)) if (belief.lock, belief.token) == (lock, token) && until >= end => {
+                    belief.until = end;
+                }
+                _ => (),
+            }
+        }
         let holder = self.beliefs.iter_mut().find(|belief| {
             (belief.lock, belief.token) == (lock, token) && belief.session.is_some()
         });
@@ -190,8 +199,11 @@ impl Owners {
     }
 
     /// The server has learned that a connection is closed. A lease that was over by then, since it stood still, is not begun
-    /// again.
+    /// again. A server that may have been replaced has to write what it keeps: once it has noticed, it writes nothing.
     fn gone(&mut self, at: Us, conn: Conn) {
+        if self.promises.kept_linger > 1 {
+            return;
+        }
         for belief in &mut self.beliefs {
             match belief.closed {
                 Some((closed, end)) if closed == conn && belief.until > at => belief.until = end,

@@ -78,7 +78,6 @@ fn contend(server: &Server, operations: u64, seed: u64) {
             scope.spawn(move || contender.run());
         }
     });
-    holder.run("FLUSHALL");
 }
 
 fn sample(server: &Server, operations: u64) -> Sample {
@@ -93,6 +92,8 @@ fn sample(server: &Server, operations: u64) -> Sample {
         let counters = ["waiters", "lines", "sessions"];
         counters.iter().all(|name| client.counter(name) == 0)
     });
+    // Not before: whoever waits still, and has closed its connection, would be granted what is free then.
+    client.run("FLUSHALL");
     // Where the allocator is jemalloc.
     client.run("MEMORY PURGE");
     let mut now = || {

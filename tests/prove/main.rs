@@ -154,7 +154,7 @@ fn main() -> ExitCode {
 
 /// How much of the time a scenario has, compared with the others.
 fn weight(scenario: &Scenario) -> usize {
-    scenario.all_faults().len().max(1)
+    scenario.faults().len().max(1)
 }
 
 /// The scenarios that the arguments choose: without any the short form's, or all.
@@ -164,7 +164,7 @@ fn chosen(arguments: &Arguments) -> Vec<Scenario> {
         names => names.iter().any(|name| scenario.name.starts_with(&**name)),
     };
     let has_fault = |scenario: &Scenario| {
-        let faults = scenario.all_faults();
+        let faults = scenario.faults();
         let mut names = faults.iter().map(|fault| fault.name());
         arguments.faults.is_empty() || names.any(|name| arguments.faults.iter().any(|f| f == name))
     };
@@ -194,7 +194,7 @@ fn save(scenario: &Scenario, settings: &Settings, history: &str, report: Option<
 fn list() {
     for scenario in scenario::all() {
         println!("{}: {}", scenario.name, scenario.about);
-        for fault in scenario.all_faults() {
+        for fault in scenario.faults() {
             println!("    {}", fault.name());
         }
     }

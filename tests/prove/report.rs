@@ -19,10 +19,16 @@ pub fn total(outcomes: &[Outcome]) -> String {
     let violations = sum(|outcome| outcome.verdict.violations());
     let of = |outcome: &Outcome| outcome.faults.values().filter(|it| it.times == 0).count();
     let not_reached: usize = outcomes.iter().map(of).sum();
-    format!(
-        "\nIn all: {faults} faults injected, {operations} operations checked, {inputs} inputs tried, {violations} violations. \
-         {not_reached} kinds of faults were not reached: more time reaches them.\n"
-    )
+    let mut text = format!(
+        "\nIn all: {faults} faults injected, {operations} operations checked, {inputs} inputs tried, {violations} violations.\n"
+    );
+    if not_reached > 0 {
+        let _ = writeln!(
+            text,
+            "Not reached, for which it takes more time: {not_reached} kinds of faults."
+        );
+    }
+    text
 }
 
 /// What there is to say of a scenario.

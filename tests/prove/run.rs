@@ -123,7 +123,7 @@ fn rounds(
     outcome: &Mutex<Outcome>,
     begun: Instant,
 ) {
-    let lacking = scenario.all_faults();
+    let lacking = scenario.faults();
     let lacking = lacking
         .iter()
         .filter_map(|fault| Some((fault.name(), fault.lacks(world)?)));
@@ -153,7 +153,7 @@ fn rounds(
             }
         });
         let mut rng = Rng::with_seed(settings.seed);
-        let wanted: Vec<&'static str> = wanted(scenario.all_faults(), settings, world)
+        let wanted: Vec<&'static str> = wanted(scenario.faults(), settings, world)
             .iter()
             .map(|fault| fault.name())
             .collect();
@@ -219,8 +219,7 @@ fn round(
                 false => pipeline::run(world, number, style, journal, rng),
             }));
         }
-        let makers = std::iter::repeat_n(scenario.faults, scenario.troublemakers);
-        for faults in makers.chain([scenario.beside]) {
+        for faults in &scenario.troublemakers {
             let (seed, injected) = (rng.u64(..), &injected);
             let faults = wanted(faults(), settings, world);
             let pause = scenario.pause;

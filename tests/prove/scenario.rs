@@ -8,6 +8,7 @@ use crate::fault::Fault;
 use crate::others;
 use crate::run::{Outcome, Settings};
 use crate::world::World;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// One scenario.
@@ -18,12 +19,8 @@ pub struct Scenario {
     pub short: bool,
     /// Starts the servers. An error says why it does not apply to this kind of server.
     pub start: fn() -> Result<World, String>,
-    /// What goes wrong: each troublemaker gets its own.
-    pub faults: Faults,
-    /// So many of them go on at the same time.
-    pub troublemakers: usize,
-    /// What one more makes at the same time.
-    pub beside: Faults,
+    /// What goes wrong. They make it at the same time, each its own faults one after the other.
+    pub troublemakers: Vec<Faults>,
     /// The longest pause between two faults of one troublemaker.
     pub pause: Duration,
     pub promises: Promises,
@@ -35,11 +32,11 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// Everything that goes wrong.
-    pub fn all_faults(&self) -> Vec<Box<dyn Fault>> {
-        let mut faults = (self.faults)();
-        faults.extend((self.beside)());
-        faults
+    /// Every kind of fault once.
+    pub fn faults(&self) -> Vec<Box<dyn Fault>> {
+        let of_all = self.troublemakers.iter().flat_map(|faults| faults());
+        let mut names = BTreeSet::new();
+        of_all.filter(|fault| names.insert(fault.name())).collect()
     }
 }
 

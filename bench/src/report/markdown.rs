@@ -17,8 +17,8 @@ pub fn markdown(report: &Report, plots: &[(String, String)]) -> String {
     let _ = writeln!(
         out,
         "Medians of {} rounds of {} s (longer where a queue of 1,000 has to come round). In brackets, where the systems took \
-         turns: the median of the ratios to `{}` in the same round. In the other works one system came after the other. Server and client CPU, commands and bytes are by operation: a pair, \
-         a renewal, a grant.",
+         turns: the median of the ratios to `{}` in the same round. In the other works one system came after the other. \
+         Server and client CPU, commands and bytes are by operation: a pair, a renewal, a grant.",
         report.extent.rounds, report.extent.seconds, report.base
     );
     for (file, title) in plots {

@@ -1,7 +1,7 @@
 //! Scenarios of several servers. With the grace period that docs/guarantees.md asks for, a lock has one owner across
 //! whatever befalls them; without it, second owners are counted and break no promise.
 
-use super::{Crowd, Promises, Scenario, Sessions, ALL, BUSY};
+use super::{Crowd, Faults, Promises, Scenario, Sessions, ALL, BUSY};
 use crate::check::Kind;
 use crate::fault::clients::{Kill, Rights, Unblock};
 use crate::fault::{cluster, migration, replication, Fault};
@@ -53,14 +53,12 @@ const CROWD: Crowd = Crowd {
 
 /// The scenarios.
 pub fn all() -> Vec<Scenario> {
-    let one = |name, about, start, faults, promises| Scenario {
+    let one = |name, about, start, faults: Faults, promises| Scenario {
         name,
         about,
         short: false,
         start,
-        faults,
-        troublemakers: 1,
-        beside: clients,
+        troublemakers: vec![faults, clients],
         pause: Duration::from_millis(500),
         promises,
         crowd: CROWD,

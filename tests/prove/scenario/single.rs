@@ -1,6 +1,6 @@
 //! Scenarios with one server.
 
-use super::{Crowd, Promises, Scenario, Sessions, ALL, BUSY};
+use super::{Crowd, Faults, Promises, Scenario, Sessions, ALL, BUSY};
 use crate::aftermath;
 use crate::check::{self, Kind};
 use crate::fault::clients::{EvictClients, Kill, Pause, Rights, Unblock};
@@ -62,30 +62,29 @@ fn nothing_more(_: &World) -> Result<(), String> {
 }
 
 fn clients() -> Scenario {
+    let faults: Faults = || {
+        vec![
+            Box::new(Kill),
+            Box::new(Unblock {
+                beside_pauses: true,
+            }),
+            Box::new(EvictClients),
+            Box::new(Pause),
+            Box::new(Rights),
+            Box::new(Settings),
+            Box::new(Stop { most: 1500 }),
+            Box::new(MassExpiry),
+            Box::new(Save::Snapshot),
+            Box::new(Save::File),
+            Box::new(Reload),
+        ]
+    };
     Scenario {
         name: "clients",
         about: "one server; clients are killed, unblocked, evicted and paused, rights come and go, settings change",
         short: true,
         start: || one(setup()),
-        faults: || {
-            vec![
-                Box::new(Kill),
-                Box::new(Unblock {
-                    beside_pauses: true,
-                }),
-                Box::new(EvictClients),
-                Box::new(Pause),
-                Box::new(Rights),
-                Box::new(Settings),
-                Box::new(Stop { most: 1500 }),
-                Box::new(MassExpiry),
-                Box::new(Save::Snapshot),
-                Box::new(Save::File),
-                Box::new(Reload),
-            ]
-        },
-        troublemakers: 2,
-        beside: Vec::new,
+        troublemakers: vec![faults, faults],
         pause: Duration::from_millis(150),
         promises: ALL,
         crowd: BUSY,
@@ -104,7 +103,7 @@ fn crash() -> Scenario {
                 .config("appendonly yes")
                 .config("appendfsync always"))
         },
-        faults: || {
+        troublemakers: vec![|| {
             vec![
                 Box::new(Crash {
                     stored: Stored::All,
@@ -114,9 +113,7 @@ fn crash() -> Scenario {
                 Box::new(Kill),
                 Box::new(Stop { most: 300 }),
             ]
-        },
-        troublemakers: 1,
-        beside: Vec::new,
+        }],
         pause: Duration::from_millis(500),
         promises: Promises {
             check: check::Promises {
@@ -139,15 +136,13 @@ fn with_grace() -> Setup {
 }
 
 /// `kill -9` and a restart without the last writes, and a grace period that makes up for them.
-fn forgets(name: &'static str, start: Start, faults: fn() -> Vec<Box<dyn Fault>>) -> Scenario {
+fn forgets(name: &'static str, start: Start, faults: Faults) -> Scenario {
     Scenario {
         name,
         about: "kill -9 and restart with the last writes lost; nothing is granted for as long as the longest lease",
         short: false,
         start,
-        faults,
-        troublemakers: 1,
-        beside: Vec::new,
+        troublemakers: vec![faults],
         pause: Duration::from_millis(3000),
         promises: LOSSY,
         crowd: Crowd {
@@ -203,9 +198,7 @@ fn crash_without() -> Scenario {
             "kill -9 and restart with an old snapshot: a lock that is forgotten is granted again",
         short: false,
         start: || one(setup()),
-        faults: || crash_of(Stored::Snapshot),
-        troublemakers: 1,
-        beside: Vec::new,
+        troublemakers: vec![|| crash_of(Stored::Snapshot)],
         pause: Duration::from_millis(700),
         promises: Promises {
             tolerated: &[Kind::TwoOwners, Kind::LeaseCutShort],
@@ -226,7 +219,7 @@ fn losses() -> Scenario {
         about: "locks are flushed, swapped away, evicted and overwritten: nothing is promised of those, and all of the others",
         short: true,
         start: || one(setup()),
-        faults: || {
+        troublemakers: vec![|| {
             vec![
                 Box::new(Flush),
                 Box::new(Swap),
@@ -238,9 +231,7 @@ fn losses() -> Scenario {
                     beside_pauses: false,
                 }),
             ]
-        },
-        troublemakers: 1,
-        beside: Vec::new,
+        }],
         pause: Duration::from_millis(200),
         promises: Promises {
             check: check::Promises {
@@ -261,15 +252,13 @@ fn unloads() -> Scenario {
         about: "the module is unloaded and loaded again: the locks stay",
         short: false,
         start: || one(setup()),
-        faults: || {
+        troublemakers: vec![|| {
             vec![
                 Box::new(Unload),
                 Box::new(Save::Snapshot),
                 Box::new(Save::File),
             ]
-        },
-        troublemakers: 1,
-        beside: Vec::new,
+        }],
         pause: Duration::from_millis(100),
         promises: Promises {
             sessions: Sessions::WhileAnswered,
@@ -298,7 +287,7 @@ fn network() -> Scenario {
             });
             Ok(world)
         },
-        faults: || {
+        troublemakers: vec![|| {
             let ways = [
                 How::Cut,
                 How::Silent,
@@ -308,9 +297,7 @@ fn network() -> Scenario {
             ];
             let network = |how| Box::new(Network(how)) as Box<dyn Fault>;
             ways.into_iter().map(network).collect()
-        },
-        troublemakers: 1,
-        beside: Vec::new,
+        }],
         pause: Duration::from_millis(200),
         promises: Promises {
             check: check::Promises {
@@ -335,9 +322,7 @@ fn clocks() -> Scenario {
         about: "the clock of the server is set forward and back: leases end early or late, and tokens grow",
         short: false,
         start: with_a_clock,
-        faults: || vec![Box::new(Step), Box::new(Kill)],
-        troublemakers: 1,
-        beside: Vec::new,
+        troublemakers: vec![|| vec![Box::new(Step), Box::new(Kill)]],
         pause: Duration::from_millis(400),
         promises: LOSSY,
         crowd: Crowd {

@@ -1,5 +1,6 @@
 //! A clock that tests set, for servers that read it: by Debian's `libfaketime`.
 
+use crate::toolchain::Missing;
 use crate::{Server, Setup};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -17,7 +18,9 @@ impl FakeClock {
     /// A clock that is right, and that servers read. An error says what is missing.
     pub fn of_servers() -> Result<FakeClock, String> {
         if !Path::new(LIBRARY).exists() {
-            return Err("libfaketime is missing".to_owned());
+            let missing = Missing("libfaketime is missing".to_owned());
+            missing.fail_if_required("a clock that is set");
+            return Err(missing.0);
         }
         let allocator = Server::start().client().info("memory", "mem_allocator");
         if allocator.as_deref() != Some("libc") {

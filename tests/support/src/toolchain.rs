@@ -18,11 +18,17 @@ const PATIENCE: Duration = Duration::from_secs(300);
 pub struct Missing(pub String);
 
 impl Missing {
-    /// Skips a test that needs the program, or fails it with `LOCK_TEST_EXAMPLES=require`.
-    pub fn skip(&self, program: &str) {
+    /// Fails a test that needs the program, with `LOCK_TEST_EXAMPLES=require`.
+    pub fn fail_if_required(&self, program: &str) {
         let Missing(what) = self;
         let required = env::var_os("LOCK_TEST_EXAMPLES").is_some_and(|v| v == "require");
         assert!(!required, "{program} cannot be tested: {what}");
+    }
+
+    /// Skips a test that needs the program, or fails it with `LOCK_TEST_EXAMPLES=require`.
+    pub fn skip(&self, program: &str) {
+        self.fail_if_required(program);
+        let Missing(what) = self;
         skip(what.trim().lines().last().unwrap_or(what));
     }
 }

@@ -175,11 +175,18 @@ impl<'a> Moves<'a> {
         let Some(replica) = (0..self.controls.len()).find(|node| !masters.contains(node)) else {
             return;
         };
+        let known = self.control(replica).say("INFO replication");
+        let port = known
+            .lines()
+            .find_map(|line| line.strip_prefix("master_port:"));
+        let Some(master) = masters
+            .into_iter()
+            .find(|node| port == Some(&self.controls[*node].port().to_string()))
+        else {
+            return;
+        };
         // It has to know what its master has, or the master loses a part only.
-        let link = self
-            .control(replica)
-            .say("INFO replication")
-            .contains("link_status:up");
+        let link = known.contains("link_status:up");
         // And all have to agree on who has which slot: a master that learns in the pause that it has lost one deletes its
         // keys, and 7.2 ends itself for that.
         let agree = self.slots.clone().into_iter().all(|slot| {
@@ -197,7 +204,11 @@ impl<'a> Moves<'a> {
         let how = one_of(dice, &["", "FORCE", "TAKEOVER"]);
         self.control(replica)
             .say(&format!("CLUSTER FAILOVER {how}"));
-        if !self.control(replica).until("ROLE", "master") {
+        // One that is elected with an epoch that its master has just taken for itself is a replica again at once, and its
+        // master goes on pausing its clients.
+        let done = self.control(replica).until("ROLE", "master")
+            && self.control(master).until("ROLE", "slave");
+        if !done {
             // Until its master has given up.
             std::thread::sleep(Duration::from_secs(5));
         }

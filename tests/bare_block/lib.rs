@@ -1,7 +1,9 @@
 //! Another module. It does nothing but block clients, and pass a token from one to the next: what the server takes for
-//! that is no cost of locks. And it calls commands as modules do, who cannot be made to wait. Built by the benchmarks, and
-//! by cargo for the tests.
+//! that is no cost of locks. And it calls commands as modules do, who cannot be made to wait, also while it is told of a
+//! change of a key. Built by the benchmarks, and by cargo for the tests.
 #![allow(unsafe_code, clippy::missing_safety_doc)]
+
+mod on_event;
 
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
 use std::collections::VecDeque;
@@ -40,7 +42,10 @@ pub unsafe extern "C" fn RedisModule_OnLoad(
     let status = status | unsafe { create(ctx, name, Some(take), flags, 0, 0, 0) };
     let name = c"bare.give".as_ptr();
     // SAFETY: as above.
-    status | unsafe { create(ctx, name, Some(give), flags, 0, 0, 0) }
+    let status = status | unsafe { create(ctx, name, Some(give), flags, 0, 0, 0) };
+    let name = c"bare.onevent".as_ptr();
+    // SAFETY: as above.
+    status | unsafe { create(ctx, name, Some(on_event::command), flags, 0, 0, 0) }
 }
 
 /// The one token, and the addresses of the blocked clients that want it.
@@ -116,36 +121,44 @@ extern "C" fn call(
     argv: *mut *mut RedisModuleString,
     argc: c_int,
 ) -> c_int {
-    // SAFETY: written once, while the module loads.
-    let call = unsafe { raw::RedisModule_Call };
-    // SAFETY: as above.
-    let hand_on = unsafe { raw::RedisModule_ReplyWithCallReply };
-    // SAFETY: as above.
-    let text = unsafe { raw::RedisModule_StringPtrLen };
-    // SAFETY: as above.
-    let free = unsafe { raw::RedisModule_FreeCallReply };
-    let (Some(call), Some(hand_on), Some(text), Some(free)) = (call, hand_on, text, free) else {
-        return ERR;
-    };
     if argc < 3 {
         return ERR;
     }
     // SAFETY: the server passes `argc` strings.
     let args = unsafe { std::slice::from_raw_parts(argv, argc as usize) };
-    let mut len = 0;
-    // SAFETY: the string lives as long as the call, and ends with a NUL.
-    let command = unsafe { text(args[1], &mut len) };
-    let (rest, count) = (args[2..].as_ptr(), args.len() - 2);
-    // SAFETY: an array of strings and its length, as the format says.
-    let reply = unsafe { call(ctx, command, c"v".as_ptr(), rest, count) };
-    if reply.is_null() {
+    // SAFETY: written once, while the module loads.
+    let hand_on = unsafe { raw::RedisModule_ReplyWithCallReply };
+    // SAFETY: as above.
+    let free = unsafe { raw::RedisModule_FreeCallReply };
+    // SAFETY: the context is this call's, the strings live as long.
+    let reply = unsafe { called(ctx, &args[1..]) };
+    let (Some(hand_on), Some(free), false) = (hand_on, free, reply.is_null()) else {
         return ERR;
-    }
+    };
     // SAFETY: the reply is what the call gave.
     let handed_on = unsafe { hand_on(ctx, reply) };
     // SAFETY: as above, and it is not used any more. The server has copied it.
     unsafe { free(reply) };
     handed_on
+}
+
+/// The reply to a command and its arguments, or null.
+unsafe fn called(
+    ctx: *mut RedisModuleCtx,
+    words: &[*mut RedisModuleString],
+) -> *mut raw::RedisModuleCallReply {
+    // SAFETY: written once, while the module loads.
+    let call = unsafe { raw::RedisModule_Call };
+    // SAFETY: as above.
+    let text = unsafe { raw::RedisModule_StringPtrLen };
+    let (Some(call), Some(text), [command, rest @ ..]) = (call, text, words) else {
+        return null_mut();
+    };
+    let mut len = 0;
+    // SAFETY: the string lives as long as the call, and ends with a NUL.
+    let command = unsafe { text(*command, &mut len) };
+    // SAFETY: an array of strings and its length, as the format says.
+    unsafe { call(ctx, command, c"v".as_ptr(), rest.as_ptr(), rest.len()) }
 }
 
 /// `BARE.BLOCK …`: takes any arguments, and never replies.

@@ -5,8 +5,6 @@ mod connections;
 mod holders;
 
 use crate::support::{eventually, Server, Setup, Waiter};
-use std::path::PathBuf;
-use std::process::Command;
 
 /// Owner n holds lock n, and those from 1 on wait for the lock of the one before: the cycle is
 /// closed when owner 0 waits for the last one's.
@@ -153,54 +151,6 @@ fn where_nobody_can_be_made_to_wait_the_answer_comes_at_once() {
         client.grant("LOCK.ACQUIRE orders you 5000 WAIT 0")[..2],
         [1, 1]
     );
-}
-
-/// The other module. Built here where `cargo test --test suite` alone has not: into a directory of its own, since cargo
-/// may choose other features than those of this run, and would take the module away from the other tests.
-fn other_module() -> PathBuf {
-    let this = std::env::current_exe().unwrap();
-    // target/debug/deps/suite-...
-    let profile = this.ancestors().nth(2).unwrap();
-    let built = profile.join("examples/libbare_block.so");
-    if built.exists() {
-        return built;
-    }
-    let target = profile.parent().unwrap().join("bare");
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--example", "bare_block"])
-        .args([
-            "--manifest-path",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
-        ])
-        .arg("--target-dir")
-        .arg(&target)
-        .status();
-    assert!(
-        status.is_ok_and(|status| status.success()),
-        "it is not built"
-    );
-    target.join("debug/examples/libbare_block.so")
-}
-
-#[test]
-fn another_module_that_calls_the_command_is_answered_at_once() {
-    let server = Setup::new()
-        .config(&format!("loadmodule {}", other_module().display()))
-        .start();
-    let mut client = server.client();
-    client.grant("LOCK.ACQUIRE orders me 600000");
-    let busy = client.grant("BARE.CALL LOCK.ACQUIRE orders you WAIT 0");
-    assert_eq!(busy[..3], [0; 3]);
-    assert_eq!(client.counter("waits_started"), 0);
-    let refused = client.run("BARE.CALL LOCK.ACQUIRE orders me 60000 SESSION");
-    assert!(
-        refused.starts_with("ERR SESSION needs a connection"),
-        "{refused}"
-    );
-    // It has no user that could be asked what it may see.
-    let lines = client.run("BARE.CALL LOCK.LINES COUNT 10");
-    assert_eq!(lines, "[]");
-    assert_eq!(client.run("LOCK.ASSERT orders me"), "OK");
 }
 
 #[test]

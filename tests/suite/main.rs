@@ -31,6 +31,7 @@ mod max_hold;
 mod memory;
 mod model;
 mod notify;
+mod other_modules;
 mod panics;
 mod permissions;
 mod persistence;

@@ -3,7 +3,9 @@
 //! The panics are planted (`src/module/ffi/planted.rs`), which only a build for tests can have: with the module of a
 //! release these tests do not apply.
 
-use crate::support::{eventually, has_planted_faults, version, Client, Server, Setup, Waiter};
+use crate::support::{
+    eventually, has_planted_faults, version, Client, Listener, Server, Setup, Waiter,
+};
 use std::path::Path;
 
 /// Every callback that a server with clients calls, by the names that the log has.
@@ -194,6 +196,32 @@ fn a_panic_in_any_callback_is_logged_and_neither_the_server_nor_its_locks_stop()
 pub fn load(client: &mut Client) -> String {
     let module = crate::support::module();
     client.run(&format!("MODULE LOAD {}", module.display()))
+}
+
+/// The first three releases get an error, since their message was not published.
+#[test]
+fn a_panic_among_the_effects_of_a_step_had_them_carried_out_again_and_again() {
+    if !has_planted_faults() {
+        return;
+    }
+    let server = plant(Setup::new(), "begin", "the effects");
+    let channel = "redisson_lock__channel:{orders}";
+    let (mut listener, mut client) = (Listener::subscribe(&server, channel), server.client());
+    let mut failed = 0;
+    for _ in 0..3 {
+        client.grant("LOCK.ACQUIRE orders me 60000");
+        failed += usize::from(
+            client
+                .run("LOCK.RELEASE orders me")
+                .starts_with("ERR internal"),
+        );
+    }
+    assert_eq!(failed, 3);
+    client.grant("LOCK.ACQUIRE orders me 60000");
+    assert_eq!(client.run("LOCK.RELEASE orders me"), "0");
+    client.run(&format!("PUBLISH {channel} last"));
+    let messages = [(); 2].map(|()| listener.next().1);
+    assert_eq!(messages, ["0", "last"]);
 }
 
 #[test]

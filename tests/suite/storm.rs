@@ -119,7 +119,8 @@ fn storm<'w>(
         blow(world, time, &trouble, &mut dice);
         let calls = world.resume().unwrap_or_else(|wrong| {
             let last: Vec<String> = world.nodes.iter().map(Server::last_words).collect();
-            panic!("{wrong}\n{}", last.join("\n"))
+            // The calls last: they are many.
+            panic!("{}\n{wrong}", last.join("\n"))
         });
         world.nodes.iter().for_each(Server::assert_sound);
         let pairs = calm(dice.fork());

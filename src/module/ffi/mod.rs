@@ -10,7 +10,7 @@ pub mod gil;
 pub mod guard;
 pub mod key;
 pub mod log;
-mod planted;
+pub mod planted;
 pub mod replicate;
 pub mod reply;
 pub mod server_info;

@@ -4,6 +4,7 @@ use super::state::HOST;
 use crate::engine::{Answer, ClientId, Effect, Effects, Message, WaiterId};
 use crate::module::ffi::context::is_connected;
 use crate::module::ffi::log;
+use crate::module::ffi::planted::{panic_at, Place};
 use crate::module::ffi::replicate::replicate_to_replicas;
 use crate::module::ffi::string::OwnedStr;
 use crate::module::keyspace::{audience, SharedStrings};
@@ -20,6 +21,7 @@ pub fn carry_out(ctx: *mut RedisModuleCtx, effects: &Effects) -> Vec<WaiterId> {
             }
         }
     }
+    panic_at("the effects", Place::Begin);
     for effect in effects.list() {
         match effect {
             Effect::Deliver(..) => (),

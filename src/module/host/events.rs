@@ -75,7 +75,7 @@ extern "C" fn key_event(
     event: *const c_char,
     key: *mut RedisModuleString,
 ) -> c_int {
-    if is_ours() {
+    if is_ours(event) {
         return OK;
     }
     only_notes(ctx, "a key event", || {

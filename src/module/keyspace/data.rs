@@ -93,6 +93,11 @@ impl<'a> Data<'a> {
         self.open = Some(unsafe { Open::new(self.ctx, key.db, name, write) });
     }
 
+    /// Closes the key that is open, if one is. Returns its name.
+    pub(super) fn close(&mut self) -> Option<AnyStr<'a>> {
+        self.open.take().map(|open| open.name)
+    }
+
     fn select(&mut self, db: i32) {
         if self.selected != db {
             context::select_db(self.ctx, db);
@@ -150,8 +155,6 @@ impl Server for Data<'_> {
 
     fn write(&mut self, key: KeyRef, write: &Write) {
         self.write_to(key, write);
-        // Other modules were told of it, and may have deleted the key.
-        self.open = None;
     }
 
     fn accepts_writes(&mut self) -> bool {

@@ -8,15 +8,18 @@ use crate::lock::{Deadline, KeyRef};
 use crate::module::ffi::replicate::{count_change, replicate};
 use crate::module::ffi::string::{AnyStr, OwnedStr, Str};
 use redis_module::raw::{self, RedisModuleCtx};
-use std::ffi::{c_int, CStr};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::ffi::{c_char, c_int, CStr};
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
-/// Whether a key event comes from the module's own write, which the engine knows of.
-static OURS: AtomicBool = AtomicBool::new(false);
+/// The name of the key event that is being raised for the module's own write, or null.
+static OURS: AtomicPtr<c_char> = AtomicPtr::new(null_mut());
 
-/// Whether the key event that is being raised comes from the module's own write.
-pub fn is_ours() -> bool {
-    OURS.load(Relaxed)
+/// Whether this key event comes from the module's own write, which the engine knows of. The server hands on the name that
+/// it was given, so the address tells: another module that is told of our event may change keys, which raises events of
+/// the same names.
+pub fn is_ours(event: *const c_char) -> bool {
+    OURS.load(Relaxed).cast_const() == event
 }
 
 impl Data<'_> {
@@ -29,7 +32,7 @@ impl Data<'_> {
         if !heard {
             count_change(ctx);
         }
-        match *write {
+        let told = match *write {
             Write::Hold {
                 owner,
                 ends,
@@ -51,23 +54,22 @@ impl Data<'_> {
                     gone: gone.as_ref().map(AnyStr::lend),
                     ends: ends.is_some(),
                 };
-                write_hold(ctx, heard, self.open(key, true), &fields, deadline);
+                write_hold(ctx, heard, self.open(key, true), &fields, deadline)
             }
-            Write::Delete => {
-                let open = self.open(key, true);
-                open.key.delete();
-                let class = raw::REDISMODULE_NOTIFY_GENERIC;
-                deleted(ctx, heard, open.name.lend(), class, c"del");
-            }
+            Write::Delete => delete(ctx, heard, self.open(key, true), GENERIC, c"del"),
             Write::Expire => {
-                let open = self.open(key, true);
-                open.key.delete();
                 let class = raw::REDISMODULE_NOTIFY_EXPIRED;
-                deleted(ctx, heard, open.name.lend(), class, c"expired");
+                delete(ctx, heard, self.open(key, true), class, c"expired")
             }
+        };
+        // Closed before: other modules are told, and may delete the key.
+        if let Some(name) = self.close() {
+            told.tell(ctx, name.lend());
         }
     }
 }
+
+const GENERIC: c_int = raw::REDISMODULE_NOTIFY_GENERIC;
 
 /// The fields that are written, as server strings.
 struct Fields<'a> {
@@ -81,6 +83,36 @@ struct Fields<'a> {
     ends: bool,
 }
 
+/// What others are told of a write.
+#[derive(Default)]
+struct Told {
+    /// That the key is gone: the class and the name of the event.
+    gone: Option<(c_int, &'static CStr)>,
+    /// That fields were set.
+    set: bool,
+    /// That the expiry was set.
+    expiry: bool,
+}
+
+impl Told {
+    /// Tells clients that WATCH the key or track it, and those who listen to key events.
+    fn tell(self, ctx: *mut RedisModuleCtx, name: Str) {
+        if self.gone.is_none() && !self.set && !self.expiry {
+            return;
+        }
+        signal(ctx, name);
+        if let Some((class, name_of_event)) = self.gone {
+            event(ctx, name, class, name_of_event);
+        }
+        if self.set {
+            event(ctx, name, raw::REDISMODULE_NOTIFY_HASH, c"hset");
+        }
+        if self.expiry {
+            event(ctx, name, GENERIC, c"expire");
+        }
+    }
+}
+
 /// `heard` says that someone may get what is propagated.
 fn write_hold(
     ctx: *mut RedisModuleCtx,
@@ -88,44 +120,49 @@ fn write_hold(
     open: &Open,
     fields: &Fields,
     deadline: Option<Deadline>,
-) {
+) -> Told {
     let name = open.name.lend();
-    let has_fields = fields.holds.is_some() || fields.mode.is_some();
-    if has_fields {
+    let mut told = Told::default();
+    if fields.holds.is_some() || fields.mode.is_some() {
         open.key.set(fields.holds, fields.mode, fields.gone);
+        told.set = true;
         if fields.ends {
-            let class = raw::REDISMODULE_NOTIFY_GENERIC;
-            deleted(ctx, heard, name, class, c"del");
+            told.gone = Some((GENERIC, c"del"));
         }
         if heard {
+            if fields.ends {
+                replicate(ctx, c"DEL", &[name]);
+            }
             replicate_fields(ctx, name, fields.holds, fields.mode);
         }
     }
     if let Some(deadline) = deadline {
         open.key.set_deadline(deadline);
+        told.expiry = true;
         if heard {
             // A string costs the server one allocation, a number two.
             let at = OwnedStr::number(deadline.0);
             replicate(ctx, c"PEXPIREAT", &[name, at.lend()]);
         }
     }
-    if has_fields || deadline.is_some() {
-        signal(ctx, name);
-    }
-    if has_fields {
-        event(ctx, name, raw::REDISMODULE_NOTIFY_HASH, c"hset");
-    }
-    if deadline.is_some() {
-        event(ctx, name, raw::REDISMODULE_NOTIFY_GENERIC, c"expire");
-    }
+    told
 }
 
-fn deleted(ctx: *mut RedisModuleCtx, heard: bool, name: Str, class: c_int, name_of_event: &CStr) {
+fn delete(
+    ctx: *mut RedisModuleCtx,
+    heard: bool,
+    open: &Open,
+    class: c_int,
+    name_of_event: &'static CStr,
+) -> Told {
+    open.key.delete();
     if heard {
-        replicate(ctx, c"DEL", &[name]);
+        replicate(ctx, c"DEL", &[open.name.lend()]);
     }
-    signal(ctx, name);
-    event(ctx, name, class, name_of_event);
+    Told {
+        gone: Some((class, name_of_event)),
+        ..Told::default()
+    }
 }
 
 fn replicate_fields(
@@ -154,8 +191,8 @@ fn signal(ctx: *mut RedisModuleCtx, name: Str) {
 
 fn event(ctx: *mut RedisModuleCtx, name: Str, class: c_int, name_of_event: &CStr) {
     let notify = api!(RedisModule_NotifyKeyspaceEvent);
-    OURS.store(true, Relaxed);
+    OURS.store(name_of_event.as_ptr().cast_mut(), Relaxed);
     // SAFETY: the name of the event is a constant.
     unsafe { notify(ctx, class, name_of_event.as_ptr(), name.raw()) };
-    OURS.store(false, Relaxed);
+    OURS.store(null_mut(), Relaxed);
 }

@@ -147,7 +147,7 @@ impl Server {
         complaint(self.dir())
     }
 
-    /// The end of its log, with the whole of a report of a crash, and its standard error.
+    /// The end of its log, with what a report of a crash has but INFO, and its standard error.
     pub fn last_words(&self) -> String {
         self.complaint()
             .unwrap_or_else(|| excerpt(&self.log(), &self.stderr(), "BUG REPORT"))
@@ -272,7 +272,17 @@ fn excerpt(log: &str, stderr: &str, word: &str) -> String {
     let at = log.find(word).unwrap_or(log.len());
     let from = log[..at].rmatch_indices('\n').nth(30);
     let from = from.map_or(0, |(at, _)| at);
-    format!("its log:{}\nits standard error:\n{stderr}", &log[from..])
+    let told = without_info(&log[from..]);
+    format!("its log:{told}\nits standard error:\n{stderr}")
+}
+
+/// A report of a crash without the hundreds of lines of INFO, which would hide where it was.
+fn without_info(log: &str) -> String {
+    let parts = log.split("\n------ ");
+    let kept: Vec<&str> = parts
+        .filter(|part| !part.starts_with("INFO OUTPUT"))
+        .collect();
+    kept.join("\n------ ")
 }
 
 fn text(file: &Path) -> String {

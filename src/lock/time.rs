@@ -4,6 +4,8 @@
 //! before the call: so a deadline is rounded up, and the time left in the holder's reply is rounded
 //! down. For those who wait for the end it is rounded up, so that they do not wake early.
 
+use super::MAX_TTL;
+
 /// A duration in whole milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Millis(pub i64);
@@ -19,14 +21,14 @@ impl Deadline {
         now.millis() >= self.0
     }
 
-    /// The whole milliseconds from `now` to the deadline, never below 0: what a holder can rely on.
+    /// The whole milliseconds from `now` to the deadline, from 0 to [`MAX_TTL`]: what a holder can rely on.
     pub fn left(self, now: Now) -> Millis {
-        Millis((self.0 - round_up(now.0)).max(0))
+        Millis(self.0.saturating_sub(round_up(now.0)).clamp(0, MAX_TTL.0))
     }
 
-    /// How long to wait from `now` until the deadline has passed.
+    /// How long to wait from `now` until the deadline has passed, from 0 to [`MAX_TTL`].
     pub fn wait(self, now: Now) -> Millis {
-        Millis((self.0 - now.millis()).max(0))
+        Millis(self.0.saturating_sub(now.millis()).clamp(0, MAX_TTL.0))
     }
 }
 
@@ -109,6 +111,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn one_who_waited_for_the_longest_lease_was_told_of_a_millisecond_more() {
+        for now in [5_000_000, 5_000_001] {
+            let longest = Now(now).plus(MAX_TTL);
+            assert_eq!(longest.wait(Now(now)), MAX_TTL, "{now}");
+        }
+        // Someone else has set the expiry.
+        assert_eq!(Deadline(i64::MAX).left(Now(0)), MAX_TTL);
+        assert_eq!(Deadline(i64::MIN).wait(Now(5_000_000)), Millis(0));
+    }
+
     proptest! {
         #[test]
         fn a_lease_lasts_its_ttl_and_is_told_as_no_longer(
@@ -124,9 +137,9 @@ mod tests {
             prop_assert!(!deadline.has_passed(then) || i128::from(then.0) >= end);
             // Neither tells of an end that is not one: who waits so long finds it over, and who
             // holds it for so long holds it to the last.
-            let wait = Now(then.0 + deadline.wait(then).0.min(1 << 53) * 1000);
-            prop_assert!(deadline.has_passed(wait));
-            let held = then.0 + deadline.left(then).0.min(1 << 53) * 1000;
+            let wait = Now(then.0 + deadline.wait(then).0 * 1000);
+            prop_assert!(deadline.has_passed(wait) || deadline.wait(then) == MAX_TTL);
+            let held = then.0 + deadline.left(then).0 * 1000;
             prop_assert!(deadline.has_passed(then) || !deadline.has_passed(Now(held - 1)));
         }
     }

@@ -24,7 +24,7 @@ pub extern "C" fn command(
     };
     // SAFETY: the server passes `argc` strings.
     let words = unsafe { std::slice::from_raw_parts(argv, argc as usize) };
-    // SAFETY: the context is this call's, the strings live. They are never freed: it is for tests.
+    // SAFETY: the strings live.
     let kept = words[1..]
         .iter()
         .map(|word| unsafe { hold(null_mut(), *word) } as usize);
@@ -53,6 +53,12 @@ extern "C" fn event(
     let log = unsafe { raw::RedisModule_Log };
     // SAFETY: as above.
     let free = unsafe { raw::RedisModule_FreeCallReply };
+    // SAFETY: as above.
+    let let_go = unsafe { raw::RedisModule_FreeString };
+    for word in words {
+        // SAFETY: it was held once, and is not used any more.
+        let_go.map(|let_go| unsafe { let_go(null_mut(), word) });
+    }
     let (Some(proto), Some(log), Some(free), false) = (proto, log, free, reply.is_null()) else {
         return ERR;
     };

@@ -89,8 +89,9 @@ pub fn watch(play: &mut Play) {
     let db = play.clients[other].db;
     play.clients[at].become_user(None);
     play.clients[at].select(db);
-    play.clients[at].ask_words(&[b"WATCH".to_vec(), key.clone()]);
+    // Before: what lapses from now on breaks the transaction.
     let before = play.shot(db, &key);
+    play.clients[at].ask_words(&[b"WATCH".to_vec(), key.clone()]);
     let call = play.source().call(&key);
     let outcomes = play.exchange(other, &[call], Form::Pipeline);
     play.clients[at].ask("MULTI");

@@ -143,3 +143,28 @@ fn those_who_wait_for_a_lock_that_another_module_deleted_in_its_own_event_waited
     assert_eq!(replied(&server), ":1");
     assert_eq!(waiter.grant()[..2], [1, 1]);
 }
+
+#[test]
+fn settings_that_another_module_read_in_a_key_event_were_0_and_could_not_be_changed() {
+    let (server, mut client) = start();
+    client.run("CONFIG SET lock.max-ttl 90000");
+    client.run("BARE.ONEVENT CONFIG GET lock.max-ttl");
+    client.grant("LOCK.ACQUIRE orders me 60000");
+    eventually("it called", || server.log().contains("in a key event: "));
+    let log = server.log();
+    assert!(
+        log.contains("in a key event: *2") && log.contains("\n90000"),
+        "{log}"
+    );
+
+    let (server, mut client) = start();
+    client.run("BARE.ONEVENT CONFIG SET lock.max-ttl 90000");
+    client.grant("LOCK.ACQUIRE orders me 60000");
+    assert_eq!(replied(&server), "+OK");
+    assert_eq!(
+        client.run("CONFIG GET lock.max-ttl"),
+        "[lock.max-ttl 90000]"
+    );
+    let refused = client.run("LOCK.ACQUIRE orders me 90001");
+    assert!(refused.starts_with("ERR "), "{refused}");
+}

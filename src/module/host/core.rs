@@ -24,6 +24,9 @@ struct Core {
 /// use: opening a key that has expired deletes it, and raises an event.
 static INBOX: Gil<Vec<Event>> = Gil::new(Vec::new());
 
+/// The settings as they were set last, which can be read at any time. The engine learns them by an event.
+static SETTINGS: Gil<Settings> = Gil::new(Settings::new());
+
 /// Whether something is in the inbox. Every command asks.
 static HAS_MAIL: AtomicBool = AtomicBool::new(false);
 
@@ -31,6 +34,7 @@ static HAS_MAIL: AtomicBool = AtomicBool::new(false);
 pub fn restart(settings: Settings, cluster: bool, master: bool) {
     HAS_MAIL.store(false, Relaxed);
     INBOX.with(Vec::clear);
+    SETTINGS.with(|known| known.clone_from(&settings));
     CORE.with(|core| {
         core.effects.clear();
         core.engine.restart(settings, cluster, master);
@@ -65,35 +69,46 @@ pub fn read_if_free<R>(reader: impl FnOnce(&Engine) -> R) -> Option<R> {
     CORE.try_with(|core| reader(&core.engine))
 }
 
-/// Notes that a setting was changed. The server gives the callbacks that change one no context; this needs none.
+/// Reads the settings.
+pub fn settings<R>(reader: impl FnOnce(&Settings) -> R) -> R {
+    SETTINGS.with(|settings| reader(settings))
+}
+
+/// Changes a setting. The server gives the callbacks that change one no context; this needs none.
 ///
 /// # Errors
 /// What `change` says. Then nothing has changed.
 pub fn change_settings(
     change: impl FnOnce(&mut Settings) -> Result<(), String>,
 ) -> Result<(), String> {
-    CORE.with(|core| {
-        let mut settings = core.engine.settings().clone();
-        change(&mut settings)?;
-        let event = Event::SettingsChanged(Box::new(settings));
-        core.engine.note(event, clock(), &mut core.effects);
-        Ok(())
-    })
+    let mut changed = settings(Settings::clone);
+    change(&mut changed)?;
+    SETTINGS.with(|settings| settings.clone_from(&changed));
+    let event = Event::SettingsChanged(Box::new(changed));
+    if is_in_use() {
+        post(event);
+    } else {
+        CORE.with(|core| core.engine.note(event, clock(), &mut core.effects));
+    }
+    Ok(())
 }
 
 /// Notes what has happened. No key is opened.
 pub fn note(ctx: *mut RedisModuleCtx, event: Event) {
     if is_in_use() {
-        // What has it in use goes on with the inbox.
-        INBOX.with(|inbox| inbox.push(event));
-        HAS_MAIL.store(true, Relaxed);
-        return;
+        return post(event);
     }
     CORE.with(|core| {
         core.note_inbox();
         core.engine.note(event, clock(), &mut core.effects);
         core.carry_out(ctx);
     });
+}
+
+/// Puts it into the inbox. What has the engine in use goes on with that.
+fn post(event: Event) {
+    INBOX.with(|inbox| inbox.push(event));
+    HAS_MAIL.store(true, Relaxed);
 }
 
 /// Whether the engine is in use: the server calls back in the middle of a step.

@@ -1,11 +1,11 @@
 //! `CONFIG SET lock.*`.
 
-use crate::engine::{Choice, Number, CHANNEL_PREFIX, CHOICES, NUMBERS};
+use crate::engine::{Choice, Number, Settings, CHANNEL_PREFIX, CHOICES, NUMBERS};
 use crate::module::ffi::gil::Gil;
 use crate::module::ffi::guard::guard;
 use crate::module::ffi::log;
 use crate::module::ffi::string::{OwnedStr, Str, Texts};
-use crate::module::host::{change_settings, read, schedule};
+use crate::module::host::{change_settings, is_in_use, schedule, settings};
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr::null_mut;
@@ -17,7 +17,7 @@ const FLAGS: u32 = raw::REDISMODULE_CONFIG_DEFAULT;
 /// Registers every setting, with the values of the module's arguments as the defaults, and loads the
 /// configuration file's values. False if one is not valid.
 pub fn register(ctx: *mut RedisModuleCtx) -> bool {
-    let settings = read(|engine| engine.settings().clone());
+    let settings = settings(Settings::clone);
     // The server copies names and words.
     let mut texts = Texts::default();
     let mut done = OK;
@@ -118,7 +118,7 @@ fn number<'a>(data: *mut c_void) -> &'a Number {
 }
 
 extern "C" fn get_number(_name: *const c_char, data: *mut c_void) -> i64 {
-    let read = || read(|engine| (number(data).get)(engine.settings()));
+    let read = || settings(|settings| (number(data).get)(settings));
     guard(null_mut(), "CONFIG GET of a number", read).unwrap_or_default()
 }
 
@@ -145,12 +145,14 @@ extern "C" fn apply(
     error: *mut *mut RedisModuleString,
 ) -> c_int {
     let applied = || {
-        if let Some(warning) = read(|engine| engine.settings().warning()) {
+        if let Some(warning) = settings(Settings::warning) {
             log::warning(ctx, warning);
         }
         // The grace period may end earlier or later than before. The timer records its end: the server
-        // may still roll this CONFIG SET back.
-        schedule(ctx);
+        // may still roll this CONFIG SET back. While the engine is in use, what has it in use sets the timer.
+        if !is_in_use() {
+            schedule(ctx);
+        }
         Ok(())
     };
     result(guard(ctx, "the end of CONFIG SET", applied), error)
@@ -162,7 +164,7 @@ fn choice<'a>(data: *mut c_void) -> &'a Choice {
 }
 
 extern "C" fn get_choice(_name: *const c_char, data: *mut c_void) -> c_int {
-    let read = || read(|engine| (choice(data).get)(engine.settings()));
+    let read = || settings(|settings| (choice(data).get)(settings));
     guard(null_mut(), "CONFIG GET of a choice", read).unwrap_or_default() as c_int
 }
 
@@ -183,7 +185,7 @@ extern "C" fn set_choice(
 
 extern "C" fn get_prefix(_name: *const c_char, _data: *mut c_void) -> *mut RedisModuleString {
     let read = || {
-        let text = read(|engine| OwnedStr::new(&engine.settings().channel_prefix));
+        let text = settings(|settings| OwnedStr::new(&settings.channel_prefix));
         // The server only reads it: it is freed with the next one.
         let raw = text.lend().raw();
         PREFIX_SHOWN.with(|shown| *shown = Some(text));

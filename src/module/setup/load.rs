@@ -7,7 +7,7 @@ use crate::engine::{Event, Settings};
 use crate::module::ffi::guard::guard;
 use crate::module::ffi::string::Str;
 use crate::module::ffi::{api, context, log, server_info};
-use crate::module::host::{self, read};
+use crate::module::host;
 use crate::module::keyspace::{SharedStrings, SHARED_STRINGS};
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
 use std::ffi::c_int;
@@ -87,7 +87,7 @@ fn start(ctx: *mut RedisModuleCtx, arguments: &[&[u8]]) -> bool {
     if !host::watch_server(ctx) {
         return false;
     }
-    if let Some(warning) = read(|engine| engine.settings().warning()) {
+    if let Some(warning) = host::settings(Settings::warning) {
         log::warning(ctx, warning);
     }
     host::cut_off::note_settings(ctx);

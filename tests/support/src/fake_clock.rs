@@ -1,7 +1,7 @@
 //! A clock that tests set, for servers that read it: by Debian's `libfaketime`.
 
 use crate::toolchain::Missing;
-use crate::{Server, Setup};
+use crate::{is_sanitized, Server, Setup};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -17,6 +17,9 @@ pub struct FakeClock {
 impl FakeClock {
     /// A clock that is right, and that servers read. An error says what is missing.
     pub fn of_servers() -> Result<FakeClock, String> {
+        if is_sanitized() {
+            return Err("AddressSanitizer wants to be loaded before libfaketime".to_owned());
+        }
         if !Path::new(LIBRARY).exists() {
             let missing = Missing("libfaketime is missing".to_owned());
             missing.fail_if_required("a clock that is set");

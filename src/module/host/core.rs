@@ -53,6 +53,7 @@ fn plant(engine: &mut Engine) {
 /// Gives back all memory, when the module is unloaded.
 pub fn forget() {
     INBOX.with(|inbox| drop(std::mem::take(inbox)));
+    SETTINGS.with(|settings| *settings = Settings::new());
     CORE.with(|core| {
         core.engine.forget();
         core.effects = Effects::new();

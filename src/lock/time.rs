@@ -78,7 +78,6 @@ fn round_up(micros: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lock::MAX_TTL;
     use proptest::prelude::*;
 
     #[test]

@@ -55,13 +55,16 @@ extern "C" fn event(
     let free = unsafe { raw::RedisModule_FreeCallReply };
     // SAFETY: as above.
     let let_go = unsafe { raw::RedisModule_FreeString };
-    for word in words {
-        // SAFETY: it was held once, and is not used any more.
-        let_go.map(|let_go| unsafe { let_go(null_mut(), word) });
-    }
-    let (Some(proto), Some(log), Some(free), false) = (proto, log, free, reply.is_null()) else {
+    let (Some(proto), Some(log), Some(free), Some(let_go)) = (proto, log, free, let_go) else {
         return ERR;
     };
+    for word in words {
+        // SAFETY: it was held once, and is not used any more.
+        unsafe { let_go(null_mut(), word) };
+    }
+    if reply.is_null() {
+        return ERR;
+    }
     let mut len = 0;
     // SAFETY: the reply is what the call gave.
     let text = unsafe { proto(reply, &mut len) };

@@ -14,7 +14,7 @@ use work::Crew;
 /// Each callback runs at least so often, with those before.
 const RUNS: u64 = 1000;
 
-/// How much more may be allocated after that, in bytes. With a block of 16 bytes a run it would be eight times as much.
+/// How much more may be allocated after that, in bytes. With a block of 16 bytes a run it would be six times as much.
 const NOISE: i64 = 2 * RUNS as i64;
 
 /// A server whose memory nothing but locks moves, and which counts the runs of the callbacks.

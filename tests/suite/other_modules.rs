@@ -153,7 +153,7 @@ fn settings_that_another_module_read_in_a_key_event_were_0_and_could_not_be_chan
     eventually("it called", || server.log().contains("in a key event: "));
     let log = server.log();
     assert!(
-        log.contains("in a key event: *2") && log.contains("\n90000"),
+        log.contains("in a key event: *2") && log.contains("$5\r\n90000"),
         "{log}"
     );
 

@@ -21,7 +21,8 @@ struct Core {
 }
 
 /// What has happened and was not noted yet. The server calls back in the middle of our own calls, when the engine is in
-/// use: opening a key that has expired deletes it, and raises an event.
+/// use: opening a key that has expired deletes it, and raises an event. Another module that is told of an event may do
+/// anything.
 static INBOX: Gil<Vec<Event>> = Gil::new(Vec::new());
 
 /// The settings as they were set last, which can be read at any time. The engine learns them by an event.
@@ -89,7 +90,10 @@ pub fn change_settings(
     if is_in_use() {
         post(event);
     } else {
-        CORE.with(|core| core.engine.note(event, clock(), &mut core.effects));
+        CORE.with(|core| {
+            core.note_inbox();
+            core.engine.note(event, clock(), &mut core.effects);
+        });
     }
     Ok(())
 }

@@ -83,7 +83,8 @@ extern "C" fn key_event(
         let name = unsafe { Str::new(key) }.bytes();
         let db = selected_db(ctx);
         let key = KeyRef { db, name };
-        // While the engine is in use, it opens keys, and the event is of one that has expired.
+        // While the engine is in use it cannot be asked: it has opened a key that has expired, or another module has changed
+        // one when it was told of ours.
         if read_if_free(|engine| engine.minds(key)).unwrap_or(true) {
             // SAFETY: the server lends the text for this call.
             let expired = unsafe { CStr::from_ptr(event) } == c"expired";

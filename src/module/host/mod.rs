@@ -19,7 +19,7 @@ mod unblock;
 pub mod warnings;
 
 pub use command::entry;
-pub use core::{change_settings, is_in_use, read_if_free, settings};
+pub use core::{change_settings, read_if_free, settings};
 pub use event_loop::is_woken;
 pub use events::watch_server;
 pub use schedule::{note, restart, schedule, stop};

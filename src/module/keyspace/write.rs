@@ -5,6 +5,7 @@ use super::data::Data;
 use super::open::Open;
 use crate::engine::Write;
 use crate::lock::{Deadline, KeyRef};
+use crate::module::ffi::api::missing;
 use crate::module::ffi::replicate::{count_change, replicate};
 use crate::module::ffi::string::{AnyStr, OwnedStr, Str};
 use redis_module::raw::{self, RedisModuleCtx};
@@ -63,9 +64,8 @@ impl Data<'_> {
             }
         };
         // Closed before: other modules are told, and may delete the key.
-        if let Some(name) = self.close() {
-            told.tell(ctx, name.lend());
-        }
+        let name = self.close().unwrap_or_else(|| missing("open key"));
+        told.tell(ctx, name.lend());
     }
 }
 

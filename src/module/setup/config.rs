@@ -5,7 +5,7 @@ use crate::module::ffi::gil::Gil;
 use crate::module::ffi::guard::guard;
 use crate::module::ffi::log;
 use crate::module::ffi::string::{OwnedStr, Str, Texts};
-use crate::module::host::{change_settings, is_in_use, schedule, settings};
+use crate::module::host::{change_settings, schedule, settings};
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr::null_mut;
@@ -149,10 +149,8 @@ extern "C" fn apply(
             log::warning(ctx, warning);
         }
         // The grace period may end earlier or later than before. The timer records its end: the server
-        // may still roll this CONFIG SET back. While the engine is in use, what has it in use sets the timer.
-        if !is_in_use() {
-            schedule(ctx);
-        }
+        // may still roll this CONFIG SET back.
+        schedule(ctx);
         Ok(())
     };
     result(guard(ctx, "the end of CONFIG SET", applied), error)

@@ -42,7 +42,7 @@ fn settled(server: &Server) -> i64 {
         used.parse().unwrap()
     };
     let (mut least, mut since) = (used(), Instant::now());
-    while since.elapsed() < Duration::from_millis(200) {
+    while since.elapsed() < Duration::from_millis(500) {
         let now = used();
         if now < least {
             (least, since) = (now, Instant::now());

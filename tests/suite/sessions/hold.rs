@@ -72,6 +72,12 @@ fn a_session_that_nobody_waits_for_ends_too() {
 
 #[test]
 fn no_renewal_writes_a_deadline_after_the_end_of_the_hold() {
+    // A server that stands still meanwhile, on a busy machine, may miss the last renewals.
+    let is_renewed_to_the_end = (0..5).any(|_| last_deadline_is_that_of_the_hold());
+    assert!(is_renewed_to_the_end);
+}
+
+fn last_deadline_is_that_of_the_hold() -> bool {
     let server = setup("").start();
     let mut journal = Journal::of_replication(&server);
     let _client = holder(&server, 1000);
@@ -82,11 +88,9 @@ fn no_renewal_writes_a_deadline_after_the_end_of_the_hold() {
     let written = journal.read(&mut other).join("; ");
     let deadlines = written.split("PEXPIREAT orders ").skip(1);
     let deadlines = deadlines.map(|rest| rest.split([';', ' ']).next().unwrap().parse::<i64>());
-    assert_eq!(
-        deadlines.map(Result::unwrap).max(),
-        Some(latest),
-        "{written}"
-    );
+    let last = deadlines.map(Result::unwrap).max();
+    assert!(last <= Some(latest), "{latest}: {written}");
+    last == Some(latest)
 }
 
 #[test]

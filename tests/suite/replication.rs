@@ -40,6 +40,20 @@ fn a_replica_without_the_module_follows() {
 }
 
 #[test]
+fn a_promoted_replica_without_the_module_keeps_the_locks_as_data_until_they_end() {
+    let (master, replica) = pair();
+    master.client().grant("LOCK.ACQUIRE orders me 600000");
+    master.client().grant("LOCK.ACQUIRE invoices me 2000");
+    assert_same(&master, &replica, "orders");
+    let mut promoted = replica.client();
+    assert_eq!(promoted.run("REPLICAOF NO ONE"), "OK");
+    let refused = promoted.run("LOCK.ACQUIRE orders you");
+    assert!(refused.starts_with("ERR unknown command"), "{refused}");
+    assert_eq!(promoted.stored("orders").fields["me"], "1");
+    eventually("its lease ends", || promoted.int("EXISTS invoices") == 0);
+}
+
+#[test]
 fn a_replica_that_comes_later_gets_the_locks_that_there_are() {
     let master = Server::start();
     master.client().grant("LOCK.ACQUIRE orders me 60000");

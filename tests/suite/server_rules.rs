@@ -1,6 +1,6 @@
 //! The rules that the server has for every command, and what it counts of them.
 
-use crate::support::{eventually, Client, Server, Setup};
+use crate::support::{eventually, Client, Server, Setup, Waiter};
 
 const WRITES: [&str; 4] = [
     "LOCK.ACQUIRE invoices you",
@@ -50,6 +50,20 @@ fn out_of_memory_an_acquire_is_refused_and_everything_else_works() {
     assert_eq!(client.int("LOCK.RELEASE orders me"), 1);
     assert_eq!(client.int("LOCK.RELEASE orders me"), 0);
     assert_eq!(client.int("LOCK.FORCERELEASE invoices"), 1);
+}
+
+#[test]
+fn out_of_memory_a_release_hands_the_lock_to_one_who_waits_already() {
+    let server = Server::start();
+    let mut client = server.client();
+    client.grant("LOCK.ACQUIRE orders me 600000");
+    let mut waiter = Waiter::start(&server, "LOCK.ACQUIRE orders you 600000 WAIT 0");
+    client.run("CONFIG SET maxmemory 1");
+    let refused = client.run("LOCK.ACQUIRE orders they 600000 WAIT 0");
+    assert!(refused.starts_with("OOM "), "{refused}");
+    assert_eq!(client.run("LOCK.RELEASE orders me"), "0");
+    assert_eq!(waiter.grant()[..2], [1, 1]);
+    assert_eq!(client.run("LOCK.ASSERT orders you"), "OK");
 }
 
 #[test]

@@ -280,6 +280,21 @@ fn nothing_is_granted_while_the_cluster_is_down_and_the_line_goes_on_after_it() 
 }
 
 #[test]
+fn the_connection_of_a_session_is_closed_when_the_cluster_is_down_for_longer_than_its_lease() {
+    let cluster = Cluster::start();
+    let mut client = cluster.nodes[0].client();
+    let mut holder = Waiter::begin(
+        &cluster.nodes[0],
+        &[],
+        "LOCK.ACQUIRE orders me 2000 SESSION",
+    );
+    assert_eq!(holder.grant()[..2], [1, 1]);
+    assert_eq!(client.run("CLUSTER DELSLOTS 5000"), "OK");
+    assert_eq!(holder.value(), None, "its connection is open");
+    assert_eq!(client.counter("sessions_lost"), 1);
+}
+
+#[test]
 fn an_atomic_move_of_a_slot_sends_the_line_after_it() {
     let (cluster, mut client) = held();
     let mut waiter = wait(&cluster.nodes[0], "you");

@@ -32,19 +32,18 @@ pub fn let_waiters_go(world: &World, node: usize) {
 
 /// Each master that has a replica among the nodes of a cluster, and that replica.
 pub fn pairs(nodes: &[Server]) -> Vec<(usize, &Server)> {
-    let master_of = |node: &Server| {
-        let role = node.client().run("ROLE");
-        let port = role
-            .strip_prefix("[slave ")?
-            .split(' ')
-            .nth(1)?
-            .parse::<u16>();
-        nodes.iter().position(|master| Ok(master.port()) == port)
-    };
+    let master_of = |node: &Server| master_of(nodes, &node.client().run("ROLE"));
     let pairs = nodes
         .iter()
         .filter_map(|node| Some((master_of(node)?, node)));
     pairs.collect()
+}
+
+/// The master that a replica's ROLE names.
+pub fn master_of(nodes: &[Server], role: &str) -> Option<usize> {
+    let mut words = role.strip_prefix("[slave ")?.split(' ');
+    let port: u16 = words.nth(1)?.parse().ok()?;
+    nodes.iter().position(|node| node.port() == port)
 }
 
 /// Waits until a server has nothing left of those who have gone.

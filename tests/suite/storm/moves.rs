@@ -1,6 +1,7 @@
 //! What troubles a cluster: slots that move, are taken with the locks in them, or are nobody's for a
 //! while, and a master that makes room for its replica.
 
+use super::aftermath::master_of;
 use super::control::Control;
 use super::world::{one_of, World};
 use crate::support::{has_slot, owner_of_slot};
@@ -175,18 +176,16 @@ impl<'a> Moves<'a> {
         let Some(replica) = (0..self.controls.len()).find(|node| !masters.contains(node)) else {
             return;
         };
-        let known = self.control(replica).say("INFO replication");
-        let port = known
-            .lines()
-            .find_map(|line| line.strip_prefix("master_port:"));
-        let Some(master) = masters
-            .into_iter()
-            .find(|node| port == Some(&self.controls[*node].port().to_string()))
-        else {
+        let nodes = &self.controls[0].world.nodes;
+        let role = self.control(replica).say("ROLE");
+        let Some(master) = master_of(nodes, &role) else {
             return;
         };
         // It has to know what its master has, or the master loses a part only.
-        let link = known.contains("link_status:up");
+        let link = self
+            .control(replica)
+            .say("INFO replication")
+            .contains("link_status:up");
         // And all have to agree on who has which slot: a master that learns in the pause that it has lost one deletes its
         // keys, and 7.2 ends itself for that.
         let agree = self.slots.clone().into_iter().all(|slot| {

@@ -78,7 +78,7 @@ const fn other(
 }
 
 /// All of them, in the order of the tables.
-pub const SYSTEMS: [System; 30] = {
+pub const SYSTEMS: [System; 31] = {
     use Language::{Go, Java, Node, Python, Rust};
     [
         other("ping", "two PINGs (no lock)", Rust, PLAIN),
@@ -88,6 +88,7 @@ pub const SYSTEMS: [System; 30] = {
         ours("lock-wait", "LOCK.ACQUIRE WAIT", Rust),
         ours("lock-session", "LOCK.ACQUIRE WAIT SESSION", Rust),
         ours("lock-rust", "our Rust client", Rust),
+        ours("lock-rust-session", "our Rust client, SESSION", Rust),
         ours("lock-java", "our Java client", Java),
         ours("lock-java-session", "our Java client, SESSION", Java),
         ours("lock-python", "our Python client", Python),

@@ -31,7 +31,7 @@ const fn metric(name: &'static str, title: &'static str, digits: usize) -> Metri
 }
 
 /// All figures, in the order of the columns.
-pub const METRICS: [Metric; 29] = [
+pub const METRICS: [Metric; 31] = [
     metric("per_second", "a second", 0),
     metric("server_cpu_us", "server CPU, us", 2),
     metric("client_cpu_us", "client CPU, us", 2),
@@ -61,6 +61,8 @@ pub const METRICS: [Metric; 29] = [
     metric("bytes_a_waiter", "bytes a waiter, at once", 0),
     metric("bytes_a_waiter_later", "after 12 s", 0),
     metric("resident_a_waiter_later", "resident, after 12 s", 0),
+    metric("told_ms", "failover: until all are told, ms", 0),
+    metric("again_ms", "until all wait again, ms", 0),
 ];
 
 /// The percentiles that report.json has of all rounds together.

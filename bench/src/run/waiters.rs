@@ -1,15 +1,17 @@
-//! Up to ten thousand clients that wait for one lock: what each takes of the server's memory, with its connection.
+//! Up to ten thousand clients that wait for one lock: what each takes of the server's memory, with its connection, and how
+//! long a failover takes them to a promoted replica.
 
 use super::memory::by_size;
 use super::{Bench, Problem};
 use crate::catalogue::System;
 use crate::figures::{Round, Row, Table};
 use crate::meter::Meter;
-use crate::service::redis::Redis;
+use crate::service::redis::{Redis, setup};
 use crate::service::{Kind, Loads, Missing, Service, Setting};
 use crate::wire::{Reply, Wire};
+use lock_test_support::{Server, Setup};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const SIZES: [usize; 2] = [1_000, 10_000];
 
@@ -73,7 +75,7 @@ fn row(bench: &mut Bench, system: &System, size: usize) -> Result<Row, Problem> 
         return Err(Problem::lacks("nobody waits at its server"));
     };
     let missing = |Missing(reason)| Problem::lacks(reason);
-    let redis = Redis::start(&bench.core, loads, Setting::Alone).map_err(missing)?;
+    let mut redis = Redis::start(&bench.core, loads, Setting::Alone).map_err(missing)?;
     let mut meter = Meter::new(&redis);
     if loads == Loads::Locks {
         let hold: [&[u8]; 4] = [b"LOCK.ACQUIRE", b"lock", b"holder", b"3600000"];
@@ -83,11 +85,11 @@ fn row(bench: &mut Bench, system: &System, size: usize) -> Result<Row, Problem> 
     // As many connections for all, or this program would have too many.
     let waiters = size / way.connections;
     let (before, resident) = (meter.memory(), meter.resident());
-    let _crowd = crowd(&redis.urls()[0], &way, waiters).map_err(Problem::failed)?;
+    let crowd = crowd(&redis.urls()[0], &way, waiters).map_err(Problem::failed)?;
     let each = |bytes: u64, before: u64| bytes.saturating_sub(before) as f64 / waiters as f64;
     let at_once = each(meter.memory(), before);
     sleep(LATER);
-    let round = Round::from([
+    let mut round = Round::from([
         ("waiters".to_owned(), waiters as f64),
         ("bytes_a_waiter".to_owned(), at_once),
         (
@@ -99,6 +101,9 @@ fn row(bench: &mut Bench, system: &System, size: usize) -> Result<Row, Problem> 
             each(meter.resident(), resident),
         ),
     ]);
+    drop(meter);
+    let replica = setup(loads).map_err(missing)?;
+    round.extend(fail_over(redis.server(), replica, &way, crowd).map_err(Problem::failed)?);
     Ok(Row {
         system: system.name.to_owned(),
         server: redis.version(),
@@ -106,6 +111,38 @@ fn row(bench: &mut Bench, system: &System, size: usize) -> Result<Row, Problem> 
         rounds: vec![round],
         ..Row::default()
     })
+}
+
+/// A replica is promoted, and the master becomes its replica. How long it takes until everyone who waits has heard of that,
+/// and until all wait at the promoted one; for them the connections are made anew.
+fn fail_over(
+    master: &mut Server,
+    replica: Setup,
+    way: &Way,
+    mut waiting: Vec<Wire>,
+) -> Result<Round, String> {
+    let replica = master.replica(replica);
+    let url = format!("redis://127.0.0.1:{}", replica.port());
+    let mut round = Round::new();
+    let start = Instant::now();
+    let mut put = |name: &str| {
+        round.insert(name.to_owned(), start.elapsed().as_secs_f64() * 1000.0);
+    };
+    Wire::connect(&url)?.ask(&[b"REPLICAOF", b"NO", b"ONE"])?;
+    let port = replica.port().to_string();
+    let demote: [&[u8]; 3] = [b"REPLICAOF", b"127.0.0.1", port.as_bytes()];
+    Wire::connect(&format!("redis://127.0.0.1:{}", master.port()))?.ask(&demote)?;
+    // Those who subscribe are told nothing.
+    if !way.replies {
+        // An error, or the end of the connection.
+        waiting.iter_mut().for_each(|wire| drop(wire.reply()));
+        put("told_ms");
+    }
+    let waiters = waiting.len() / way.connections;
+    drop(waiting);
+    crowd(&url, way, waiters)?;
+    put("again_ms");
+    Ok(round)
 }
 
 /// So many clients that wait. Each has sent something before, as a client does.

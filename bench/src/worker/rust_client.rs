@@ -1,16 +1,17 @@
 //! The project's Rust client, in its blocking form. One `LockClient` for all clients of the process, as a program has it;
-//! it keeps the connections. The locks are what it makes by default: bound to a session.
+//! it keeps the connections.
 
 use super::{Locker, System};
 use crate::protocol::Job;
-use redis_reentrant_lock_client::blocking::{Guard, LockClient};
+use redis_reentrant_lock_client::blocking::{Guard, Lock, LockClient};
 use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// `lock-rust`.
+/// `lock-rust`, whose locks have a lease, and `lock-rust-session`, whose locks are bound to a session: what it makes by
+/// default.
 pub fn system(name: &str) -> Option<System> {
-    (name == "lock-rust").then_some(System {
+    matches!(name, "lock-rust" | "lock-rust-session").then_some(System {
         connect,
         version: || format!("redis-reentrant-lock-client {}", env!("CARGO_PKG_VERSION")),
         lacks: |_| None,
@@ -19,6 +20,7 @@ pub fn system(name: &str) -> Option<System> {
 
 struct Client {
     locks: LockClient,
+    session: bool,
     lease: Duration,
     held: HashMap<String, Vec<Guard>>,
 }
@@ -29,6 +31,7 @@ fn connect(job: &Job, _number: usize) -> Result<Box<dyn Locker>, String> {
     let open = || LockClient::open(url).map_err(|error| error.to_string());
     Ok(Box::new(Client {
         locks: SHARED.get_or_init(open).clone()?,
+        session: job.system == "lock-rust-session",
         lease: Duration::from_millis(job.lease_ms),
         held: HashMap::new(),
     }))
@@ -36,6 +39,10 @@ fn connect(job: &Job, _number: usize) -> Result<Box<dyn Locker>, String> {
 
 impl Locker for Client {
     fn acquire(&mut self, lock: &str) -> Result<(), String> {
+        let lease = |lock: Lock| match self.session {
+            true => lock.session_lease(self.lease),
+            false => lock.lease(self.lease),
+        };
         // Only a name that is new costs an allocation.
         if !self.held.contains_key(lock) {
             self.held.insert(lock.to_owned(), Vec::new());
@@ -43,7 +50,7 @@ impl Locker for Client {
         let guards = self.held.entry(lock.to_owned()).or_default();
         let guard = match guards.last() {
             Some(guard) => guard.reenter(),
-            None => self.locks.lock(lock).session_lease(self.lease).acquire(),
+            None => lease(self.locks.lock(lock)).acquire(),
         };
         guards.push(guard.map_err(|error| error.to_string())?);
         Ok(())

@@ -128,19 +128,16 @@ fn every_raw_system_does_every_work_or_says_why_not() {
 
 #[test]
 fn what_the_rust_client_does_is_measured_too() {
-    let server = server("lock-rust");
-    let one = r#","clients":1,"pipeline":1"#;
-    for work in ["pair", "reenter", "renew"] {
-        assert!(figures(&server, "lock-rust", work, one).is_some(), "{work}");
+    let of = |clients| format!(r#","clients":{clients},"pipeline":1"#);
+    for system in ["lock-rust", "lock-rust-session"] {
+        let server = server(system);
+        for work in ["pair", "reenter", "renew"] {
+            let measured = figures(&server, system, work, &of(1));
+            assert!(measured.is_some(), "{system} {work}");
+        }
+        let three = figures(&server, system, "contend", &of(3)).unwrap();
+        assert_eq!(three["per_client"].as_array().unwrap().len(), 3);
     }
-    let three = figures(
-        &server,
-        "lock-rust",
-        "contend",
-        r#","clients":3,"pipeline":1"#,
-    )
-    .unwrap();
-    assert_eq!(three["per_client"].as_array().unwrap().len(), 3);
 }
 
 #[test]

@@ -223,6 +223,10 @@ pub fn plant_under(play: &mut Play, key: &[u8]) {
         let reply = play.say_words(words);
         let has_failed = matches!(reply, Value::ServerError(_));
         play.fields_expire |= words[0] == b"HPEXPIRE" && !has_failed;
+        if words[0] == b"MOVE" {
+            // Valkey 8.1 leaves whoever moves a key in the database that it went to, if a module listens to key events.
+            play.admin.select_again();
+        }
     }
 }
 

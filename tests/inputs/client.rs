@@ -132,8 +132,14 @@ impl Client {
     pub fn select(&mut self, db: usize) {
         if db != self.db {
             self.db = db;
-            assert_eq!(self.ask(&format!("SELECT {db}")), Value::Okay);
+            self.select_again();
         }
+    }
+
+    /// Selects its database, whichever the server takes for that.
+    pub fn select_again(&mut self) {
+        let select = format!("SELECT {}", self.db);
+        assert_eq!(self.ask(&select), Value::Okay);
     }
 
     /// Sends no more, reads whatever comes until the server closes the connection too, and returns that.

@@ -6,7 +6,7 @@ use super::client::Client;
 use super::tried::Tried;
 use super::words::one_of;
 use fastrand::Rng;
-use lock_test_support::Server;
+use lock_test_support::{show, Server};
 use redis::Value;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -85,6 +85,25 @@ impl<'a> Play<'a> {
             last.join("\n"),
             self.server.last_words()
         );
+    }
+
+    /// How the lock is that a call names, in the first database, and who is connected: for a failure.
+    pub fn state(&mut self, call: &str) -> String {
+        self.admin.select(0);
+        let key = call.split(' ').nth(1).unwrap_or_default();
+        let asks = ["LOCK.INFO", "HGETALL", "PTTL"].map(|it| format!("{it} {key}"));
+        let more = [
+            "CONFIG GET lock.*",
+            "INFO clients",
+            "INFO lock",
+            "CLIENT LIST",
+        ];
+        let more = more.map(str::to_owned);
+        let mut state = String::new();
+        for ask in asks.iter().chain(&more) {
+            state += &format!("{ask}: {}\n", show(&self.admin.ask(ask)));
+        }
+        state
     }
 
     /// Ends the run unless that was right.

@@ -31,8 +31,9 @@ fn call(words: &str) -> Call {
 fn refused(play: &mut Play, at: usize, words: &str, code: &str) {
     let outcomes = play.exchange(at, &[call(words)], Form::Pipeline);
     if outcomes != [Outcome::Refused(code.to_owned())] {
+        let state = play.state(words);
         play.fail(&format!(
-            "{words} was answered by {outcomes:?}, not by {code}"
+            "{words} was answered by {outcomes:?}, not by {code}\n{state}"
         ));
     }
 }
@@ -48,7 +49,11 @@ fn hold(play: &mut Play, at: usize, words: &str) {
     ready(play, at);
     let outcomes = play.exchange(at, &[call(words)], Form::Pipeline);
     if !matches!(outcomes[0], Outcome::Done(Some(_))) {
-        play.fail(&format!("{words} was answered by {:?}", outcomes[0]));
+        let state = play.state(words);
+        play.fail(&format!(
+            "{words} was answered by {:?}\n{state}",
+            outcomes[0]
+        ));
     }
 }
 
@@ -116,7 +121,9 @@ fn befall(play: &mut Play, key: &str, waiters: &mut Vec<(Client, Call)>) {
         9 => drop(play.say("SWAPDB 0 1")),
         10 if !waiters.is_empty() => {
             play.tried.cut += 1;
-            waiters.remove(who).0.leave(&mut play.admin);
+            let (client, call) = waiters.remove(who);
+            play.note("a wait, cut", &call.words);
+            client.leave(&mut play.admin);
         }
         _ => {
             // In one packet: in the same iteration of the event loop.
@@ -126,6 +133,9 @@ fn befall(play: &mut Play, key: &str, waiters: &mut Vec<(Client, Call)>) {
             ];
             let at = CLIENTS - 1;
             ready(play, at);
+            for words in &lines {
+                play.note(&format!("client {at}, in one packet"), &line(words));
+            }
             let packet: Vec<u8> = lines.iter().flat_map(|it| pack(&line(it))).collect();
             play.clients[at].send(&packet);
             (0..2).for_each(|_| drop(play.reply(at)));

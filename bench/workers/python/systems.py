@@ -37,9 +37,17 @@ class LeaseLock(RedisLock):
     unsupported = {}
     version = f"redis-reentrant-lock {version('redis-reentrant-lock')} (redis-py {version('redis')})"
 
+    def __init__(self, job):
+        super().__init__(job)
+        self.crashes = job["work"] == "hold"
+
     def mutex(self, name, keep=False):
-        # What is to be kept beyond a lease is a session: the server renews it while the connection lives.
-        return self.client.lock(name, timeout=None if keep else self.lease, lock_class=ReentrantLock)
+        # What is to be kept beyond a lease is a session: the server renews it while the connection lives. Not so the
+        # lock of an owner that is to crash.
+        return self._lock(name, keep and not self.crashes)
+
+    def _lock(self, name, session):
+        return self.client.lock(name, timeout=None if session else self.lease, lock_class=ReentrantLock)
 
 
 class SessionLock(LeaseLock):
@@ -48,7 +56,7 @@ class SessionLock(LeaseLock):
     unsupported = {"renew": "the server renews a session lock"}
 
     def mutex(self, name, keep=False):
-        return super().mutex(name, keep=True)
+        return self._lock(name, session=True)
 
 
 class Kazoo:

@@ -15,6 +15,9 @@ final class Ours implements Locks {
     private LockClient client;
     private Duration lease;
 
+    /** Whether what is held beyond a lease is held by a session. Not by an owner that is to crash. */
+    private boolean keeps;
+
     Ours(boolean session) {
         this.session = session;
     }
@@ -33,12 +36,13 @@ final class Ours implements Locks {
     public void connect(Job job) {
         client = LockClient.create(job.urls().get(0));
         lease = Duration.ofMillis(job.leaseMillis());
+        keeps = !job.work().equals("hold");
         client.lock(job.lock()).isLocked(); // fails if no server is there, for which lock() would wait
     }
 
     @Override
     public Mutex mutex(String name, boolean keep) {
-        ReentrantRedisLock lock = session || keep ? client.lock(name) : client.lock(name, lease);
+        ReentrantRedisLock lock = session || keep && keeps ? client.lock(name) : client.lock(name, lease);
         return new Mutex() {
             @Override
             public void acquire() {

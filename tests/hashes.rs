@@ -63,6 +63,10 @@ impl Server for World {
         self.tick
     }
 
+    fn finds(&mut self, _: KeyRef) -> bool {
+        true
+    }
+
     fn read(&mut self, key: KeyRef, owner: &[u8]) -> Result<Option<Stored>, Error> {
         let Some(value) = self.keys.get(key.name) else {
             return Ok(None);

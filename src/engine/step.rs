@@ -18,6 +18,8 @@ pub struct Step<'a, S> {
     pub(super) budget: Budget,
     /// How many deadlocks it has logged.
     pub(super) deadlocks_logged: usize,
+    /// Whether the search for deadlocks came to a lock that the server does not find now.
+    pub(super) has_not_found: bool,
 }
 
 /// After how long writes that were refused are tried again.
@@ -40,6 +42,7 @@ impl<'a, S: Server> Step<'a, S> {
             effects,
             budget: Budget::full(),
             deadlocks_logged: 0,
+            has_not_found: false,
         }
     }
 
@@ -98,6 +101,11 @@ impl<'a, S: Server> Step<'a, S> {
             return self.view(key, owner);
         }
         Ok(view)
+    }
+
+    /// Whether the server finds this lock now: outside a cluster, any. See [`Server::finds`].
+    pub(super) fn finds(&mut self, key: KeyRef) -> bool {
+        !self.engine.cluster || self.server.finds(key)
     }
 
     /// The holder of the lock, whoever it is; none if it is free.

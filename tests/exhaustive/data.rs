@@ -92,6 +92,10 @@ impl Server for Port<'_> {
         self.tick
     }
 
+    fn finds(&mut self, _: KeyRef) -> bool {
+        true
+    }
+
     fn read(&mut self, key: KeyRef, owner: &[u8]) -> Result<Option<Stored>, Error> {
         let entry = self.data.get(&lock_of(key));
         Ok(entry.map(|entry| Stored {

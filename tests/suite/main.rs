@@ -1,6 +1,7 @@
 //! Black box, against real servers: one module an aspect of the product, in one binary.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod across_slots;
 mod clock;
 mod coexistence;
 mod commands;

@@ -103,6 +103,36 @@ fn a_waiter_that_another_module_unblocked_in_a_key_event_stayed_in_its_queue() {
 }
 
 #[test]
+fn a_waiter_that_another_module_let_go_in_the_event_of_its_own_grant_was_unblocked_twice() {
+    for (how, heard) in [
+        ("CLIENT UNBLOCK", "[0 0 0"),
+        ("CLIENT UNBLOCK ERROR", "UNBLOCKED"),
+        ("CLIENT KILL ID", "closed"),
+    ] {
+        let (server, mut client) = start();
+        let mut waiter = one_waits(&server, &mut client);
+        let mut next = Waiter::start(&server, "LOCK.ACQUIRE orders next 60000 WAIT 0");
+        let (how, more) = how
+            .strip_suffix(" ERROR")
+            .map_or((how, ""), |how| (how, " ERROR"));
+        client.run(&format!("BARE.ONEVENT {how} {}{more}", waiter.id()));
+        assert_eq!(client.run("LOCK.RELEASE orders me"), "0");
+        assert_eq!(replied(&server), ":1");
+        let reply = waiter.reply();
+        assert!(reply.starts_with(heard), "{how}: {reply}");
+        assert_eq!(next.grant()[..2], [1, 1], "{how}");
+        assert_eq!(client.run("LOCK.ASSERT orders next"), "OK");
+        // The server counts who waits.
+        assert_eq!(client.info("clients", "blocked_clients").unwrap(), "0");
+        client.run("LOCK.RELEASE orders next");
+        let mut again = one_waits(&server, &mut client);
+        client.run("LOCK.RELEASE orders me");
+        assert_eq!(again.grant()[..2], [1, 1], "{how}");
+        server.assert_sound();
+    }
+}
+
+#[test]
 fn a_lock_that_another_module_deletes_in_the_event_of_its_acquire_is_free() {
     let (server, mut client) = start();
     client.run("BARE.ONEVENT DEL orders");

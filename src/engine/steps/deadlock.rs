@@ -86,6 +86,14 @@ impl<S: Server> Step<'_, S> {
         if has_refused && self.budget.is_spent() {
             self.engine.dirty.insert(key.clone());
         }
+        self.search_again_if_blind(key);
+    }
+
+    /// If the server did not find a lock that the search came to, has it repeated by the next wakeup, which finds all.
+    pub(super) fn search_again_if_blind(&mut self, key: &LockKey) {
+        if std::mem::take(&mut self.has_not_found) {
+            self.engine.dirty.insert(key.clone());
+        }
     }
 
     /// Takes those who are refused out of their queue.
@@ -117,6 +125,10 @@ impl<S: Server> Step<'_, S> {
 
     /// The holder of a lock, and the connection that the hold is bound to.
     fn holding(&mut self, key: KeyRef) -> Option<Holding> {
+        if !self.finds(key) {
+            self.has_not_found = true;
+            return None;
+        }
         let holder = self.holder(key).ok().flatten()?;
         let session = self.engine.sessions.get(key);
         // The session may be that of an earlier hold whose loss was not noticed yet.

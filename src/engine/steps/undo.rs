@@ -15,6 +15,11 @@ impl<S: Server> Step<'_, S> {
             if self.engine.has_planted(PlantedFault::NoUndo) {
                 continue;
             }
+            if !self.finds(key.borrowed()) {
+                // By the wakeup, which is due at once.
+                self.engine.undelivered.put_back(key, level);
+                continue;
+            }
             match self.server.check_write(key.borrowed()) {
                 WriteCheck::Accepted => self.undo_one(key.borrowed(), level.token),
                 // The lock moves with its slot, and its lease ends there.

@@ -30,6 +30,7 @@ pub fn block(ctx: *mut RedisModuleCtx, id: WaiterId, busy: Grant) {
         user,
         answer: None,
         is_delivered: false,
+        is_let_go: false,
     };
     HOST.with(|host| {
         host.blocked.insert(id, blocked);

@@ -11,7 +11,7 @@ use crate::module::keyspace::{audience, SharedStrings};
 use redis_module::raw::RedisModuleCtx;
 
 /// Carries them out, in order, but the replies first: whatever goes wrong then, nobody waits for ever. Returns the waiters
-/// whose client is not known: none, unless a panic kept one from being blocked.
+/// who cannot get theirs.
 pub fn carry_out(ctx: *mut RedisModuleCtx, effects: &Effects) -> Vec<WaiterId> {
     let mut lost = Vec::new();
     for effect in effects.list() {
@@ -34,7 +34,8 @@ pub fn carry_out(ctx: *mut RedisModuleCtx, effects: &Effects) -> Vec<WaiterId> {
     lost
 }
 
-/// Records the reply to a waiter that has left its queue. False if its client is not known.
+/// Records the reply to a waiter that has left its queue. False if its client is not known, or was let go: by another
+/// module that was told of this very grant.
 ///
 /// The reply is delivered at the end of this iteration of the event loop. Until then the client counts as
 /// blocked, so that whatever ends its wait in this iteration finds the reply: `CLIENT UNBLOCK` arrives as a timeout
@@ -42,7 +43,7 @@ pub fn carry_out(ctx: *mut RedisModuleCtx, effects: &Effects) -> Vec<WaiterId> {
 /// 7.2 even crashes.)
 fn record(id: WaiterId, answer: &Answer) -> bool {
     HOST.with(|host| {
-        let Some(blocked) = host.blocked.get_mut(&id) else {
+        let Some(blocked) = host.blocked.get_mut(&id).filter(|it| !it.is_let_go) else {
             return false;
         };
         blocked.answer = Some(answer.clone());

@@ -41,6 +41,8 @@ pub struct Blocked {
     pub answer: Option<Answer>,
     /// Its reply was sent.
     pub is_delivered: bool,
+    /// The server has unblocked it and was told to be done with it: the handle must not be used again.
+    pub is_let_go: bool,
 }
 
 impl Host {

@@ -99,6 +99,11 @@ fn let_go(ctx: *mut RedisModuleCtx, handle: Handle) -> Option<(WaiterId, Left)> 
     };
     if !matches!(left, Left::Delivering) {
         // The server keeps the handle until the module says that it is done with it.
+        HOST.with(|host| {
+            if let Some(blocked) = host.blocked.get_mut(&id) {
+                blocked.is_let_go = true;
+            }
+        });
         unblock_client(handle, id);
     }
     Some((id, left))

@@ -4,7 +4,7 @@ use super::open::Open;
 use super::rights;
 use super::shared_strings::SharedStrings;
 use crate::engine::{ClientId, Server, UserName, Write, WriteCheck};
-use crate::lock::{Deadline, Error, Holder, KeyRef, Now, Stored, Tick};
+use crate::lock::{slot_of, Deadline, Error, Holder, KeyRef, Now, Stored, Tick};
 use crate::module::ffi::api::missing;
 use crate::module::ffi::call::{is_paused, DryRun};
 use crate::module::ffi::string::{AnyStr, OwnedStr, Str};
@@ -138,6 +138,12 @@ impl Server for Data<'_> {
 
     fn tick(&mut self) -> Tick {
         *self.tick.get_or_insert_with(clock::tick)
+    }
+
+    fn finds(&mut self, key: KeyRef) -> bool {
+        // A timer runs no command.
+        let own = self.arguments.name;
+        own.is_none_or(|(own, _)| slot_of(own) == slot_of(key.name))
     }
 
     fn read(&mut self, key: KeyRef, owner: &[u8]) -> Result<Option<Stored>, Error> {

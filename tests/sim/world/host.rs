@@ -17,6 +17,8 @@ pub struct Shared {
     /// Which users may acquire locks.
     pub allowed: [bool; OWNERS],
     pub moves_slots: bool,
+    /// Whether the servers are nodes of a cluster.
+    pub cluster: bool,
     /// Which server owns the slot of a lock, and where it is being moved to.
     pub slots: [(u8, Option<u8>); LOCKS],
     pub user_names: Vec<UserName>,
@@ -120,6 +122,12 @@ impl Server for Port<'_> {
         self.clock.tick
     }
 
+    fn finds(&mut self, key: KeyRef) -> bool {
+        // Each lock has a slot of its own.
+        let own = self.caller.map(|(_, own)| own);
+        !self.shared.cluster || own.is_none_or(|own| own == lock_number(key))
+    }
+
     fn read(&mut self, key: KeyRef, owner: &[u8]) -> Result<Option<Stored>, Error> {
         let lock = lock_number(key);
         if self.host.expires_on_read {
@@ -132,6 +140,9 @@ impl Server for Port<'_> {
     }
 
     fn read_holder(&mut self, key: KeyRef) -> Result<Option<Holder>, Error> {
+        if !self.finds(key) {
+            return Ok(None);
+        }
         let value = self.host.data.get(lock_number(key));
         value.map(|value| value.holder()).transpose()
     }

@@ -129,6 +129,7 @@ impl<'a> World<'a> {
                 conn_user: Vec::new(),
                 allowed: [true; data::OWNERS],
                 moves_slots: config.moves_slots(),
+                cluster: config.cluster,
                 slots: [(0, None); data::LOCKS],
                 user_names: (0..config.clients).map(user).collect(),
             },

@@ -48,12 +48,14 @@ pub enum PlantedFault {
     ShortRenewal,
     /// Waits whose timeout has passed are left in their queues.
     LeavesDue,
+    /// In a cluster a command looks for locks of other slots than its own.
+    IgnoresSlots,
 }
 
 #[cfg(feature = "planted-faults")]
 impl PlantedFault {
     /// Every fault.
-    pub const ALL: [PlantedFault; 22] = [
+    pub const ALL: [PlantedFault; 23] = [
         PlantedFault::NoGrace,
         PlantedFault::NoCutOff,
         PlantedFault::NoUndo,
@@ -76,6 +78,7 @@ impl PlantedFault {
         PlantedFault::LateTimeouts,
         PlantedFault::ShortRenewal,
         PlantedFault::LeavesDue,
+        PlantedFault::IgnoresSlots,
     ];
 
     /// The fault of this name, if there is one.
@@ -86,4 +89,4 @@ impl PlantedFault {
 }
 
 #[cfg(feature = "planted-faults")]
-const _: () = assert!(PlantedFault::ALL.len() == PlantedFault::LeavesDue as usize + 1);
+const _: () = assert!(PlantedFault::ALL.len() == PlantedFault::IgnoresSlots as usize + 1);

@@ -105,7 +105,9 @@ impl<'a, S: Server> Step<'a, S> {
 
     /// Whether the server finds this lock now: outside a cluster, any. See [`Server::finds`].
     pub(super) fn finds(&mut self, key: KeyRef) -> bool {
-        !self.engine.cluster || self.server.finds(key)
+        let looks_anywhere =
+            !self.engine.cluster || self.engine.has_planted(PlantedFault::IgnoresSlots);
+        looks_anywhere || self.server.finds(key)
     }
 
     /// The holder of the lock, whoever it is; none if it is free.

@@ -60,6 +60,11 @@ fn an_undo_that_is_left_out() {
 }
 
 #[test]
+fn a_lock_of_another_slot_that_is_looked_for_in_a_command() {
+    finds(PlantedFault::IgnoresSlots, "cluster", Kind::NotAnswered);
+}
+
+#[test]
 fn a_queue_that_is_served_from_the_wrong_end() {
     finds(PlantedFault::LastFirst, "calm", Kind::Overtaken);
 }

@@ -136,7 +136,8 @@ impl Grace {
         if self.left_of_period(now, period).is_none() {
             self.begun = None;
         }
-        if self.left_of_doubt(now).is_none() {
+        // Without a grace period nothing is in doubt.
+        if period.0 == 0 || self.left_of_doubt(now).is_none() {
             self.went_on = None;
         }
         had_begun && self.left(now, period).is_none()
@@ -294,6 +295,11 @@ mod tests {
         assert_eq!(left.check(&mine(5500), None), Ok(()));
         assert_eq!(left.lease(Millis(9000), &mine(5700), NOW), Millis(700));
         assert_eq!(grace.left(Tick(600), Millis(0)), None);
+        let switched_off = |mut grace: Grace| {
+            let ended = grace.end(Tick(600), Millis(0));
+            ended && !grace.end(Tick(600), Millis(0)) && !grace.has_begun()
+        };
+        assert!(switched_off(grace.clone()), "it ended at every wakeup");
         assert!(!grace.end(Tick(3099), PERIOD));
         assert!(grace.end(Tick(3100), PERIOD));
         assert!(!grace.end(Tick(3100), PERIOD));

@@ -18,12 +18,13 @@ pub struct Step<'a, S> {
     pub(super) budget: Budget,
     /// How many deadlocks it has logged.
     pub(super) deadlocks_logged: usize,
-    /// Whether the search for deadlocks came to a lock that the server does not find now.
-    pub(super) has_not_found: bool,
+    /// Whether the search for deadlocks has to be repeated: it came to a lock that the server does not find now, or had only
+    /// what others had left it.
+    pub(super) repeats_search: bool,
 }
 
 /// After how long writes that were refused are tried again.
-const RETRY: Millis = Millis(100);
+pub(super) const RETRY: Millis = Millis(100);
 
 impl<'a, S: Server> Step<'a, S> {
     /// Begins a step.
@@ -42,7 +43,7 @@ impl<'a, S: Server> Step<'a, S> {
             effects,
             budget: Budget::full(),
             deadlocks_logged: 0,
-            has_not_found: false,
+            repeats_search: false,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Lines in a cluster of three masters: slots that move, and a cluster that is down.
 
 use crate::support::{eventually, skip, three_masters, version, Client, Server, Setup, Waiter};
+use redis_reentrant_lock::lock::slot_of;
 use std::time::Duration;
 
 /// The slot of the lock `orders`.
@@ -330,4 +331,32 @@ fn a_session_at_the_target_of_a_slot_on_the_move_goes_on() {
     assert_eq!(probe.counter("sessions_lost"), 0);
     cluster.end_the_move();
     assert_eq!(target.int(&format!("LOCK.RELEASE {lock} me")), 0);
+}
+
+#[test]
+fn sessions_in_a_slot_on_the_move_kept_the_others_from_being_renewed() {
+    // More than are renewed at once.
+    const ARRIVING: usize = 120;
+    let (cluster, _client) = held();
+    cluster.begin_to_move();
+    let node = &cluster.nodes[1];
+    let arriving = (0..ARRIVING).map(|n| {
+        let mut client = node.client();
+        assert_eq!(client.run("ASKING"), "OK");
+        let granted = client.grant(&format!("LOCK.ACQUIRE {{orders}}-{n} me 3000 SESSION"));
+        assert_eq!(granted[..2], [1, 1]);
+        client
+    });
+    let _arriving: Vec<Client> = arriving.collect();
+    let is_its_own = |name: &String| usize::from(slot_of(name.as_bytes())) * 3 / 16384 == 1;
+    let own = (0..).map(|n| format!("own-{n}")).find(is_its_own).unwrap();
+    let mut keeper = node.client();
+    keeper.grant(&format!("LOCK.ACQUIRE {own} me 3000 SESSION"));
+    let (mut probe, mut least) = (node.client(), 3000);
+    eventually("it is renewed", || {
+        let left = probe.int(&format!("PTTL {own}"));
+        assert!(left > 0, "its lease has ended");
+        least = least.min(left);
+        left > least + 500
+    });
 }

@@ -28,6 +28,11 @@ impl Budget {
         Budget(steps)
     }
 
+    /// Whether nothing was taken of it.
+    pub fn is_full(&self) -> bool {
+        self.0 == Budget::STEPS
+    }
+
     /// Whether nothing is left.
     pub fn is_spent(&self) -> bool {
         self.0 == 0

@@ -237,13 +237,22 @@ impl Sessions {
     /// Records a renewal. The next one is due a third of the ttl later, or at the end of the lease if
     /// that comes first because the hold may not last any longer.
     pub fn renewed(&mut self, key: &LockKey, now: Tick) {
+        let next = self.get(key.borrowed()).and_then(|session| {
+            let third = Millis(session.bound.as_ref()?.options.ttl.0 / RENEWED_AFTER);
+            Some(now.plus(third).min(session.lease_end))
+        });
+        self.renew_at(key, next);
+    }
+
+    /// Has a renewal that is not possible now tried at that time.
+    pub fn put_off(&mut self, key: &LockKey, at: Tick) {
+        self.renew_at(key, Some(at));
+    }
+
+    fn renew_at(&mut self, key: &LockKey, next: Option<Tick>) {
         let Some(session) = self.get_mut(key.borrowed()) else {
             return;
         };
-        let next = session.bound.as_ref().map(|bound| {
-            let third = Millis(bound.options.ttl.0 / RENEWED_AFTER);
-            now.plus(third).min(session.lease_end)
-        });
         let before = std::mem::replace(&mut session.renew_at, next);
         if let Some(before) = before {
             self.due.remove(&(before, key.clone()));

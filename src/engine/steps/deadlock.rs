@@ -30,7 +30,9 @@ impl<S: Server> Step<'_, S> {
         if !is_bound_here && !self.engine.queues.is_another_waited_for(key.borrowed()) {
             return Ok(());
         }
+        let had_all = self.budget.is_full();
         if !self.budget.look_up(key) {
+            self.repeats_search |= !had_all;
             return Ok(());
         }
         let holding = self.holding(key.borrowed());
@@ -41,7 +43,10 @@ impl<S: Server> Step<'_, S> {
         let mut search = Search::of_wait(owner.clone(), waiter.client, key.clone());
         search.held(holding);
         match self.next_cycle(&mut search) {
-            None => Ok(()),
+            None => {
+                self.repeats_search |= self.budget.is_spent() && !had_all;
+                Ok(())
+            }
             Some(cycle) => {
                 self.engine.counters.deadlocks_refused += 1;
                 self.log_cycle(&cycle);
@@ -68,7 +73,7 @@ impl<S: Server> Step<'_, S> {
             return;
         }
         let mut search = Search::of_holder(key.clone(), holding, &self.engine.queues);
-        let mut has_refused = false;
+        let (mut has_refused, had_all) = (false, self.budget.is_full());
         while let Some(cycle) = self.next_cycle(&mut search) {
             let refused = self.take_refused(&cycle.refused);
             let Some((_, first)) = refused.first() else {
@@ -83,15 +88,14 @@ impl<S: Server> Step<'_, S> {
             }
         }
         // There may be more. Other clients are served before.
-        if has_refused && self.budget.is_spent() {
-            self.engine.dirty.insert(key.clone());
-        }
-        self.search_again_if_blind(key);
+        self.repeats_search |= self.budget.is_spent() && (has_refused || !had_all);
+        self.repeat_search(key);
     }
 
-    /// If the server did not find a lock that the search came to, has it repeated by the next wakeup, which finds all.
-    pub(super) fn search_again_if_blind(&mut self, key: &LockKey) {
-        if std::mem::take(&mut self.has_not_found) {
+    /// Has the search repeated by the next wakeup, if that is to be: it finds all locks. It ends, since the first search of
+    /// each wakeup has the whole budget.
+    pub(super) fn repeat_search(&mut self, key: &LockKey) {
+        if std::mem::take(&mut self.repeats_search) {
             self.engine.dirty.insert(key.clone());
         }
     }
@@ -126,7 +130,7 @@ impl<S: Server> Step<'_, S> {
     /// The holder of a lock, and the connection that the hold is bound to.
     fn holding(&mut self, key: KeyRef) -> Option<Holding> {
         if !self.finds(key) {
-            self.has_not_found = true;
+            self.repeats_search = true;
             return None;
         }
         let holder = self.holder(key).ok().flatten()?;

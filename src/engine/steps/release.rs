@@ -1,6 +1,7 @@
 //! `LOCK.RELEASE` and `LOCK.FORCERELEASE`.
 
 use crate::engine::error::Error;
+use crate::engine::loss::Loss;
 use crate::engine::port::Server;
 use crate::engine::step::Step;
 use crate::lock::{release, Change, KeyRef, Left, Release};
@@ -12,6 +13,7 @@ impl<S: Server> Step<'_, S> {
     /// What [`release`] refuses.
     pub fn release(&mut self, key: KeyRef, owner: &[u8], request: &Release) -> Result<Left, Error> {
         let view = self.current_view(key, owner)?;
+        self.lose_if_free(key, &view, owner, request.token);
         let (change, left) = release(&view, request)?;
         match left {
             // Nothing of the lock is this owner's.
@@ -43,7 +45,11 @@ impl<S: Server> Step<'_, S> {
             };
         }
         let Some(holder) = holder else {
-            return Ok(false);
+            // In doubt its lease is not written again yet, and is not to be.
+            let has_session = self.engine.sessions.get(key).is_some();
+            self.lose(key, Loss::Other);
+            self.engine.counters.forced += u64::from(has_session);
+            return Ok(has_session);
         };
         if let Some(token) = holder.hold.token() {
             // The next token is larger, if the lock's is credible.

@@ -20,6 +20,7 @@ impl<S: Server> Step<'_, S> {
     ) -> Result<Grant, Error> {
         let now = self.server.now();
         let view = self.current_view(key, owner)?;
+        self.lose_if_free(key, &view, owner, token);
         let mut lease = ttl;
         if let Some(grace) = self.grace_left() {
             grace.check(&view, token)?;

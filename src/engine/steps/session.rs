@@ -5,8 +5,10 @@ use crate::engine::loss::Loss;
 use crate::engine::planted::PlantedFault;
 use crate::engine::port::{Server, WriteCheck};
 use crate::engine::session::{compare, Connection, Found, Session, SessionOptions};
-use crate::engine::step::Step;
-use crate::lock::{extend, set_ttl, Change, Deadline, Grant, Hold, KeyRef, LockKey, Millis, Now};
+use crate::engine::step::{Step, RETRY};
+use crate::lock::{
+    extend, set_ttl, Change, Deadline, Grant, Hold, KeyRef, LockKey, Millis, Now, Token, View,
+};
 use std::sync::Arc;
 
 /// Renewals that are due within this time are done together.
@@ -149,7 +151,7 @@ impl<S: Server> Step<'_, S> {
                 WriteCheck::Accepted => step(self, &key),
                 WriteCheck::Elsewhere => {
                     self.lose_elsewhere(key.borrowed());
-                    self.retry_later();
+                    self.put_off(&key);
                 }
                 WriteCheck::NotNow => is_refused = true,
             }
@@ -157,6 +159,20 @@ impl<S: Server> Step<'_, S> {
         if is_refused {
             self.lose_overdue();
             self.retry_later();
+        }
+    }
+
+    /// A session whose slot is being moved here cannot be written yet. Nothing else has to wait for it: not the sessions
+    /// behind it, nor the rest of what is due.
+    fn put_off(&mut self, key: &LockKey) {
+        let session = self.engine.sessions.get(key.borrowed());
+        match session.map(Session::is_closed) {
+            Some(false) => {
+                let at = self.server.tick().plus(RETRY);
+                self.engine.sessions.put_off(key, at);
+            }
+            Some(true) => self.retry_later(),
+            None => (),
         }
     }
 
@@ -190,8 +206,28 @@ impl<S: Server> Step<'_, S> {
         }
     }
 
-    fn lose(&mut self, key: KeyRef, loss: Loss) {
+    pub(super) fn lose(&mut self, key: KeyRef, loss: Loss) {
         self.engine.lose(key, loss, self.effects);
+    }
+
+    /// The owner is about to be told that it does not hold a lock whose lease is over. While this server is in doubt the
+    /// lease of its session is not written again: then it is not to be later, either.
+    pub(super) fn lose_if_free(
+        &mut self,
+        key: KeyRef,
+        view: &View,
+        owner: &[u8],
+        token: Option<Token>,
+    ) {
+        if !matches!(view, View::Free { .. }) {
+            return;
+        }
+        let is_its = |session: &Session| {
+            *session.owner == *owner && token.is_none_or(|token| token == session.fence.token)
+        };
+        if self.engine.sessions.get(key).is_some_and(is_its) {
+            self.lose(key, Loss::Other);
+        }
     }
 
     /// Frees a lock whose connection has closed, or begins its linger.

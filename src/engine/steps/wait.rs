@@ -49,7 +49,7 @@ impl<S: Server> Step<'_, S> {
         let lease = lease.or_else(|| self.server.expiry(waiter.key.borrowed()));
         let key = waiter.key.clone();
         let id = self.engine.queues.join(waiter);
-        self.search_again_if_blind(&key);
+        self.repeat_search(&key);
         self.engine.queues.set_lease(key.borrowed(), lease);
         self.engine.counters.waits_started += 1;
         Ok(id)

@@ -139,3 +139,34 @@ fn however_often_an_owner_waits_for_one_lock_it_is_looked_at_once() {
     eventually("only two is left", || client.counter("waiters") == 1);
     assert!(!two[0].has_reply());
 }
+
+#[test]
+fn a_cycle_was_left_that_a_hand_over_closed_after_others_had_used_up_the_search() {
+    const CHAIN: usize = 300;
+    const BEFORE: usize = 10;
+    let server = Server::start();
+    let mut client = server.client();
+    // Each owner of the chain waits for the lock of the next one.
+    take(&mut client, each(0..CHAIN, "chain-#", "link-#"));
+    let chain = (1..CHAIN).map(|n| (format!("chain-{n}"), format!("link-{}", n - 1)));
+    let _chain = wait(&server, chain);
+    // The first in each of these queues waits for the chain, too: to search it takes a third of the steps.
+    take(&mut client, each(0..BEFORE, "before-#", "holder"));
+    let _first = wait(&server, each(0..BEFORE, "before-#", "first-#"));
+    let _too = wait(&server, each(0..BEFORE, "chain-0", "first-#"));
+    let _second = wait(&server, each(0..BEFORE, "before-#", "second-#"));
+    client.grant("LOCK.ACQUIRE last holder 600000");
+    client.grant("LOCK.ACQUIRE other two 600000");
+    let mut one = Waiter::start(&server, "LOCK.ACQUIRE last one WAIT 0");
+    let _older = Waiter::start(&server, "LOCK.ACQUIRE other one WAIT 0");
+    let mut youngest = Waiter::start(&server, "LOCK.ACQUIRE last two WAIT 0");
+    // All are handed over in one wakeup, by their names.
+    let locks: Vec<String> = each(0..BEFORE, "before-#", "")
+        .into_iter()
+        .map(|(lock, _)| lock)
+        .collect();
+    client.run(&format!("DEL {} last", locks.join(" ")));
+    assert_eq!(one.grant()[0], 1);
+    let wanted = "DEADLOCK waiting for \"last\" would close a cycle of 2 owners";
+    assert_eq!(youngest.reply(), wanted);
+}

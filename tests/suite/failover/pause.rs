@@ -103,3 +103,47 @@ fn goes_on_when_it_knows() -> bool {
     assert_eq!(rival.grant()[..2], [1, 1]);
     true
 }
+
+#[test]
+fn a_session_came_back_whose_owner_was_told_in_doubt_that_it_had_lost_the_lock() {
+    let calls = [
+        ("LOCK.RELEASE kept me HOLDS 0", "-1"),
+        ("LOCK.RENEW kept me 1500", "NOTOWNER"),
+        ("LOCK.FORCERELEASE kept", "1"),
+    ];
+    let threads = calls.map(|(line, told)| {
+        spawn(move || {
+            // Mostly the server runs what came meanwhile before it counts its replicas.
+            assert!((0..5).any(|_| stays_lost(line, told)), "{line}");
+        })
+    });
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+/// False where the server counted its replicas first, and had none that it knew of.
+fn stays_lost(line: &str, told: &str) -> bool {
+    let pair = Pair::start_alike(Times::safe(1500));
+    let mut session = pair.master.client();
+    session.grant("LOCK.ACQUIRE kept me 1500 SESSION");
+    let mut early = Waiter::start(&pair.master, "PING");
+    assert_eq!(early.reply(), "PONG");
+    pair.master.stand_still(|| {
+        early.send(line);
+        // Longer than the lease, and than a server may stand still unnoticed.
+        sleep(Duration::from_millis(1800));
+        early.until_arrived();
+    });
+    let reply = early.reply();
+    if reply.starts_with("NOREPLICAS ") {
+        return false;
+    }
+    assert!(reply.starts_with(told), "{line}: {reply}");
+    let mut client = pair.master.client();
+    eventually("it takes writes", || client.run("SET probe x") == "OK");
+    let mut next = Waiter::start(&pair.master, "LOCK.ACQUIRE kept you 1500 WAIT 0");
+    assert_eq!(next.grant()[..2], [1, 1], "{line}");
+    assert_eq!(client.counter("sessions_lost"), 1, "{line}");
+    true
+}

@@ -299,7 +299,7 @@ mod tests {
             let ended = grace.end(Tick(600), Millis(0));
             ended && !grace.end(Tick(600), Millis(0)) && !grace.has_begun()
         };
-        assert!(switched_off(grace.clone()), "it ended at every wakeup");
+        assert!(switched_off(grace), "it ended at every wakeup");
         assert!(!grace.end(Tick(3099), PERIOD));
         assert!(grace.end(Tick(3100), PERIOD));
         assert!(!grace.end(Tick(3100), PERIOD));

@@ -103,7 +103,8 @@ impl Guard {
         }
     }
 
-    /// Acquires the lock once more for the same owner. It never waits.
+    /// Acquires the lock once more for the same owner. It never waits. It can be cancelled: what the server has counted by
+    /// then is released with the next guard.
     ///
     /// # Errors
     /// [`Error::Lost`] if the lock is lost.
@@ -134,7 +135,8 @@ impl Guard {
         self.hold.renew().await
     }
 
-    /// Releases this hold; the last one frees the lock.
+    /// Releases this hold; the last one frees the lock. If the server refuses a release, the release of the next guard
+    /// makes up for it. If it refuses that of the last one, the lock ends with its connection or its lease.
     ///
     /// # Errors
     /// [`Error::Lost`] if the lock was lost before: the work may have run beside another owner's.

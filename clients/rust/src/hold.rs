@@ -33,8 +33,17 @@ pub(crate) struct Hold {
     link: Mutex<Option<Link>>,
     phase: watch::Sender<Phase>,
     validity: Mutex<Validity>,
-    /// How many holds there are. Calls that change it come one after the other.
-    holds: tokio::sync::Mutex<u32>,
+    /// Calls that change it come one after the other.
+    count: tokio::sync::Mutex<Count>,
+}
+
+/// How many holds there are.
+struct Count {
+    /// Those of the caller, who has a guard for each.
+    guards: u32,
+    /// The server has at most so many: more than the guards after a release that it refused, or a reentry that was
+    /// cancelled.
+    server: u32,
 }
 
 /// Until when a lock is certainly held.
@@ -70,7 +79,10 @@ impl Hold {
             link: Mutex::new(link),
             phase: watch::Sender::new(Phase::Held),
             validity: Mutex::new(Validity { sent, until }),
-            holds: tokio::sync::Mutex::new(1),
+            count: tokio::sync::Mutex::new(Count {
+                guards: 1,
+                server: 1,
+            }),
         }
     }
 
@@ -184,43 +196,48 @@ impl Hold {
         self.renew().await
     }
 
-    /// How many holds there are.
+    /// How many holds the caller has.
     pub async fn holds(&self) -> u32 {
-        *self.holds.lock().await
+        self.count.lock().await.guards
     }
 
-    /// Acquires it once more.
+    /// Acquires it once more. If that is cancelled, a later release makes up for it.
     pub async fn reenter(&self) -> Result<(), Error> {
-        let mut holds = self.holds.lock().await;
+        let mut count = self.count.lock().await;
         self.expect_held()?;
-        let token = Some(self.token);
-        let cmd = self
-            .ticket
-            .who()
-            .acquire(self.kind, None, *holds + 1, token);
+        // A hold that the server has too many becomes the new one: for the server the call is a repeat.
+        let holds = count.server.max(count.guards + 1);
+        // Before the call is sent, which may be cancelled.
+        count.server = holds;
+        let (who, token) = (self.ticket.who(), Some(self.token));
+        let cmd = who.acquire(self.kind, None, holds, token);
         let answer = self.send(&cmd).await?;
         let grant = Grant::of(&answer.value)?;
         if !grant.acquired || grant.token != self.token {
             return Err(self.lose(Loss::Taken));
         }
         self.confirm(answer.sent, grant.ttl);
-        *holds += 1;
+        count.guards += 1;
         Ok(())
     }
 
-    /// Releases one hold.
+    /// Releases one hold of the caller. It is over for the caller whatever comes back: the next release gives back what
+    /// the server still has.
     pub async fn release(&self) -> Result<(), Error> {
-        let mut holds = self.holds.lock().await;
-        if *holds == 1 {
-            *holds = 0;
-            let released = self.release_last().await;
+        let mut count = self.count.lock().await;
+        count.guards -= 1;
+        if count.guards == 0 {
+            let released = self.release_last(count.server).await;
             self.ticket.end();
             return released;
         }
         self.expect_held()?;
-        let cmd = self.ticket.who().release(*holds - 1, Some(self.token));
-        self.send(&cmd).await?;
-        *holds -= 1;
+        while count.server > count.guards {
+            let left = count.server - 1;
+            let cmd = self.ticket.who().release(left, Some(self.token));
+            self.send(&cmd).await?;
+            count.server = left;
+        }
         Ok(())
     }
 
@@ -269,8 +286,9 @@ impl Hold {
             .await
     }
 
-    /// Releases the last hold. Sends that again until it is answered, or the lease is over.
-    async fn release_last(&self) -> Result<(), Error> {
+    /// Releases the last hold of the caller, and all of the server, which has at most so many. Sends each call again
+    /// until it is answered, or the lease is over.
+    async fn release_last(&self, holds: u32) -> Result<(), Error> {
         if self.kind.is_session() {
             // Lets the runtime read the end of the connection, should the caller have kept it from that until now.
             tokio::task::yield_now().await;
@@ -284,12 +302,13 @@ impl Hold {
         }
         // What is noticed from now on is no loss.
         self.phase.send_replace(Phase::Ended);
-        let cmd = self.ticket.who().release(0, Some(self.token));
         let until = self.valid_until();
+        let mut left = holds - 1;
         let mut session = self.take_link();
         let mut pace = Pace::new();
         let mut repeated = false;
         loop {
+            let cmd = self.ticket.who().release(left, Some(self.token));
             let own = session.take();
             let outcome = match &own {
                 Some(link) => {
@@ -300,15 +319,25 @@ impl Hold {
             };
             let failed: RedisError = match outcome {
                 Ok(value) => {
+                    let answer = holds_left(&value)?;
+                    if left > 0 {
+                        left -= 1;
+                        session = own;
+                        // The next call is a new one; but a session may have ended with its connection meanwhile.
+                        repeated &= self.kind.is_session();
+                        continue;
+                    }
                     if let Some(link) = own {
                         self.client.servers.give_back(link);
                     }
-                    return match holds_left(&value)? {
+                    return match answer {
                         Some(_) => Ok(()),
                         None if repeated => Ok(()),
                         None => Err(Error::Lost(Loss::Taken)),
                     };
                 }
+                // All holds of the session have ended with its connection.
+                Err(Verdict::Gone) if repeated && self.kind.is_session() => return Ok(()),
                 Err(Verdict::Gone) => return Err(Error::Lost(Loss::Taken)),
                 Err(Verdict::Final(error)) => return Err(error),
                 // The connection of a session, when it is dropped, releases the lock as well.

@@ -82,6 +82,63 @@ async fn a_guard_reenters_and_the_lock_is_free_with_the_last_one() {
 }
 
 #[tokio::test]
+async fn releases_that_the_server_refused_are_made_up_for_by_the_next_one() {
+    let server = Server::start();
+    let mut client = server.client();
+    let locks = locks(&server);
+    for lock in [
+        locks.lock("a"),
+        locks.lock("a").lease(Duration::from_secs(600)),
+    ] {
+        let outer = lock.acquire().await.unwrap();
+        let middle = outer.reenter().await.unwrap();
+        let inner = outer.reenter().await.unwrap();
+        let innermost = outer.reenter().await.unwrap();
+        client.run("CONFIG SET min-replicas-to-write 1");
+        for guard in [innermost, inner] {
+            let error = guard.release().await.unwrap_err();
+            assert!(error.to_string().contains("NOREPLICAS"), "{error}");
+        }
+        client.run("CONFIG SET min-replicas-to-write 0");
+        assert_eq!(outer.holds().await, 2);
+        middle.release().await.unwrap();
+        assert!(outer.is_held());
+        assert!(client.run("LOCK.INFO a").contains("holds 1"));
+        outer.release().await.unwrap();
+        assert_eq!(client.run("LOCK.INFO a"), "nil");
+    }
+}
+
+#[tokio::test]
+async fn the_last_release_and_a_reentry_make_up_for_a_release_that_was_refused() {
+    let server = Server::start();
+    let mut client = server.client();
+    let locks = locks(&server);
+    for lock in [
+        locks.lock("a"),
+        locks.lock("a").lease(Duration::from_secs(600)),
+    ] {
+        for reenters in [false, true] {
+            let outer = lock.acquire().await.unwrap();
+            let inner = outer.reenter().await.unwrap();
+            let innermost = outer.reenter().await.unwrap();
+            client.run("CONFIG SET min-replicas-to-write 1");
+            for guard in [innermost, inner] {
+                guard.release().await.unwrap_err();
+            }
+            client.run("CONFIG SET min-replicas-to-write 0");
+            if reenters {
+                let inner = outer.reenter().await.unwrap();
+                assert_eq!(inner.holds().await, 2);
+                inner.release().await.unwrap();
+            }
+            outer.release().await.unwrap();
+            assert_eq!(client.run("LOCK.INFO a"), "nil");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_guard_that_is_dropped_releases_the_lock() {
     let server = Server::start();
     let locks = locks(&server);

@@ -78,6 +78,64 @@ async fn a_reentry_whose_reply_was_lost_counts_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reentry_that_was_cancelled_is_released_with_the_next_guard() {
+    let (server, proxy, locks) = start();
+    let mut client = server.client();
+    for lock in [
+        locks.lock("a"),
+        locks.lock("a").lease(Duration::from_secs(600)),
+    ] {
+        for others in [0, 1] {
+            let outer = lock.acquire().await.unwrap();
+            let mut inner = Vec::new();
+            for _ in 0..others {
+                inner.push(outer.reenter().await.unwrap());
+            }
+            let held_back = proxy.hold_back("LOCK.ACQUIRE");
+            let sent = tokio::task::spawn_blocking(move || {
+                held_back.until_here();
+                held_back
+            });
+            let held_back = tokio::select! {
+                reentry = outer.reenter() => panic!("{reentry:?}"),
+                held_back = sent => held_back.unwrap(),
+            };
+            held_back.let_go();
+            assert_eq!(outer.holds().await, 1 + others);
+            for guard in inner {
+                guard.release().await.unwrap();
+                assert!(client.run("LOCK.INFO a").contains("holds 1"));
+            }
+            assert!(outer.is_held());
+            outer.release().await.unwrap();
+            assert_eq!(client.run("LOCK.INFO a"), "nil");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_reply_of_a_release_that_makes_up_for_a_refused_one_is_no_loss() {
+    let (server, proxy, locks) = start();
+    let mut client = server.client();
+    for lock in [
+        locks.lock("a"),
+        locks.lock("a").lease(Duration::from_secs(600)),
+    ] {
+        for left in [1, 0] {
+            let outer = lock.acquire().await.unwrap();
+            let inner = outer.reenter().await.unwrap();
+            client.run("CONFIG SET min-replicas-to-write 1");
+            inner.release().await.unwrap_err();
+            client.run("CONFIG SET min-replicas-to-write 0");
+            proxy.lose_reply(&format!("HOLDS\r\n$1\r\n{left}"));
+            soon(outer.release()).await.unwrap();
+            proxy.until_lost();
+            assert_eq!(client.run("LOCK.INFO a"), "nil");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_release_whose_reply_was_lost_is_no_loss() {
     let (server, proxy, locks) = start();
     let mut client = server.client();

@@ -36,6 +36,9 @@ impl Link {
         let tcp = TcpSettings::default()
             .set_nodelay(true)
             .set_keepalive(keepalive);
+        // The system does not probe while data is not acknowledged, such as a call that was just sent.
+        #[cfg(target_os = "linux")]
+        let tcp = tcp.set_user_timeout(Duration::from_secs(30));
         // With RESP3 the library tells of the end of a connection as it does of messages.
         let redis = info.redis_settings().clone();
         let redis = redis.set_protocol(ProtocolVersion::RESP3);

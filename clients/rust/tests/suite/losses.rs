@@ -163,6 +163,58 @@ async fn a_dead_host_is_a_loss_when_the_lease_is_over() {
     assert_eq!(soon(guard.lost()).await, Loss::LeaseOver);
 }
 
+/// No test waits until the system gives up: it checks the options of the sockets.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_vanishes_is_noticed_within_half_a_minute_also_with_a_call_under_way() {
+    let server = Server::start();
+    let locks = locks(&server);
+    let _session = locks.lock("a").acquire().await.unwrap();
+    let lease = locks.lock("b").lease(Duration::from_secs(30));
+    let _lease = lease.acquire().await.unwrap();
+    let sockets = sockets_to(server.port());
+    assert_eq!(sockets.len(), 2);
+    for socket in sockets {
+        let idle = socket.tcp_keepalive_time().unwrap();
+        let interval = socket.tcp_keepalive_interval().unwrap();
+        let limit = idle + interval * socket.tcp_keepalive_retries().unwrap();
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(limit, Duration::from_secs(30));
+        // While data is not acknowledged, the system sends no probes.
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(limit));
+    }
+}
+
+/// The sockets of this process that are connected to a port.
+#[cfg(target_os = "linux")]
+fn sockets_to(port: u16) -> Vec<redis::io::tcp::socket2::Socket> {
+    use redis::io::tcp::socket2::Socket;
+    let of_process = |fd: &i32| {
+        let link = std::fs::read_link(format!("/proc/self/fd/{fd}"));
+        link.is_ok_and(|link| link.to_string_lossy().starts_with("socket:"))
+    };
+    let fds = std::fs::read_dir("/proc/self/fd").unwrap();
+    let fds = fds.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    let copies = fds.filter(of_process).filter_map(copy);
+    let sockets = copies.map(Socket::from);
+    let is_there = |socket: &Socket| {
+        let peer = socket.peer_addr().ok().and_then(|peer| peer.as_socket());
+        peer.is_some_and(|peer| peer.port() == port)
+    };
+    sockets.filter(is_there).collect()
+}
+
+/// Another descriptor of what this one refers to, unless another thread has closed it.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+fn copy(fd: i32) -> Option<std::os::fd::OwnedFd> {
+    use std::os::fd::BorrowedFd;
+    // SAFETY: it is only duplicated, which fails if it is closed.
+    unsafe { BorrowedFd::borrow_raw(fd) }
+        .try_clone_to_owned()
+        .ok()
+}
+
 #[tokio::test(flavor = "current_thread")]
 async fn a_release_after_work_that_blocked_the_runtime_tells_of_a_loss_meanwhile() {
     let server = Server::start();

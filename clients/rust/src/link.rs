@@ -79,12 +79,20 @@ impl Link {
 
     /// As [`Link::call`], after `ASKING`.
     pub async fn call_asking(&self, cmd: &Cmd, limit: Option<Duration>) -> RedisResult<Value> {
-        let mut pipe = Pipeline::new();
-        pipe.cmd("ASKING").add_command(cmd.clone());
-        let mut connection = self.connection.clone();
-        let reply = async { connection.req_packed_commands(&pipe, 1, 1).await };
-        let mut replies = self.within(limit, reply).await?;
+        let cmds = [redis::cmd("ASKING"), cmd.clone()];
+        let mut replies = self.call_all(&cmds, limit).await?;
         replies.pop().unwrap_or(Value::Nil).extract_error()
+    }
+
+    /// Sends commands together, and waits for all replies, at most so long. Errors of the server are among them.
+    pub async fn call_all(&self, cmds: &[Cmd], limit: Option<Duration>) -> RedisResult<Vec<Value>> {
+        let mut pipe = Pipeline::new();
+        for cmd in cmds {
+            pipe.add_command(cmd.clone());
+        }
+        let mut connection = self.connection.clone();
+        let replies = async { connection.req_packed_commands(&pipe, 0, cmds.len()).await };
+        self.within(limit, replies).await
     }
 
     async fn within<T>(

@@ -48,7 +48,8 @@ impl RedlockGuard {
         self.until.left()
     }
 
-    /// Acquires it once more for the same owner. It never waits.
+    /// Acquires it once more for the same owner. It never waits. It can be cancelled: what the servers have counted by
+    /// then is released with the next release.
     ///
     /// # Errors
     /// [`Error::Lost`] if it is not valid any more; [`Error::NoMajority`] if no majority of the servers confirmed it. It
@@ -80,7 +81,8 @@ impl RedlockGuard {
         Ok(())
     }
 
-    /// Releases one hold; the last one frees the lock on all servers.
+    /// Releases one hold; the last one frees the lock on all servers. What a server refuses or misses, the next release
+    /// makes up for.
     ///
     /// # Errors
     /// [`Error::Lost`] if a majority of the servers says that it had ended before, or its validity was over;

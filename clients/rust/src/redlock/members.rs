@@ -5,7 +5,7 @@ use crate::client::LockClient;
 use crate::error::{Error, Loss, Verdict, timed_out};
 use crate::link::Link;
 use crate::moment::Moment;
-use redis::{Cmd, Value};
+use redis::{Cmd, RedisResult, Value};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -28,6 +28,9 @@ pub(super) struct Members {
     limit: Duration,
     /// By server.
     members: Vec<Member>,
+    /// A server has at most so many holds: more than the caller after a call that it refused or missed, or that was
+    /// cancelled.
+    most: u32,
     /// Some server may have granted it.
     is_open: bool,
 }
@@ -62,6 +65,7 @@ impl Members {
             kind,
             limit,
             members,
+            most: 0,
             is_open: false,
         }
     }
@@ -89,7 +93,8 @@ impl Members {
         let start = Moment::now();
         let cmd = self.who().acquire(self.kind, None, 1, None);
         self.is_open = true;
-        let replies = self.round(|_| Some(cmd.clone())).await;
+        self.most = 1;
+        let replies = self.round(|_| vec![cmd.clone()]).await;
         let grants = grants(&replies);
         for (member, grant) in self.members.iter_mut().zip(&grants) {
             member.token = grant.map(|grant| grant.token);
@@ -106,19 +111,34 @@ impl Members {
     /// [`Error::Lost`] if a majority says that it had ended before, [`Error::NoMajority`] if fewer than one confirm it.
     pub async fn reenter(&mut self, holds: u32) -> Result<Moment, Error> {
         let kind = self.kind;
-        self.confirm(|who, token| who.acquire(kind, None, holds, Some(token)))
-            .await
+        let surplus = self.down_to(holds - 1);
+        self.most = self.most.max(holds);
+        let calls = |who: Who<'_>, token| {
+            let releases = surplus.clone().map(|left| who.release(left, Some(token)));
+            let reentry = who.acquire(kind, None, holds, Some(token));
+            releases.chain([reentry]).collect::<Vec<_>>()
+        };
+        self.confirm(calls).await
+    }
+
+    /// What each release leaves on the way from the most holds that a server may have down to so many: a server counts
+    /// one at a time, and those that do not fit its count change nothing.
+    fn down_to(&self, holds: u32) -> impl Iterator<Item = u32> + Clone + use<> {
+        (holds..self.most).rev()
     }
 
     /// Sets the time left of the lease on the servers that have it. As [`Members::reenter`].
     pub async fn renew(&mut self) -> Result<Moment, Error> {
         let ttl = self.kind.ttl();
-        self.confirm(|who, token| who.renew(ttl, token)).await
+        self.confirm(|who, token| vec![who.renew(ttl, token)]).await
     }
 
-    async fn confirm(&mut self, cmd: impl Fn(Who<'_>, u64) -> Cmd) -> Result<Moment, Error> {
+    async fn confirm(&mut self, calls: impl Fn(Who<'_>, u64) -> Vec<Cmd>) -> Result<Moment, Error> {
         let start = Moment::now();
-        let cmds = self.each(|member| Some(cmd(self.who(), member.token?)));
+        let cmds = self.each(|member| match member.token {
+            None => Vec::new(),
+            Some(token) => calls(self.who(), token),
+        });
         let replies = self.round(|at| cmds[at].clone()).await;
         let grants = grants(&replies);
         let until = self.validity(start, &grants);
@@ -132,11 +152,18 @@ impl Members {
     /// As of [`Members::reenter`].
     pub async fn release(&mut self, holds: u32) -> Result<(), Error> {
         let cmds = self.each(|member| match member.token {
-            None if holds > 0 => None,
-            token => Some(self.who().release(holds, token)),
+            None if holds > 0 => Vec::new(),
+            None => vec![self.who().release(0, None)],
+            token => {
+                let calls = self.down_to(holds);
+                calls.map(|left| self.who().release(left, token)).collect()
+            }
         });
         let replies = self.round(|at| cmds[at].clone()).await;
         self.is_open &= holds > 0;
+        if replies.iter().flatten().all(Result::is_ok) {
+            self.most = holds.max(1);
+        }
         let released =
             |reply: &&Reply| matches!(reply, Ok(value) if matches!(holds_left(value), Ok(Some(_))));
         let released = replies.iter().flatten().filter(released).count();
@@ -159,19 +186,22 @@ impl Members {
         }
     }
 
-    fn each(&self, cmd: impl Fn(&Member) -> Option<Cmd>) -> Vec<Option<Cmd>> {
-        self.members.iter().map(cmd).collect()
+    fn each(&self, cmds: impl Fn(&Member) -> Vec<Cmd>) -> Vec<Vec<Cmd>> {
+        self.members.iter().map(cmds).collect()
     }
 
-    /// Sends a call to each server, at once, and waits for each at most as long as the limit.
-    async fn round(&mut self, cmd: impl Fn(usize) -> Option<Cmd>) -> Replies {
+    /// Sends its calls to each server, at once, and waits for each at most as long as the limit.
+    async fn round(&mut self, cmds: impl Fn(usize) -> Vec<Cmd>) -> Replies {
         let mut calls = JoinSet::new();
         for (at, client) in self.servers.iter().enumerate() {
-            let Some(cmd) = cmd(at) else { continue };
+            let cmds = cmds(at);
+            if cmds.is_empty() {
+                continue;
+            }
             let (client, name, limit) = (client.clone(), self.name.clone(), self.limit);
             let link = self.members[at].link.clone().filter(Link::is_open);
             calls.spawn(async move {
-                let (link, reply) = call(&client, &name, link, &cmd, limit).await;
+                let (link, reply) = call(&client, &name, link, &cmds, limit).await;
                 (at, link, reply)
             });
         }
@@ -250,12 +280,12 @@ fn common_lease(mut leases: Vec<Duration>, majority: usize) -> Option<Duration> 
     leases.get(majority - 1).copied()
 }
 
-/// Calls one server, within the limit. Also returns the connection that the call was sent on.
+/// Calls one server, within the limit. Also returns the connection that the calls were sent on.
 async fn call(
     client: &LockClient,
     name: &[u8],
     link: Option<Link>,
-    cmd: &Cmd,
+    cmds: &[Cmd],
     limit: Duration,
 ) -> (Option<Link>, Result<Value, Verdict>) {
     let end = Moment::now().after(limit);
@@ -267,8 +297,20 @@ async fn call(
             Err(_) => return (None, Err(Verdict::Later(timed_out()))),
         },
     };
-    let reply = link.call(cmd, Some(end.left())).await.map_err(Verdict::of);
+    let replies = link.call_all(cmds, Some(end.left())).await;
+    let reply = replies.and_then(outcome).map_err(Verdict::of);
     (Some(link), reply)
+}
+
+/// What came of calls that are sent together: the reply to the last one, unless one before it was refused, so that the
+/// last one did not fit the count.
+fn outcome(mut replies: Vec<Value>) -> RedisResult<Value> {
+    let is_refusal =
+        |reply: &Value| matches!(reply, Value::ServerError(error) if error.code() != "HOLDCOUNT");
+    if let Some(refused) = replies.iter().position(is_refusal) {
+        replies.truncate(refused + 1);
+    }
+    replies.pop().unwrap_or(Value::Nil).extract_error()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Redlock over five independent servers.
 
 use crate::{locks, soon};
-use lock_test_support::{FakeClock, Server, Setup};
+use lock_test_support::{FakeClock, HeldBack, Proxy, Server, Setup, eventually};
 use redis_reentrant_lock_client::redlock::{Redlock, RedlockLock};
 use redis_reentrant_lock_client::{Error, LockClient, Loss};
 use std::time::{Duration, Instant};
@@ -197,7 +197,7 @@ async fn a_slow_server_costs_its_limit_and_no_more() {
     servers[0].signal(libc::SIGCONT);
     // It carries out the acquire now that it had missed, and then the release that followed.
     let mut client = servers[0].client();
-    lock_test_support::eventually("it is free there too", || {
+    eventually("it is free there too", || {
         client.run("LOCK.INFO a") == "nil" && client.calls("lock.release") >= 2
     });
 }
@@ -215,7 +215,7 @@ async fn clocks_that_are_set_on_two_servers_end_no_lock() {
     assert_eq!(holders(&servers), 5);
     let before = servers[0].client().clock();
     clock.set(3_600_000);
-    lock_test_support::eventually("the clock is set", || {
+    eventually("the clock is set", || {
         servers[0].client().clock() > before + 3_000_000
     });
     // Its lease is over on those two. Nobody gets it all the same.
@@ -234,8 +234,88 @@ async fn a_cancelled_acquire_leaves_nothing_behind() {
     for micros in (0..3000).step_by(150) {
         let acquired = tokio::time::timeout(Duration::from_micros(micros), lock.acquire());
         drop(acquired.await.map(|guard| guard.unwrap()));
-        lock_test_support::eventually("it is free", || holders(&servers) == 0);
+        eventually("it is free", || holders(&servers) == 0);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_reentry_is_released_with_the_next_release() {
+    let servers = five(&Setup::new());
+    let proxies: Vec<Proxy> = servers.iter().map(Proxy::start).collect();
+    let clients = proxies.iter().map(|proxy| LockClient::open(proxy.url()));
+    let redlock = Redlock::new(clients.map(Result::unwrap)).unwrap();
+    let lock = redlock
+        .with_server_limit(Duration::from_secs(2))
+        .lock("a", LEASE);
+    for others in [0, 1] {
+        let mut guard = lock.acquire().await.unwrap();
+        for _ in 0..others {
+            guard.reenter().await.unwrap();
+        }
+        let calls = proxies.iter().map(|proxy| proxy.hold_back("LOCK.ACQUIRE"));
+        let calls: Vec<HeldBack> = calls.collect();
+        let sent = tokio::task::spawn_blocking(move || {
+            calls.iter().for_each(HeldBack::until_here);
+            calls
+        });
+        let calls = tokio::select! {
+            reentry = guard.reenter() => panic!("{reentry:?}"),
+            calls = sent => calls.unwrap(),
+        };
+        calls.into_iter().for_each(HeldBack::let_go);
+        assert_eq!(guard.holds(), 1 + others);
+        for _ in 0..=others {
+            assert_eq!(holders(&servers), 5);
+            guard.release().await.unwrap();
+        }
+        assert_eq!(holders(&servers), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn releases_that_the_servers_refused_are_made_up_for_by_the_next_one() {
+    let servers = five(&Setup::new());
+    let lock = lock(&servers);
+    let require_replicas = |count| {
+        for server in &servers {
+            let line = format!("CONFIG SET min-replicas-to-write {count}");
+            server.client().run(&line);
+        }
+    };
+    for reenters in [false, true] {
+        let mut guard = lock.acquire().await.unwrap();
+        guard.reenter().await.unwrap();
+        guard.reenter().await.unwrap();
+        require_replicas(1);
+        for _ in 0..2 {
+            let error = guard.release().await.unwrap_err();
+            assert!(
+                matches!(error, Error::NoMajority { answered: 0, .. }),
+                "{error}"
+            );
+        }
+        require_replicas(0);
+        assert_eq!(guard.holds(), 1);
+        if reenters {
+            guard.reenter().await.unwrap();
+            guard.release().await.unwrap();
+        }
+        assert_eq!(holders(&servers), 5);
+        guard.release().await.unwrap();
+        assert_eq!(holders(&servers), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guard_that_is_dropped_releases_it_however_often_it_was_reentered() {
+    let servers = five(&Setup::new());
+    let mut guard = lock(&servers).acquire().await.unwrap();
+    guard.reenter().await.unwrap();
+    guard.reenter().await.unwrap();
+    drop(guard);
+    let start = Instant::now();
+    eventually("it is free", || holders(&servers) == 0);
+    assert!(start.elapsed() < LEASE / 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

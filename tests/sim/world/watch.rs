@@ -78,12 +78,23 @@ impl World<'_> {
         let owner = self.conns[conn as usize].client;
         for lock in 0..LOCKS as u8 {
             match self.bound[usize::from(lock)] {
+                // Another connection of the owner was granted it too, and is about to get its reply: that has it then.
+                Some((bound, token, _)) if bound == conn && self.is_on_its_way(server, token) => {
+                    self.bound[usize::from(lock)] = None;
+                }
                 Some((bound, token, 0)) if bound == conn => {
                     self.has_to_end(server, lock, owner, token);
                 }
                 _ => (),
             }
         }
+    }
+
+    /// Whether a call that waited was granted this hold, and its reply was not delivered yet.
+    fn is_on_its_way(&self, server: u8, token: i64) -> bool {
+        let waiting = &self.nodes[usize::from(server)].waiting;
+        let is_it = |call: Call| self.grants.contains(&(token, call));
+        waiting.iter().any(|(_, call)| is_it(*call))
     }
 
     fn has_to_end(&mut self, server: u8, lock: Lock, owner: u8, token: i64) {

@@ -21,7 +21,10 @@ final class Errors {
         return code(error).equals("NOPERM") || code(error).equals("ERR");
     }
 
-    /** Whether the error says that the hold with the token that was sent is over. */
+    /**
+     * Whether the error says that the hold with the token that was sent is over, or that it is not what the calls of this
+     * client made it. After a refused call, too, the client sends only counts that fit.
+     */
     static boolean lost(JedisDataException error) {
         return code(error).equals("NOTOWNER") || code(error).equals("HOLDCOUNT");
     }

@@ -1,6 +1,7 @@
 package io.github.redisreentrantlock;
 
 import java.util.concurrent.Future;
+import java.util.function.Function;
 import redis.clients.jedis.CommandArguments;
 
 /**
@@ -24,6 +25,12 @@ abstract class Hold {
     private final long threadId = Threads.currentId();
     private int holds = 1; // only used by the thread
 
+    /**
+     * How many holds the server has; or one less, if the outcome of the last call is unknown. It is more than the thread
+     * has after a call that was refused. Volatile for the threads that release in place of the hold's own.
+     */
+    private volatile int serverHolds = 1;
+
     // What follows is guarded by this.
     private State state = State.HELD;
     private String reason;
@@ -44,7 +51,7 @@ abstract class Hold {
     /** Sends a call for this hold until it is answered. */
     abstract Answer request(CommandArguments command);
 
-    /** Sends the last release until it is answered, or for the time that a caller may be kept. */
+    /** Sends one of the releases that end the hold until it is answered, or for the time that a caller may be kept. */
     abstract Answer requestRelease(CommandArguments command);
 
     /** Renews or checks the hold, in the background. */
@@ -53,7 +60,7 @@ abstract class Hold {
     /** When to check it next, or 0 if it is not checked. */
     abstract long checkNanos(long ttlMillis);
 
-    /** Closes what the server may take for the holder. */
+    /** Closes what the server may take for the holder, unless it has answered the last release. */
     abstract void disconnect();
 
     abstract long leaseMillis();
@@ -134,8 +141,10 @@ abstract class Hold {
     void reenter(long lease) {
         ensureHeld();
         holds = Math.addExact(holds, 1);
+        // The server refuses a count below its own. And it may have counted a call that fails here in the end.
+        serverHolds = Math.max(holds, serverHolds);
         try {
-            Answer answer = request(Commands.reenter(name(), owner, lease, holds, token));
+            Answer answer = request(Commands.reenter(name(), owner, lease, serverHolds, token));
             confirmed(answer.sentNanos(), Grant.of(answer.value()).ttlMillis());
         } catch (RuntimeException e) {
             holds--;
@@ -150,7 +159,7 @@ abstract class Hold {
         ensureHeld();
     }
 
-    /** Releases one hold. Whatever it throws, the thread has one hold less. */
+    /** Releases one hold, and those whose release was refused. Whatever it throws, the thread has one hold less. */
     void release() {
         holds--;
         if (holds == 0) {
@@ -158,7 +167,7 @@ abstract class Hold {
         }
         ensureHeld();
         if (holds > 0) {
-            request(Commands.release(name(), owner, holds, token));
+            releaseTo(holds, this::request);
             return;
         }
         synchronized (this) {
@@ -171,9 +180,19 @@ abstract class Hold {
         releaseLast();
     }
 
+    /** Releases one hold after the other, since the server refuses to skip one. Returns the last answer. */
+    private Answer releaseTo(int least, Function<CommandArguments, Answer> send) {
+        Answer answer = null;
+        for (int left = serverHolds - 1; left >= least; left--) {
+            answer = send.apply(Commands.release(name(), owner, left, token));
+            serverHolds = left;
+        }
+        return answer;
+    }
+
     private void releaseLast() {
         try {
-            Answer answer = requestRelease(Commands.release(name(), owner, 0, token));
+            Answer answer = releaseTo(0, this::requestRelease);
             // After a repeat, -1 is the answer to a release that succeeded before.
             if (answer.value().equals(-1L) && !answer.repeated()) {
                 throw new LockLostException(lost("the server did not have it any more"));
@@ -186,6 +205,11 @@ abstract class Hold {
                     e.getMessage());
             engine.changeOwners();
             engine.execute(() -> releaseUntil(validUntil(), 0));
+        } catch (LockException e) {
+            if (serverHolds > 1) { // The same owner's next hold would not begin with one.
+                engine.changeOwners();
+            }
+            throw e;
         } finally {
             disconnect();
         }
@@ -214,9 +238,11 @@ abstract class Hold {
 
     /** Releases the hold as well as it can; if it cannot, the lease ends by itself. */
     private void releaseUntil(Deadline deadline, long attemptNanos) {
-        Call call = Call.of(name(), Commands.release(name(), owner, 0, token), deadline).attemptNanos(attemptNanos);
         try {
-            engine.caller().callAndGiveBack(call);
+            for (int left = serverHolds - 1; left >= 0; left--) {
+                engine.caller().callAndGiveBack(Call.of(name(), Commands.release(name(), owner, left, token), deadline)
+                        .attemptNanos(attemptNanos));
+            }
         } catch (LockException | InterruptedException e) {
             Engine.LOG.log(System.Logger.Level.DEBUG, "a release was not answered", e);
         }

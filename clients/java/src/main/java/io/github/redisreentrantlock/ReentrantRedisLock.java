@@ -123,8 +123,9 @@ public final class ReentrantRedisLock implements Lock {
 
     /**
      * Releases one hold; the last one frees the lock, or hands it to who has waited longest. Whatever it throws, the
-     * thread has one hold less. If no server answers, it returns after the time of
-     * {@link LockClient.Builder#giveUpAfter}, and the release is repeated in the background until the lease is over.
+     * thread has one hold less; what the server refused to release is released by the next call. If no server answers,
+     * it returns after the time of {@link LockClient.Builder#giveUpAfter}, and the release is repeated in the background
+     * until the lease is over.
      *
      * @throws IllegalMonitorStateException if the current thread does not hold the lock
      * @throws LockLostException a case of that: if the thread held the lock and has lost it

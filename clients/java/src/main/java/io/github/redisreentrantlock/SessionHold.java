@@ -14,8 +14,11 @@ final class SessionHold extends Hold {
 
     private final LockConnection connection;
 
-    /** Whether the connection went back to the others, after the last release. */
-    private boolean givenBack;
+    /** Whether the last call on the connection was a release that succeeded: then others can use it. */
+    private boolean released;
+
+    /** Whether a release was sent on the connection before the client closed it. Either may have ended the hold. */
+    private boolean mayHaveEnded;
 
     SessionHold(Engine engine, LockSettings lock, String owner, long token, LockConnection connection,
             long sentNanos, long ttlMillis) {
@@ -109,14 +112,14 @@ final class SessionHold extends Hold {
     @Override
     Answer requestRelease(CommandArguments command) {
         connection.onClose(null);
+        released = false;
         Deadline giveUp = Deadline.after(engine.context().giveUpNanos()).earlier(validUntil());
         boolean sent = false;
         try {
             CompletableFuture<Object> reply = connection.send(command);
             sent = true;
             Object value = Await.result(reply, Deadline.after(1_000_000L * engine.context().replyMillis()), false);
-            givenBack = true;
-            engine.caller().giveBack(connection);
+            released = true;
             return new Answer(value, connection, 0, false);
         } catch (JedisDataException e) {
             sent = false; // The server did not do it.
@@ -130,12 +133,22 @@ final class SessionHold extends Hold {
             // On a new connection then. The server may notice late that this one is gone.
         }
         connection.close();
-        return LeaseHold.release(engine, name(), command, giveUp, sent);
+        mayHaveEnded |= sent;
+        try {
+            return LeaseHold.release(engine, name(), command, giveUp, mayHaveEnded);
+        } catch (Caller.HoldOver e) {
+            if (!mayHaveEnded) {
+                throw e;
+            }
+            return new Answer(-1L, null, 0, true);
+        }
     }
 
     @Override
     void disconnect() {
-        if (!givenBack) {
+        if (released) {
+            engine.caller().giveBack(connection);
+        } else {
             connection.close();
         }
     }

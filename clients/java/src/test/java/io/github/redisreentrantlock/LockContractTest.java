@@ -258,4 +258,16 @@ class LockContractTest {
             Eventually.isTrue(kind + " is free", () -> !kind.lock(elsewhere, "ended" + kind).isLocked());
         }
     }
+
+    @Test
+    void a_thread_that_ends_without_a_release_leaves_none_of_several_holds_behind() throws InterruptedException {
+        ReentrantRedisLock lock = client.lock("ended twice", Duration.ofMinutes(10));
+        Thread thread = new Thread(() -> {
+            lock.lock();
+            lock.lock();
+        });
+        thread.start();
+        thread.join();
+        Eventually.isTrue("it is free", () -> !lock.isLocked());
+    }
 }

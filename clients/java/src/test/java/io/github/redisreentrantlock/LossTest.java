@@ -256,6 +256,7 @@ class LossTest {
         CompletableFuture<LostLock> leaseTold = told(lease);
         session.lock();
         lease.lock();
+        lease.lock();
         client.close();
         assertTrue(Other.result(sessionTold).reason().contains("closed"));
         assertTrue(Other.result(leaseTold).reason().contains("closed"));

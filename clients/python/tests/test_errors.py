@@ -116,6 +116,41 @@ def test_a_release_that_is_refused_changes_nothing_and_ends_the_session(world: W
     assert a.get("holds") == 0
 
 
+@pytest.mark.parametrize("timeout", [None, 30])
+def test_a_nested_release_that_is_refused_is_made_up_for_by_the_next_one(
+    world: World, own_server: Server, timeout: object
+) -> None:
+    a = world.holder(own_server.port, "x", timeout=timeout)
+    for _ in range(2):
+        a.do("acquire")
+    own_server.call("CONFIG", "SET", "min-replicas-to-write", 1)
+    with pytest.raises(world.errors.ResponseError, match="NOREPLICAS"):
+        a.do("release")
+    own_server.call("CONFIG", "SET", "min-replicas-to-write", 0)
+    assert (a.get("holds"), own_server.info("x")["holds"]) == (1, 2)
+    assert not a.told(0) and a.do("owned")
+    a.do("release")
+    assert (a.get("holds"), own_server.info("x")) == (0, {})
+
+
+@pytest.mark.parametrize("timeout", [None, 30])
+def test_a_reentry_after_releases_that_were_refused_counts_once(
+    world: World, own_server: Server, timeout: object
+) -> None:
+    a = world.holder(own_server.port, "x", timeout=timeout)
+    for _ in range(3):
+        a.do("acquire")
+    own_server.call("CONFIG", "SET", "min-replicas-to-write", 1)
+    for _ in range(2):
+        with pytest.raises(world.errors.ResponseError, match="NOREPLICAS"):
+            a.do("release")
+    own_server.call("CONFIG", "SET", "min-replicas-to-write", 0)
+    assert a.do("acquire") and a.get("holds") == 2
+    for _ in range(2):
+        a.do("release")
+    assert (a.get("holds"), own_server.info("x")) == (0, {})
+
+
 def test_a_check_that_is_refused_is_asked_again(world: World, own_server: Server) -> None:
     a = world.holder(own_server.port, "x", timeout=3, session=True)
     a.do("acquire")

@@ -85,6 +85,16 @@ def test_a_release_that_was_refused_and_sent_again_has_not_succeeded_by_minus_on
         play(FLOWS.release(hold), redis.exceptions.ReadOnlyError("You can't write against a replica"), -1)
 
 
+def test_a_reentry_that_may_have_counted_is_given_back_by_the_release() -> None:
+    hold = held()
+    with pytest.raises(redis.exceptions.ResponseError):
+        play(FLOWS.reenter(hold), CUT, redis.exceptions.ResponseError("NOREPLICAS Not enough good replicas to write."))
+    assert hold.count == 1
+    steps, _ = play(FLOWS.release(hold), 1, 0)
+    assert sent(steps) == ["LOCK.RELEASE k o HOLDS 1 TOKEN 7", "LOCK.RELEASE k o HOLDS 0 TOKEN 7"]
+    assert (hold.lost, hold.count) == (None, 0)
+
+
 def test_the_release_of_a_session_goes_on_on_another_connection() -> None:
     hold = held(session=True)
     first = hold.link

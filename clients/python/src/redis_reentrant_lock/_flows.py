@@ -185,9 +185,13 @@ class Flows:
 
     def reenter(self, hold: Hold) -> Flow:
         """One more hold. Raises, with `hold.lost` set, if the lock is lost."""
-        args = rules.acquire(hold.key, hold.owner, hold.ttl, hold.session, hold.count + 1, token=hold.token)
-        undo = None if hold.session else rules.release(hold.key, hold.owner, hold.count, hold.token)
+        # After a release that was refused, the server may have it already.
+        wanted = max(hold.count + 1, hold.at_server)
+        args = rules.acquire(hold.key, hold.owner, hold.ttl, hold.session, wanted, token=hold.token)
+        undo = None if hold.session else rules.release(hold.key, hold.owner, wanted - 1, hold.token)
+        hold.at_server = wanted  # even if this fails, and nobody learns whether it was counted
         yield from self._held(hold, args, "LOCK.ACQUIRE", undo)
+        hold.count += 1
 
     def renew(self, hold: Hold, ttl: Optional[int]) -> Flow:
         """Sets the lease to `ttl` ms. Raises, with `hold.lost` set, if the lock is lost."""
@@ -204,7 +208,7 @@ class Flows:
                 args, min(self.attempt, left), link=hold.link, address=route.address, asking=route.asking, undo=undo
             )
             if result.kind is None:
-                hold.confirm(rules.parse(result.reply), result.sent)
+                hold.extend(rules.parse(result.reply), result.sent)
                 return
             assert result.error is not None
             if result.kind is Kind.NOT_HELD:
@@ -217,8 +221,17 @@ class Flows:
                 yield route.pause(hold.left())
 
     def release(self, hold: Hold) -> Flow:
-        """One hold less. Raises, with `hold.lost` set, if the lock had been lost."""
-        route, keep = _Route(), hold.count - 1
+        """One hold less. Raises, with `hold.lost` set, if the lock had been lost.
+
+        The caller has one less whatever the server says. What the server still has after a refusal is given back here
+        too: one by one, since it counts down by no more.
+        """
+        hold.count -= 1
+        while hold.at_server > hold.count:
+            yield from self._give_back(hold, hold.at_server - 1)
+
+    def _give_back(self, hold: Hold, keep: int) -> Flow:
+        route = _Route()
         args = rules.release(hold.key, hold.owner, keep, hold.token)
         while True:
             left = hold.left()
@@ -235,7 +248,7 @@ class Flows:
             if result.kind is None:
                 if int(result.reply) < 0 and not hold.maybe_released:
                     raise self._lost(hold, "it had ended before its release")
-                hold.count, hold.maybe_released = keep, False
+                hold.at_server, hold.maybe_released = keep, False
                 return
             assert result.error is not None
             if result.kind is Kind.NOT_HELD:

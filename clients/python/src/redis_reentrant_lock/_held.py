@@ -95,8 +95,6 @@ class Held:
                     if hold.link is not None:
                         hold.link.close()
                 else:
-                    if hold.lost is not None:
-                        hold.count -= 1
                     self._after_failure()
                 if hold.lost is not None:
                     self._on_lost()

@@ -19,7 +19,10 @@ class Hold:
         self.ttl = ttl  # ms, None for the server's default
         self.session = session
         self.token = 0
-        self.count = 0
+        self.count = 0  # what the caller has
+        # The server has so many or one less, and at least `count`. It has more than that after a release that it
+        # refused, or a call whose reply was lost.
+        self.at_server = 0
         self.until = 0.0
         self.sent = 0.0  # when the call was sent whose reply told `until`
         self.check_at = 0.0
@@ -33,11 +36,11 @@ class Hold:
     def confirm(self, reply: Reply, sent: float) -> None:
         """Counts from the sending: the reply may have been under way for any time."""
         self.token = reply.token
-        self.count = reply.holds
+        self.count = self.at_server = reply.holds
         self.extend(reply, sent)
 
     def extend(self, reply: Reply, sent: float) -> None:
-        """As `confirm`, for a check beside other calls: it tells nothing new of the count."""
+        """As `confirm`, for a call that leaves the count as it is."""
         if sent < self.sent:
             return
         self.sent = sent

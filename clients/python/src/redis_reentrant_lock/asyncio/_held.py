@@ -95,12 +95,7 @@ class Held:
                 if last:
                     hold.ended = True  # no check and no renewal behind the release
                     self._changed.set()
-                try:
-                    await self.links.run(self.links.flows.release(hold))
-                except BaseException:
-                    if hold.lost is not None and not last:
-                        hold.count -= 1
-                    raise
+                await self.links.run(self.links.flows.release(hold))
             except BaseException:
                 if hold.lost is not None:
                     self._lose(hold.lost)

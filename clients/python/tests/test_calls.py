@@ -109,7 +109,12 @@ def test_the_connection_of_a_lock_notices_a_dead_host(world: World, server: Serv
         a.do("release")
         free = next(iter(a.lock._links._free.values())).take()  # kept here, or it would be closed
         sock = free.connection._sock
-    options = [(socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3)]
+    options = [
+        (socket.TCP_KEEPIDLE, 15),
+        (socket.TCP_KEEPINTVL, 5),
+        (socket.TCP_KEEPCNT, 3),
+        (socket.TCP_USER_TIMEOUT, 30_000),  # a call was sent that the host does not acknowledge: no keepalive then
+    ]
     assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
     assert [sock.getsockopt(socket.IPPROTO_TCP, option) for option, _ in options] == [value for _, value in options]
 

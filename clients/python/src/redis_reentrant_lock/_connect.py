@@ -24,9 +24,13 @@ _ATTRIBUTE = "_reentrant_lock_links"
 
 
 def keepalive() -> Dict[int, int]:
-    """A dead host is noticed after 30 seconds: after 15, each 5, 3 times."""
+    """A dead host is noticed after 30 seconds: after 15, each 5, 3 times.
+
+    While sent data is not acknowledged nothing is probed, and Linux sends it again for about a quarter of an hour. So
+    TCP_USER_TIMEOUT limits that to the same time, in milliseconds.
+    """
     idle = "TCP_KEEPIDLE" if hasattr(socket, "TCP_KEEPIDLE") else "TCP_KEEPALIVE"  # its name on macOS
-    wanted = ((idle, 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+    wanted = ((idle, 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 30_000))
     return {getattr(socket, name): value for name, value in wanted if hasattr(socket, name)}
 
 

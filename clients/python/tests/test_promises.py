@@ -146,6 +146,41 @@ def test_a_waiter_gets_a_session_lock_at_once_when_its_holder_is_killed(world: W
     b.do("release")
 
 
+HOLD_AND_FORK = """
+import asyncio, inspect, os, signal, sys
+library, dot = ("redis.asyncio", ".asyncio") if sys.argv[3] == "asyncio" else ("redis", "")
+redis = __import__(library, fromlist=["Redis"])
+locks = __import__("redis_reentrant_lock" + dot, fromlist=["ReentrantLock"])
+async def main():
+    lock = redis.Redis(port=int(sys.argv[1])).lock(sys.argv[2], lock_class=locks.ReentrantLock)
+    held = lock.acquire()
+    assert await held if inspect.isawaitable(held) else held
+    if os.fork() == 0:
+        print("forked", flush=True)
+        sys.stdin.read()
+        os._exit(0)
+    signal.pause()
+asyncio.run(main())
+"""
+
+
+def test_a_session_ends_with_its_process_though_a_forked_child_lives_on(world: World, server: Server, key: str) -> None:
+    args = [sys.executable, "-c", HOLD_AND_FORK, str(server.port), key, world.kind]
+    process = parent_bound(args, stdin=-1, stdout=-1)
+    try:
+        assert process.stdout is not None and process.stdout.readline() == "forked\n"
+        b = world.holder(server.port, key)
+        waits = b.start("acquire", blocking_timeout=20)
+        eventually(lambda: server.waiters(key) == 1)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert waits.result(3)
+        b.do("release")
+    finally:
+        process.kill()
+        process.communicate()  # the child ends with its input
+
+
 def test_the_holder_of_a_session_is_told_at_once_that_it_is_lost(any_world: World, server: Server, key: str) -> None:
     a = any_world.holder(server.port, key)
     a.do("acquire")

@@ -22,6 +22,9 @@ from ._rules import Address, Args
 _UNDO = 1.0
 
 
+_every: "weakref.WeakSet[Link]" = weakref.WeakSet()
+
+
 class Link:
     """One connection. A session's check may be under way on it, sent by the watcher."""
 
@@ -34,6 +37,7 @@ class Link:
         self.hold: Optional[Hold] = None
         self.idle: Optional[float] = None
         self._asked_idle = False
+        _every.add(self)
 
     def ask(self, args: Args, timeout: Optional[float], asking: bool = False) -> Any:
         """The reply, or the library's exception; a reply that is an error is one of its response errors."""
@@ -95,6 +99,12 @@ class Link:
 
     def close(self) -> None:
         self.connection.disconnect()
+
+    def drop(self) -> None:
+        """In a forked child: closes its copy of the descriptor, and leaves the connection as it is."""
+        sock = self.connection._sock
+        if sock is not None and sock.fileno() >= 0:
+            os.close(sock.detach())
 
     def shut(self) -> None:
         """Ends the connection while another thread uses it: that one finds it ended."""
@@ -188,9 +198,10 @@ class Links:
             except Exception:
                 pass
             free.close()
-        connection = kind(**connect.settings(kwargs, self.library, "", where))
-        connection.connect()
-        return Link(connection, where, self.library)
+        # A link before it is connected: another thread may fork meanwhile.
+        link = Link(kind(**connect.settings(kwargs, self.library, "", where)), where, self.library)
+        link.connection.connect()
+        return link
 
     def give(self, link: Link) -> None:
         if link.fileno() < 0 or link.checked is not None or link.connection.pid != os.getpid():
@@ -285,8 +296,11 @@ def links_of(client: Any) -> Links:
 
 
 def _forked() -> None:
+    """The parent's connections are the parent's. Open here too, they would keep its sessions when it dies."""
+    for link in list(_every):
+        link.drop()
     for links in list(_all):
-        links._after_fork()  # the parent's connections are the parent's: closed here without a word
+        links._after_fork()
 
 
 if hasattr(os, "register_at_fork"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import weakref
 from collections import defaultdict, deque
 from typing import Any, Coroutine, DefaultDict, Deque, Dict, Optional, Set, Tuple
@@ -29,6 +30,9 @@ def in_background(work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
     return task
 
 
+_every: "weakref.WeakSet[Link]" = weakref.WeakSet()
+
+
 class Link:
     """One connection. While it holds a session, a task reads it the whole time, so that its end is noticed."""
 
@@ -43,6 +47,7 @@ class Link:
         self._reader: Optional["asyncio.Task[None]"] = None
         self._waiting: Deque["asyncio.Future[Any]"] = deque()
         self._on_end: Any = None
+        _every.add(self)
 
     async def ask(self, args: Args, timeout: Optional[float], asking: bool = False) -> Any:
         """The reply, or the library's exception; a reply that is an error is one of its response errors."""
@@ -156,6 +161,20 @@ class Link:
             with contextlib.suppress(Exception):
                 writer.close()
 
+    def drop(self, null: int) -> None:
+        """In a forked child: puts `null` in place of its copy of the descriptor, and leaves the connection as it is.
+
+        The number stays in use: the transport will close it, and may take it out of the selector of the parent, which
+        is the child's too.
+        """
+        self.ended = self.ended or self._errors.ConnectionError("it is the parent's")
+        writer = self.connection._writer
+        if writer is None or writer.is_closing():
+            return
+        sock = writer.get_extra_info("socket")
+        if sock is not None and sock.fileno() >= 0:
+            os.dup2(null, sock.fileno(), inheritable=False)
+
     def undo(self, args: Args) -> None:
         """Takes back a call that was cancelled: by a release behind it, which the server runs in order."""
         reader, writer = self.connection._reader, self.connection._writer
@@ -231,13 +250,14 @@ class Links:
                     return link
                 await link.close()
         connection = kind(**connect.settings(kwargs, self.library, ".asyncio", where))
+        link = Link(connection, where, self.library)  # before it is connected: another task may fork meanwhile
         try:
             await connection.connect()
         except BaseException:
             with contextlib.suppress(Exception):
                 await connection.disconnect(nowait=True)
             raise
-        return Link(connection, where, self.library)
+        return link
 
     async def give(self, link: Link) -> None:
         await link.unwatch()
@@ -327,3 +347,15 @@ class Links:
 def links_of(client: Any) -> Links:
     links: Links = connect.shared(client, lambda owner: Links(client, owner))
     return links
+
+
+def _forked() -> None:
+    """The parent's connections are the parent's. Open here too, they would keep its sessions when it dies."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for link in list(_every):
+        link.drop(null)
+    os.close(null)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
+import signal
 import threading
-from typing import Any, List
+from typing import Any, Callable, Iterator, List
 
 import pytest
 import redis
@@ -82,6 +84,132 @@ def test_without_thread_local_threads_that_acquire_at_once_share_one_hold(
     for _ in range(5):
         lock.release()
     assert not lock.locked()
+
+
+def test_without_thread_local_threads_that_reenter_at_once_find_no_busy_lock(client: Any, key: str) -> None:
+    lock = client.lock(key, lock_class=ReentrantLock, thread_local=False)
+    lock.acquire()
+    got: List[bool] = []
+    threads = [threading.Thread(target=lambda: got.append(lock.acquire(blocking=False))) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert got == [True] * 20 and lock.holds == 21
+    for _ in range(21):
+        lock.release()
+
+
+def test_without_thread_local_a_thread_that_waits_does_not_make_others_wait(
+    client: Any, server: Server, key: str
+) -> None:
+    lock = client.lock(key, lock_class=ReentrantLock, thread_local=False)
+    other = client.lock(key, lock_class=ReentrantLock)
+    other.acquire()
+    waiter = threading.Thread(target=lock.acquire)
+    waiter.start()
+    try:
+        eventually(lambda: server.waiters(key) == 1)
+        assert in_thread(lambda: lock.acquire(blocking=False)) is False
+        assert in_thread(lambda: lock.acquire(blocking_timeout=0.2)) is False
+        assert isinstance(in_thread(lambda: lock.do_release("nobody")), redis.exceptions.LockNotOwnedError)
+    finally:
+        other.release()
+        waiter.join(10)
+    assert in_thread(lambda: lock.acquire(blocking=False)) is True
+    assert lock.holds == 2
+    for _ in range(2):
+        lock.release()
+
+
+def test_without_thread_local_a_task_that_waits_does_not_make_others_wait(server: Server, key: str) -> None:
+    async def work() -> None:
+        async with connect(server) as client:
+            lock = client.lock(key, lock_class=AsyncLock, thread_local=False)
+            other = client.lock(key, lock_class=AsyncLock)
+            await other.acquire()
+            waits = asyncio.ensure_future(lock.acquire())
+            while not server.waiters(key):
+                await asyncio.sleep(0.005)
+            assert not await asyncio.wait_for(lock.acquire(blocking=False), 5)
+            assert not await asyncio.wait_for(lock.acquire(blocking_timeout=0.2), 5)
+            await other.release()
+            assert await waits
+            assert await asyncio.gather(*(lock.acquire(blocking=False) for _ in range(5))) == [True] * 5
+            for _ in range(6):
+                await lock.release()
+            assert not await lock.locked()
+
+    asyncio.run(asyncio.wait_for(work(), 30))
+
+
+@contextlib.contextmanager
+def forked(work: Callable[[], object]) -> Iterator[None]:
+    """A child that does `work`, and has done it well at the end of the block."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    try:
+        yield
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        raise
+    finally:
+        status = os.waitpid(child, 0)[1]
+    assert status == 0
+
+
+def test_without_thread_local_a_child_that_is_forked_during_a_wait_can_acquire(
+    client: Any, server: Server, key: str
+) -> None:
+    lock = client.lock(key, lock_class=ReentrantLock, thread_local=False)
+    other = client.lock(key, lock_class=ReentrantLock)
+    other.acquire()
+    waiter = threading.Thread(target=lock.acquire)
+    waiter.start()
+
+    def use() -> None:
+        assert lock.acquire(blocking_timeout=20)
+        lock.release()
+
+    try:
+        eventually(lambda: server.waiters(key) == 1)
+        with forked(use):
+            eventually(lambda: server.waiters(key) == 2)
+            other.release()
+            waiter.join(10)
+            lock.release()
+    finally:
+        if other.holds:
+            other.release()
+
+
+def test_without_thread_local_a_child_that_is_forked_while_a_task_waits_can_acquire(server: Server, key: str) -> None:
+    async def work() -> None:
+        async with connect(server) as client:
+            lock = client.lock(key, lock_class=AsyncLock, thread_local=False)
+            other = client.lock(key, lock_class=AsyncLock)
+            await other.acquire()
+            waits = asyncio.ensure_future(lock.acquire())
+            while not server.waiters(key):
+                await asyncio.sleep(0.005)
+
+            async def use() -> None:
+                assert await lock.acquire(blocking_timeout=20)
+                await lock.release()
+
+            with forked(lambda: asyncio.run(use())):
+                eventually(lambda: server.waiters(key) == 2)
+                await other.release()
+                assert await waits
+                await lock.release()
+
+    asyncio.run(asyncio.wait_for(work(), 30))
 
 
 def test_tasks_that_share_a_lock_object_exclude_each_other(server: Server, key: str) -> None:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import threading
+import weakref
 from types import SimpleNamespace, TracebackType
-from typing import Any, Callable, ContextManager, List, Optional, Type, Union
+from typing import Any, Callable, Iterator, List, Optional, Type, Union
 
 from . import _rules as rules
 from ._held import Held
-from ._hold import Hold
+from ._hold import Hold, now
 from ._links import Links, links_of
 from ._options import Options, owner_of, wait_until
 
 log = logging.getLogger("redis_reentrant_lock")
 
 Number = Union[int, float]
+
+# The lock objects that threads share as one holder.
+_shared: "weakref.WeakSet[ReentrantLock]" = weakref.WeakSet()
 
 
 class ReentrantLock(Options):
@@ -60,8 +65,11 @@ class ReentrantLock(Options):
         self.local: Any = threading.local() if self.thread_local else SimpleNamespace()
         self.local.token = None
         self._links: Links = links_of(redis)
-        self._turn: ContextManager[Any] = contextlib.nullcontext() if self.thread_local else threading.RLock()
+        self._turn: Any = None
         self._callbacks: List[Callable[["ReentrantLock"], object]] = []
+        if not self.thread_local:
+            self._turn = threading.RLock()
+            _shared.add(self)
 
     def _hold(self) -> Optional[Held]:
         held: Optional[Held] = getattr(self.local, "hold", None)
@@ -118,7 +126,9 @@ class ReentrantLock(Options):
             self.blocking_timeout if blocking_timeout is None else blocking_timeout,
         )
         owner = owner_of(self.redis, token)
-        with self._turn:
+        with self._alone(until) as alone:
+            if not alone:
+                return False
             held = self._hold()
             if held is not None:
                 if token is not None and owner != held.hold.owner:
@@ -126,6 +136,23 @@ class ReentrantLock(Options):
                 held.reenter()
                 return True
             return self._take(owner, until)
+
+    @contextlib.contextmanager
+    def _alone(self, until: Optional[float]) -> Iterator[bool]:
+        """Threads that are one holder call one after the other. False if another one is at it until then."""
+        turn = self._turn
+        if turn is None:
+            yield True
+            return
+        left = 0.0 if until is None else max(until - now(), 0.0)
+        if self._hold() is not None:  # the other one does not wait for the lock, so it is ready soon
+            left = max(left, self._links.flows.attempt)
+        alone: bool = turn.acquire(timeout=min(left, threading.TIMEOUT_MAX))
+        try:
+            yield alone
+        finally:
+            if alone:
+                turn.release()
 
     def _take(self, owner: bytes, until: Optional[float]) -> bool:
         hold = Hold(self.name, owner, self._ttl, self.session, self._idle)
@@ -158,15 +185,20 @@ class ReentrantLock(Options):
         self.do_release(held.hold.owner)
 
     def do_release(self, expected_token: Union[str, bytes]) -> None:
-        with self._turn:
-            held = self._hold()
-            if held is None or held.hold.owner != owner_of(self.redis, expected_token):
-                raise self._library.lost("the lock is not held under this token", self.name)
+        self._held_under(expected_token)  # if it is not, another thread may wait for the lock, for any time
+        with self._alone(math.inf):
+            held = self._held_under(expected_token)
             try:
                 held.release()
             finally:
                 if held.hold.ended:
                     self._forget()
+
+    def _held_under(self, token: Union[str, bytes]) -> Held:
+        held = self._hold()
+        if held is None or held.hold.owner != owner_of(self.redis, token):
+            raise self._library.lost("the lock is not held under this token", self.name)
+        return held
 
     def extend(self, additional_time: Number, replace_ttl: bool = False) -> bool:
         """Makes the lease `additional_time` seconds longer, or with `replace_ttl` that long from now."""
@@ -231,3 +263,13 @@ class ReentrantLock(Options):
                 raise
             else:
                 log.warning("%s", error)
+
+
+def _forked() -> None:
+    """A thread of the parent may have had the turn. It does not exist in the child."""
+    for lock in list(_shared):
+        lock._turn = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import threading
 from types import SimpleNamespace, TracebackType
 from typing import Any, Callable, Dict, List, Optional, Type, Union
 
 from .. import _rules as rules
-from .._hold import Hold
+from .._hold import Hold, now
 from .._options import Options, owner_of, wait_until
 from ._held import Held
 from ._links import Links, in_background, links_of
@@ -57,6 +58,7 @@ class ReentrantLock(Options):
         self._held: Dict[Any, Held] = {}
         self._unheld: Optional[asyncio.Event] = None
         self._turn: Optional[asyncio.Lock] = None
+        self._turn_pid = 0
         self._callbacks: List[Callable[["ReentrantLock"], object]] = []
 
     def _key(self) -> Any:
@@ -132,10 +134,22 @@ class ReentrantLock(Options):
         owner = owner_of(self.redis, token)
         if self.thread_local:
             return await self._acquire(owner, token is not None, until)
-        if self._turn is None:
-            self._turn = asyncio.Lock()
-        async with self._turn:
+        turn = self._turn
+        if turn is None or self._turn_pid != os.getpid():  # a task of the parent may have had it
+            turn, self._turn_pid = asyncio.Lock(), os.getpid()
+            self._turn = turn
+        left = 0.0 if until is None else max(until - now(), 0.0)
+        if self._own() is not None:  # another task does not wait for the lock, so it is ready soon
+            left = max(left, self._links.flows.attempt)
+        try:
+            # With no time at all, a turn that is free would not be taken either.
+            await asyncio.wait_for(turn.acquire(), None if left == math.inf else max(left, 0.001))
+        except asyncio.TimeoutError:
+            return False
+        try:
             return await self._acquire(owner, token is not None, until)
+        finally:
+            turn.release()
 
     async def _acquire(self, owner: bytes, given: bool, until: Optional[float]) -> bool:
         held = self._own()

@@ -63,8 +63,8 @@ impl Server for World {
         self.tick
     }
 
-    fn finds(&mut self, _: KeyRef) -> bool {
-        true
+    fn own_name(&self) -> Option<&[u8]> {
+        None
     }
 
     fn read(&mut self, key: KeyRef, owner: &[u8]) -> Result<Option<Stored>, Error> {

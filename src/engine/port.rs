@@ -30,10 +30,8 @@ pub trait Server {
     /// The monotonic clock. It stands still while one event is handled.
     fn tick(&mut self) -> Tick;
 
-    /// Whether the server finds this key while this event is handled. Of a cluster it is asked, before a key is read that
-    /// is not the command's own: a server with a table for each slot (Redis from 7.4, Valkey) looks for all keys in that
-    /// of the command's.
-    fn finds(&mut self, key: KeyRef) -> bool;
+    /// The name of the key of the command that is run; none if none is.
+    fn own_name(&self) -> Option<&[u8]>;
 
     /// The lock as it is stored, read for this owner; none if the key is absent.
     ///

@@ -7,7 +7,7 @@ use super::planted::PlantedFault;
 use super::port::{Clock, Server};
 use super::state::Engine;
 use super::wait::WaiterId;
-use crate::lock::{Error, Holder, KeyRef, LockKey, Millis, View};
+use crate::lock::{slot_of, Error, Holder, KeyRef, LockKey, Millis, View};
 
 /// One step of the engine: its state, the server, and the effects so far. Nothing else reads or writes locks.
 pub struct Step<'a, S> {
@@ -104,11 +104,14 @@ impl<'a, S: Server> Step<'a, S> {
         Ok(view)
     }
 
-    /// Whether the server finds this lock now: outside a cluster, any. See [`Server::finds`].
-    pub(super) fn finds(&mut self, key: KeyRef) -> bool {
-        let looks_anywhere =
-            !self.engine.cluster || self.engine.has_planted(PlantedFault::IgnoresSlots);
-        looks_anywhere || self.server.finds(key)
+    /// Whether the server finds this lock now. A node of a cluster with a table for each slot (Redis from 7.4, Valkey) looks
+    /// for every key in that of the command that it runs. Outside a command, and outside a cluster, any is found.
+    pub(super) fn finds(&self, key: KeyRef) -> bool {
+        if !self.engine.cluster || self.engine.has_planted(PlantedFault::IgnoresSlots) {
+            return true;
+        }
+        let own = self.server.own_name();
+        own.is_none_or(|own| slot_of(own) == slot_of(key.name))
     }
 
     /// The holder of the lock, whoever it is; none if it is free.

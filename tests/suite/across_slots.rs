@@ -1,6 +1,7 @@
 //! Locks of several slots of one node of a cluster. While such a server runs a command, it finds the keys of no other slot
 //! than that of the command (from Redis 7.4 and Valkey 8 on): what concerns other locks has to come after it.
 
+use crate::deadlocks::close_by_a_hand_over;
 use crate::support::{cluster, Client, Server, Setup, Waiter};
 
 /// One node with all slots. The locks `a`, `b`, `c`, `orders` and `stock` are of different ones.
@@ -32,19 +33,8 @@ fn a_cycle_of_waits_for_locks_of_different_slots_was_not_found() {
 
 #[test]
 fn a_cycle_that_a_hand_over_closes_over_two_slots_was_not_found() {
-    let (server, mut client) = start();
-    client.grant("LOCK.ACQUIRE a other 600000");
-    client.grant("LOCK.ACQUIRE b two 600000");
-    let mut first = Waiter::start(&server, "LOCK.ACQUIRE a one WAIT 0");
-    let mut older = Waiter::start(&server, "LOCK.ACQUIRE b one WAIT 0");
-    let mut youngest = Waiter::start(&server, "LOCK.ACQUIRE a two WAIT 0");
-    client.run("LOCK.RELEASE a other");
-    assert_eq!(first.grant()[0], 1);
-    let wanted = "DEADLOCK waiting for \"a\" would close a cycle of 2 owners";
-    assert_eq!(youngest.reply(), wanted);
-    assert!(!older.has_reply());
-    client.run("LOCK.RELEASE b two");
-    assert_eq!(older.grant()[0], 1);
+    let (server, _client) = start();
+    close_by_a_hand_over(&server);
 }
 
 #[test]

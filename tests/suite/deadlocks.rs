@@ -49,15 +49,19 @@ fn the_wait_that_would_close_a_cycle_is_refused_and_the_others_go_on() {
 
 #[test]
 fn a_hand_over_that_closes_a_cycle_refuses_the_youngest_wait_of_it() {
-    let server = Server::start();
+    close_by_a_hand_over(&Server::start());
+}
+
+/// A hand-over closes a cycle over the locks `a` and `b`, and the youngest wait of it is refused.
+pub fn close_by_a_hand_over(server: &Server) {
     let mut client = server.client();
     client.grant("LOCK.ACQUIRE a other 600000");
     client.grant("LOCK.ACQUIRE b two 600000");
     // One waits for both, from two connections; two waits for a behind it. When one gets a, two
     // waits for one and one for two.
-    let mut first = Waiter::start(&server, "LOCK.ACQUIRE a one WAIT 0");
-    let mut older = Waiter::start(&server, "LOCK.ACQUIRE b one WAIT 0");
-    let mut youngest = Waiter::start(&server, "LOCK.ACQUIRE a two WAIT 0");
+    let mut first = Waiter::start(server, "LOCK.ACQUIRE a one WAIT 0");
+    let mut older = Waiter::start(server, "LOCK.ACQUIRE b one WAIT 0");
+    let mut youngest = Waiter::start(server, "LOCK.ACQUIRE a two WAIT 0");
     client.run("LOCK.RELEASE a other");
     assert_eq!(first.grant()[0], 1);
     let reply = youngest.reply();

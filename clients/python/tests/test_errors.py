@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from typing import Any, Dict
+from typing import Any, Dict, Iterator
 
 import pytest
 import servers
@@ -105,13 +106,21 @@ def test_a_server_that_was_never_there_is_an_error_within_seconds(world: World, 
     assert time.monotonic() - begun < 8
 
 
+@contextlib.contextmanager
+def refusing(server: Server) -> Iterator[None]:
+    """The server refuses every write meanwhile, for want of replicas."""
+    server.call("CONFIG", "SET", "min-replicas-to-write", 1)
+    try:
+        yield
+    finally:
+        server.call("CONFIG", "SET", "min-replicas-to-write", 0)
+
+
 def test_a_release_that_is_refused_changes_nothing_and_ends_the_session(world: World, own_server: Server) -> None:
     a, b = world.holder(own_server.port, "x"), world.holder(own_server.port, "x")
     a.do("acquire")
-    own_server.call("CONFIG", "SET", "min-replicas-to-write", 1)
-    with pytest.raises(world.errors.ResponseError, match="NOREPLICAS"):
+    with refusing(own_server), pytest.raises(world.errors.ResponseError, match="NOREPLICAS"):
         a.do("release")
-    own_server.call("CONFIG", "SET", "min-replicas-to-write", 0)
     assert b.do("acquire", blocking_timeout=5)
     assert a.get("holds") == 0
 
@@ -123,10 +132,8 @@ def test_a_nested_release_that_is_refused_is_made_up_for_by_the_next_one(
     a = world.holder(own_server.port, "x", timeout=timeout)
     for _ in range(2):
         a.do("acquire")
-    own_server.call("CONFIG", "SET", "min-replicas-to-write", 1)
-    with pytest.raises(world.errors.ResponseError, match="NOREPLICAS"):
+    with refusing(own_server), pytest.raises(world.errors.ResponseError, match="NOREPLICAS"):
         a.do("release")
-    own_server.call("CONFIG", "SET", "min-replicas-to-write", 0)
     assert (a.get("holds"), own_server.info("x")["holds"]) == (1, 2)
     assert not a.told(0) and a.do("owned")
     a.do("release")
@@ -140,11 +147,9 @@ def test_a_reentry_after_releases_that_were_refused_counts_once(
     a = world.holder(own_server.port, "x", timeout=timeout)
     for _ in range(3):
         a.do("acquire")
-    own_server.call("CONFIG", "SET", "min-replicas-to-write", 1)
     for _ in range(2):
-        with pytest.raises(world.errors.ResponseError, match="NOREPLICAS"):
+        with refusing(own_server), pytest.raises(world.errors.ResponseError, match="NOREPLICAS"):
             a.do("release")
-    own_server.call("CONFIG", "SET", "min-replicas-to-write", 0)
     assert a.do("acquire") and a.get("holds") == 2
     for _ in range(2):
         a.do("release")

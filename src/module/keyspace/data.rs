@@ -4,7 +4,7 @@ use super::open::Open;
 use super::rights;
 use super::shared_strings::SharedStrings;
 use crate::engine::{ClientId, Server, UserName, Write, WriteCheck};
-use crate::lock::{slot_of, Deadline, Error, Holder, KeyRef, Now, Stored, Tick};
+use crate::lock::{Deadline, Error, Holder, KeyRef, Now, Stored, Tick};
 use crate::module::ffi::api::missing;
 use crate::module::ffi::call::{is_paused, DryRun};
 use crate::module::ffi::string::{AnyStr, OwnedStr, Str};
@@ -140,10 +140,8 @@ impl Server for Data<'_> {
         *self.tick.get_or_insert_with(clock::tick)
     }
 
-    fn finds(&mut self, key: KeyRef) -> bool {
-        // A timer runs no command.
-        let own = self.arguments.name;
-        own.is_none_or(|(own, _)| slot_of(own) == slot_of(key.name))
+    fn own_name(&self) -> Option<&[u8]> {
+        self.arguments.name.map(|(name, _)| name)
     }
 
     fn read(&mut self, key: KeyRef, owner: &[u8]) -> Result<Option<Stored>, Error> {

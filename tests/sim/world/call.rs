@@ -54,7 +54,7 @@ fn words(lock: Lock, owner: u8, op: Op) -> Words {
         Op::Assert { .. } => b"LOCK.ASSERT",
         Op::Release { .. } => b"LOCK.RELEASE",
     });
-    words.word(&lock_name(lock));
+    words.word(lock_name(lock));
     words.word(&owner_name(owner));
     match op {
         Op::Acquire {

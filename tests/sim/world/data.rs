@@ -125,8 +125,10 @@ pub fn owner_number(name: &[u8]) -> u8 {
     name[1] - b'0'
 }
 
-pub fn lock_name(lock: u8) -> [u8; 2] {
-    [b'l', b'0' + lock]
+/// In a cluster each is of another slot.
+pub fn lock_name(lock: u8) -> &'static [u8; 2] {
+    const NAMES: [[u8; 2]; LOCKS] = [*b"l0", *b"l1", *b"l2", *b"l3"];
+    &NAMES[usize::from(lock)]
 }
 
 /// Locks are in two databases by turns.

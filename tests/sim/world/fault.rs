@@ -236,7 +236,7 @@ impl World<'_> {
             return;
         }
         let name = lock_name(lock);
-        let words: [&[u8]; 2] = [b"LOCK.FORCERELEASE", &name];
+        let words: [&[u8]; 2] = [b"LOCK.FORCERELEASE", name];
         // The caller does not matter.
         let caller = self
             .conns

@@ -1,6 +1,8 @@
 //! What a simulated server is to its engine: the port.
 
-use super::data::{lock_db, lock_number, owner_number, Change, Data, Write, LOCKS, OWNERS};
+use super::data::{
+    lock_db, lock_name, lock_number, owner_number, Change, Data, Write, LOCKS, OWNERS,
+};
 use crate::check::Us;
 use redis_reentrant_lock::engine::{self, ClientId, Clock, Server, UserName, Watch, WriteCheck};
 use redis_reentrant_lock::lock::{Deadline, Error, Holder, KeyRef, Now, Stored, Tick};
@@ -122,10 +124,8 @@ impl Server for Port<'_> {
         self.clock.tick
     }
 
-    fn finds(&mut self, key: KeyRef) -> bool {
-        // Each lock has a slot of its own.
-        let own = self.caller.map(|(_, own)| own);
-        !self.shared.cluster || own.is_none_or(|own| own == lock_number(key))
+    fn own_name(&self) -> Option<&[u8]> {
+        self.caller.map(|(_, own)| lock_name(own).as_slice())
     }
 
     fn read(&mut self, key: KeyRef, owner: &[u8]) -> Result<Option<Stored>, Error> {
@@ -140,8 +140,9 @@ impl Server for Port<'_> {
     }
 
     fn read_holder(&mut self, key: KeyRef) -> Result<Option<Holder>, Error> {
-        if !self.finds(key) {
-            return Ok(None);
+        let own = self.own_name().filter(|_| self.shared.cluster);
+        if own.is_some_and(|own| own != key.name) {
+            return Ok(None); // it looks in the table of the command's slot
         }
         let value = self.host.data.get(lock_number(key));
         value.map(|value| value.holder()).transpose()
